@@ -1,0 +1,199 @@
+// Package step runs a visible list of steps. The list is the table of
+// contents of what is being done; each step says what it needs, and steps
+// whose needs are met run side by side.
+//
+// It is a leaf and knows neither machines nor Kubernetes.
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Text is a text in both languages.
+type Text struct{ EN, KO string }
+
+// Step is one entry of a list. Run must be idempotent: a list that was
+// interrupted is simply run again from its start.
+type Step struct {
+	// ID names the step to others, in their Needs.
+	ID string
+	// Title is what a person sees.
+	Title Text
+	// Needs are the IDs of the steps that must be done first.
+	Needs []string
+	// Limit ends the step; 0 means DefaultLimit.
+	Limit time.Duration
+	// Advice says what a person can do when the step fails.
+	Advice Text
+	// Run does the work. What it says through note is shown beside the title.
+	Run func(ctx context.Context, note func(string)) error
+}
+
+// DefaultLimit is how long a step may take that names no limit.
+const DefaultLimit = 3 * time.Minute
+
+// Kind says what an Event is about.
+type Kind int
+
+// The kinds of events, in the order in which a step goes through them.
+const (
+	Started Kind = iota
+	Noted
+	Done
+	Failed
+)
+
+// Event is one thing that happened to a step.
+type Event struct {
+	Step    *Step
+	Kind    Kind
+	Note    string
+	Elapsed time.Duration
+	Err     error
+}
+
+// Reporter shows events. It is called from one goroutine at a time.
+type Reporter func(Event)
+
+// Error is the failure of a step.
+type Error struct {
+	Step *Step
+	Err  error
+}
+
+// Error names the step, and what was seen.
+func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Step.Title.EN, e.Err) }
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Run runs all steps and returns when none is running any more. The first
+// failure keeps further steps from starting, and lets those under way end by
+// cancelling their context; it is returned as an *Error.
+func Run(ctx context.Context, steps []Step, report Reporter) error {
+	r := &run{report: report, finished: map[string]bool{}, started: map[string]bool{}}
+	if err := Check(steps); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan *Step)
+	running := 0
+	for {
+		if !r.failed() && ctx.Err() == nil {
+			for i := range steps {
+				if s := &steps[i]; r.mayStart(s) {
+					r.started[s.ID] = true
+					running++
+					go func() {
+						r.one(ctx, s)
+						ended <- s
+					}()
+				}
+			}
+		}
+		if running == 0 {
+			break
+		}
+		<-ended
+		running--
+		if r.failed() {
+			cancel()
+		}
+	}
+	if r.err == nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return r.err
+}
+
+// Check reports a list that could never be finished: a step twice, a need
+// that no step before it meets.
+func Check(steps []Step) error {
+	seen := map[string]bool{}
+	for _, s := range steps {
+		if seen[s.ID] {
+			return fmt.Errorf("step %q is listed twice", s.ID)
+		}
+		for _, n := range s.Needs {
+			if !seen[n] {
+				return fmt.Errorf("step %q needs %q, which no step before it is", s.ID, n)
+			}
+		}
+		seen[s.ID] = true
+	}
+	return nil
+}
+
+type run struct {
+	report  Reporter
+	started map[string]bool
+
+	mu       sync.Mutex
+	finished map[string]bool
+	err      error
+}
+
+func (r *run) failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err != nil
+}
+
+func (r *run) mayStart(s *Step) bool {
+	if r.started[s.ID] {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range s.Needs {
+		if !r.finished[n] {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *run) one(ctx context.Context, s *Step) {
+	limit := s.Limit
+	if limit == 0 {
+		limit = DefaultLimit
+	}
+	cause := fmt.Errorf("not done after %v", limit)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, cause)
+	defer cancel()
+	begin := time.Now()
+	r.tell(Event{Step: s, Kind: Started})
+	err := s.Run(ctx, func(n string) { r.tell(Event{Step: s, Kind: Noted, Note: n, Elapsed: time.Since(begin)}) })
+	if err != nil && errors.Is(context.Cause(ctx), cause) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	e := Event{Step: s, Kind: Done, Elapsed: time.Since(begin)}
+	if err != nil {
+		e.Kind, e.Err = Failed, err
+	}
+	r.tell(e)
+}
+
+func (r *run) tell(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch e.Kind {
+	case Done:
+		r.finished[e.Step.ID] = true
+	case Failed:
+		if r.err == nil {
+			r.err = &Error{Step: e.Step, Err: e.Err}
+		} else if errors.Is(e.Err, context.Canceled) {
+			// It was ended because another failed; that one is the news.
+			return
+		}
+	}
+	if r.report != nil {
+		r.report(e)
+	}
+}
