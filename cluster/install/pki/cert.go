@@ -1,0 +1,247 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// leaf is one certificate that the cluster needs.
+type leaf struct {
+	// file is the path without its ending; .crt and .key are beside each other.
+	file string
+	// ca is the authority's file, likewise.
+	ca string
+	// name and org are the subject: user and group in Kubernetes' eyes.
+	name, org string
+	// dns and ips are the names a server is reached by; empty for clients.
+	dns []string
+	ips []net.IP
+	// client and server say what it may be used for.
+	client, server bool
+}
+
+// usages are the extended key usages of RFC 5280 section 4.2.1.12.
+func (l leaf) usages() []x509.ExtKeyUsage {
+	var u []x509.ExtKeyUsage
+	if l.server {
+		u = append(u, x509.ExtKeyUsageServerAuth)
+	}
+	if l.client {
+		u = append(u, x509.ExtKeyUsageClientAuth)
+	}
+	return u
+}
+
+// template is the certificate to be signed.
+func (l leaf) template(now time.Time) (*x509.Certificate, error) {
+	serial, err := newSerial()
+	if err != nil {
+		return nil, err
+	}
+	subject := pkix.Name{CommonName: l.name}
+	if l.org != "" {
+		subject.Organization = []string{l.org}
+	}
+	return &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      subject,
+		DNSNames:     l.dns,
+		IPAddresses:  l.ips,
+		NotBefore:    now.Add(-backdate),
+		NotAfter:     now.Add(Lifetime),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  l.usages(),
+	}, nil
+}
+
+// staleness says why a certificate must be issued anew, or "".
+func (l leaf) staleness(cert *x509.Certificate, key crypto.Signer, ca authority, now time.Time) string {
+	want, err := l.template(now)
+	switch {
+	case err != nil:
+		return err.Error()
+	case !samePublicKey(cert.PublicKey, key.Public()):
+		return "its key is another one's"
+	case cert.CheckSignatureFrom(ca.cert) != nil:
+		return "its authority changed"
+	case cert.NotAfter.Sub(now) < RenewBefore:
+		return "it expires on " + cert.NotAfter.Format(time.DateOnly)
+	case now.Before(cert.NotBefore):
+		return "it is valid only from " + cert.NotBefore.Format(time.DateOnly)
+	case cert.Subject.String() != want.Subject.String():
+		return "its subject was " + cert.Subject.String()
+	case !sameSet(names(cert), names(want)) || !slices.Equal(cert.ExtKeyUsage, want.ExtKeyUsage):
+		return "its names no longer fit"
+	}
+	return ""
+}
+
+// ensureLeaf keeps a certificate that is in order and issues any other.
+func (b *Bundle) ensureLeaf(l leaf, ca authority, now time.Time) error {
+	cert, key, err := b.readPair(l.file)
+	if err != nil {
+		return err
+	}
+	why := "made"
+	if cert != nil && key != nil {
+		stale := l.staleness(cert, key, ca, now)
+		if stale == "" {
+			return nil
+		}
+		why = "renewed, " + stale
+	}
+	template, err := l.template(now)
+	if err != nil {
+		return fmt.Errorf("pki: issuing %s: %w", l.file, err)
+	}
+	if template.NotAfter.After(ca.cert.NotAfter) {
+		template.NotAfter = ca.cert.NotAfter
+	}
+	// A new key each time: renewal is also what ends the use of a stolen one.
+	newKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("pki: issuing %s: %w", l.file, err)
+	}
+	if err := b.writePair(l.file, template, ca.cert, newKey, ca.key); err != nil {
+		return err
+	}
+	b.changed("%s: %s", l.file, why)
+	return nil
+}
+
+// writePair signs a certificate and writes it after its key, so that a
+// certificate on disk always has its key beside it.
+func (b *Bundle) writePair(file string, template, parent *x509.Certificate, key, signer crypto.Signer) error {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		return fmt.Errorf("pki: signing %s: %w", file, err)
+	}
+	keyPEM, err := encodeKey(key)
+	if err != nil {
+		return fmt.Errorf("pki: writing %s.key: %w", file, err)
+	}
+	if err := b.write(file+".key", keyPEM); err != nil {
+		return err
+	}
+	return b.write(file+".crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// readPair reads a certificate and its key; either is nil if its file is
+// missing.
+func (b *Bundle) readPair(file string) (*x509.Certificate, crypto.Signer, error) {
+	certPEM, err := b.read(file + ".crt")
+	if err != nil {
+		return nil, nil, err
+	}
+	keyPEM, err := b.read(file + ".key")
+	if err != nil {
+		return nil, nil, err
+	}
+	var cert *x509.Certificate
+	if certPEM != nil {
+		if cert, err = parseCert(certPEM); err != nil {
+			return nil, nil, b.garbage(file+".crt", "a PEM certificate", err)
+		}
+	}
+	var key crypto.Signer
+	if keyPEM != nil {
+		if key, err = parseKey(keyPEM); err != nil {
+			return nil, nil, b.garbage(file+".key", "a PEM private key", err)
+		}
+	}
+	return cert, key, nil
+}
+
+// garbage is the error for a file that can't be understood.
+func (b *Bundle) garbage(file, want string, err error) error {
+	path := filepath.Join(b.dir, file)
+	return fmt.Errorf("pki: %s is not %s (%w): put the right file back, or move it away and run again to have a new one made", path, want, err)
+}
+
+// parseCert reads the first certificate of a PEM file.
+func parseCert(data []byte) (*x509.Certificate, error) {
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("no PEM block in %d bytes", len(data))
+	}
+	if block.Type != "CERTIFICATE" {
+		return nil, fmt.Errorf("the PEM block is a %s", block.Type)
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
+
+// parseKey reads a private key in PKCS #8 or in RFC 5915's form.
+func parseKey(data []byte) (crypto.Signer, error) {
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("no PEM block in %d bytes", len(data))
+	}
+	var key any
+	var err error
+	switch block.Type {
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("the PEM block is a %s", block.Type)
+	}
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("a %T can't sign", key)
+	}
+	return signer, nil
+}
+
+// encodeKey writes a key as PKCS #8.
+func encodeKey(key crypto.Signer) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+// newSerial is a random serial number of at most 127 bits.
+func newSerial() (*big.Int, error) {
+	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, fmt.Errorf("choosing a serial number: %w", err)
+	}
+	return n, nil
+}
+
+// names are a certificate's names and addresses as text.
+func names(c *x509.Certificate) []string {
+	all := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		all = append(all, ip.String())
+	}
+	return all
+}
+
+func sameSet(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
+
+func samePublicKey(a, b crypto.PublicKey) bool {
+	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Equal(b)
+}

@@ -1,0 +1,49 @@
+package pki
+
+import (
+	"bytes"
+	"fmt"
+
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
+)
+
+// kubeconfig is a file for one client, with the certificates in it, so that
+// it can be carried about by itself.
+func (b *Bundle) kubeconfig(file, context, user string) ([]byte, error) {
+	cluster := b.cluster.Name
+	data, err := clientcmd.Write(api.Config{
+		Clusters: map[string]*api.Cluster{cluster: {
+			Server:                   b.cluster.server(),
+			CertificateAuthorityData: b.content[clusterCA+".crt"],
+		}},
+		AuthInfos: map[string]*api.AuthInfo{user: {
+			ClientCertificateData: b.content[file+".crt"],
+			ClientKeyData:         b.content[file+".key"],
+		}},
+		Contexts:       map[string]*api.Context{context: {Cluster: cluster, AuthInfo: user}},
+		CurrentContext: context,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pki: writing the kubeconfig of %s: %w", user, err)
+	}
+	return data, nil
+}
+
+// componentKubeconfig names its context as kubeadm does, USER@CLUSTER.
+func (b *Bundle) componentKubeconfig(file, user string) ([]byte, error) {
+	return b.kubeconfig(file, user+"@"+b.cluster.Name, user)
+}
+
+// writeAdminKubeconfig keeps the kubeconfig for people beside the keys. Its
+// context is named after the testbed.
+func (b *Bundle) writeAdminKubeconfig() error {
+	data, err := b.kubeconfig(adminClient, b.cluster.Name, "kubernetes-admin")
+	if err != nil {
+		return err
+	}
+	if old, err := b.read(adminConf); err != nil || bytes.Equal(old, data) {
+		return err
+	}
+	return b.write(adminConf, data)
+}

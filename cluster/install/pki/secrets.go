@@ -1,0 +1,143 @@
+package pki
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+
+	"sigs.k8s.io/yaml"
+)
+
+// serviceAccountKey signs service-account tokens; the public half checks them.
+const serviceAccountKey = "sa"
+
+// ensureServiceAccountKey makes the pair once. It is never renewed by itself:
+// with a new key, every token in use would be refused.
+func (b *Bundle) ensureServiceAccountKey() error {
+	data, err := b.read(serviceAccountKey + ".key")
+	if err != nil {
+		return err
+	}
+	if data == nil {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return fmt.Errorf("pki: making the service-account key: %w", err)
+		}
+		if data, err = encodeKey(key); err != nil {
+			return fmt.Errorf("pki: making the service-account key: %w", err)
+		}
+		if err := b.write(serviceAccountKey+".key", data); err != nil {
+			return err
+		}
+		b.changed("%s: made", serviceAccountKey)
+	}
+	key, err := parseKey(data)
+	if err != nil {
+		return b.garbage(serviceAccountKey+".key", "a PEM private key", err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return fmt.Errorf("pki: writing the service-account public key: %w", err)
+	}
+	pub := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	if old, err := b.read(serviceAccountKey + ".pub"); err != nil || string(old) == string(pub) {
+		return err
+	}
+	return b.write(serviceAccountKey+".pub", pub)
+}
+
+// encryptionFile tells the API server how Secrets lie in etcd.
+const encryptionFile = "encryption.yaml"
+
+// encryptionConfig is the part of apiserver.config.k8s.io/v1
+// EncryptionConfiguration that is used here.
+type encryptionConfig struct {
+	APIVersion string               `json:"apiVersion"`
+	Kind       string               `json:"kind"`
+	Resources  []encryptedResources `json:"resources"`
+}
+
+type encryptedResources struct {
+	Resources []string             `json:"resources"`
+	Providers []encryptionProvider `json:"providers"`
+}
+
+type encryptionProvider struct {
+	Secretbox *encryptionKeys `json:"secretbox,omitempty"`
+	// Identity is last: it reads what was stored before encryption was on.
+	Identity *struct{} `json:"identity,omitempty"`
+}
+
+type encryptionKeys struct {
+	Keys []encryptionKey `json:"keys"`
+}
+
+type encryptionKey struct {
+	Name string `json:"name"`
+	// Secret is 32 random bytes in base64.
+	Secret string `json:"secret"`
+}
+
+// ensureEncryption makes the key for Secrets at rest, once. Its loss is the
+// loss of every Secret, so it is never replaced.
+func (b *Bundle) ensureEncryption() error {
+	data, err := b.read(encryptionFile)
+	if err != nil {
+		return err
+	}
+	if data != nil {
+		return b.checkEncryption(data)
+	}
+	secret := make([]byte, 32)
+	if _, err := rand.Read(secret); err != nil {
+		return fmt.Errorf("pki: making the key for Secrets at rest: %w", err)
+	}
+	key := encryptionKey{Name: "key1", Secret: base64.StdEncoding.EncodeToString(secret)}
+	data, err = yaml.Marshal(encryptionConfig{
+		APIVersion: "apiserver.config.k8s.io/v1",
+		Kind:       "EncryptionConfiguration",
+		Resources: []encryptedResources{{
+			Resources: []string{"secrets"},
+			Providers: []encryptionProvider{
+				{Secretbox: &encryptionKeys{Keys: []encryptionKey{key}}},
+				{Identity: &struct{}{}},
+			},
+		}},
+	})
+	if err != nil {
+		return fmt.Errorf("pki: writing %s: %w", encryptionFile, err)
+	}
+	b.changed("encryption: made")
+	return b.write(encryptionFile, data)
+}
+
+// checkEncryption refuses a file that would leave the API server unable to
+// start, or Secrets in the clear. Other providers than ours are accepted.
+func (b *Bundle) checkEncryption(data []byte) error {
+	var got struct {
+		Kind      string `json:"kind"`
+		Resources []struct {
+			Resources []string         `json:"resources"`
+			Providers []map[string]any `json:"providers"`
+		} `json:"resources"`
+	}
+	const want = "an EncryptionConfiguration for secrets"
+	if err := yaml.Unmarshal(data, &got); err != nil {
+		return b.garbage(encryptionFile, want, err)
+	}
+	if got.Kind != "EncryptionConfiguration" {
+		return b.garbage(encryptionFile, want, fmt.Errorf("its kind is %q", got.Kind))
+	}
+	for _, r := range got.Resources {
+		for _, name := range r.Resources {
+			if name == "secrets" && len(r.Providers) > 0 {
+				return nil
+			}
+		}
+	}
+	return b.garbage(encryptionFile, want, fmt.Errorf("no provider for secrets in it"))
+}
