@@ -1,0 +1,116 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// Upstream's timings: a leader that has not renewed for 15 s may be replaced; it
+// stops itself 5 s sooner, so that no two lead at once even if clocks run unevenly.
+const (
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	retryPeriod   = 2 * time.Second
+)
+
+// ErrLeaseLost ends a component that can't renew its lease: another may lead by
+// now, and everything this one remembers may be old. systemd starts it afresh.
+var ErrLeaseLost = errors.New("leadership lost: the lease could not be renewed in time")
+
+// Election says under which lease in kube-system a component leads.
+type Election struct {
+	Lease  string // the Lease's name, "kube-scheduler"
+	Client kubernetes.Interface
+	Health *Health // bound before the election; see Run
+}
+
+// Run calls lead while this process holds the lease. It returns when lead does,
+// when ctx ends (nil), or when the lease is lost (ErrLeaseLost). Before it returns
+// it lets the lease go, so that a successor need not wait for it to expire.
+//
+// A process that was killed can't let go. Its successor on the same machine takes
+// over at once all the same, because it uses the same identity, the host's name,
+// and the holder of a lease may always renew it. That is safe only if no two such
+// processes run at once: the health port sees to it, for only one can bind it.
+// Without that port the identity is made unique, and an old lease has to run out.
+func (e Election) Run(ctx context.Context, lead func(context.Context) error) error {
+	identity, err := e.identity()
+	if err != nil {
+		return err
+	}
+	lock, err := resourcelock.New(resourcelock.LeasesResourceLock, "kube-system", e.Lease,
+		e.Client.CoreV1(), e.Client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: identity})
+	if err != nil {
+		return fmt.Errorf("preparing lease kube-system/%s: %w", e.Lease, err)
+	}
+
+	// The lease must outlive the work done under it: when ctx ends, lead is stopped
+	// first and the election, which then releases the lease, after it.
+	electing, stopElecting := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopElecting()
+	var started atomic.Bool
+	defer context.AfterFunc(ctx, func() {
+		if !started.Load() {
+			stopElecting()
+		}
+	})()
+
+	var ended atomic.Bool
+	led := make(chan error, 1)
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Name: e.Lease, Lock: lock, ReleaseOnCancel: true,
+		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(held context.Context) {
+				started.Store(true)
+				held, stop := context.WithCancel(held) // ends with the lease …
+				defer stop()
+				defer context.AfterFunc(ctx, stop)() // … or with ctx
+				slog.Info("leading", "lease", e.Lease, "identity", identity)
+				err := lead(held)
+				ended.Store(true)
+				led <- err
+				stopElecting()
+			},
+			OnStoppedLeading: func() {},
+			OnNewLeader: func(holder string) {
+				if holder != identity {
+					slog.Info("waiting to lead", "lease", e.Lease, "holder", holder)
+				}
+			},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the election for lease %s: %w", e.Lease, err)
+	}
+	elector.Run(electing)
+
+	if !ended.Load() && ctx.Err() == nil {
+		return fmt.Errorf("lease kube-system/%s: %w", e.Lease, ErrLeaseLost)
+	}
+	if !started.Load() {
+		return nil // ctx ended before it was our turn
+	}
+	return <-led
+}
+
+func (e Election) identity() (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("finding the host's name to lead as: %w", err)
+	}
+	if e.Health != nil && e.Health.Exclusive() {
+		return host, nil
+	}
+	return host + "_" + string(uuid.NewUUID()), nil
+}
