@@ -1,0 +1,78 @@
+package volumes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// TearDown unmounts and removes everything of a pod below the agent's directory;
+// call it when the pod's containers are gone. It works from what it finds there,
+// so it serves pods of an earlier life of the agent too. Paths of the node
+// (hostPath, local) are not below it, and as long as anything is mounted in there
+// nothing is removed.
+func (m *Manager) TearDown(ctx context.Context, uid types.UID) error {
+	if uid == "" || filepath.Base(string(uid)) != string(uid) || uid == "." || uid == ".." {
+		return fmt.Errorf("%q is not a pod UID", uid)
+	}
+	state := m.state(uid)
+	state.mu.Lock()
+	defer state.mu.Unlock()
+	state.gone = true
+	if err := m.removePod(ctx, uid); err != nil {
+		return fmt.Errorf("taking away the volumes of pod %s: %w", uid, err)
+	}
+	m.tokens.forget(uid)
+	m.mu.Lock()
+	delete(m.pods, uid)
+	m.mu.Unlock()
+	return nil
+}
+
+func (m *Manager) removePod(ctx context.Context, uid types.UID) error {
+	dir := m.podDir(uid)
+	points, err := m.cfg.Mounter.Mounts(dir)
+	if err != nil {
+		return err
+	}
+	for i := len(points) - 1; i >= 0; i-- {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := m.cfg.Mounter.Unmount(points[i]); err != nil {
+			return err
+		}
+	}
+	left, err := m.cfg.Mounter.Mounts(dir)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("still mounted, so nothing is removed yet: %v", left)
+	}
+	return os.RemoveAll(dir)
+}
+
+// OnDisk lists the pods that have a directory on this node, those of an earlier
+// life of the agent included.
+func (m *Manager) OnDisk() ([]types.UID, error) {
+	entries, err := os.ReadDir(filepath.Join(m.cfg.RootDir, "pods"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for pods of an earlier life: %w", err)
+	}
+	var uids []types.UID
+	for _, e := range entries {
+		if e.IsDir() {
+			uids = append(uids, types.UID(e.Name()))
+		}
+	}
+	return uids, nil
+}
