@@ -1,0 +1,244 @@
+// Package images builds the container images that a cluster starts with, so
+// that no node ever asks a registry for them: the sandbox's pause process,
+// CoreDNS, and what the labs run (busybox, nginx and a small web program).
+//
+// Their roots come from Debian's packages and from our own programs. What is
+// in an image, and how it is configured, follows the image of the same name
+// that everybody knows, so that what works here works there: nginx serves
+// /usr/share/nginx/html and logs to its output, busybox has its commands in /bin.
+//
+// The same inputs give the same bytes: entries are sorted, their times fixed.
+// The result lies under CacheDir/images/<hash of all inputs> and is made once.
+package images
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// recipeVersion is part of the hash; raise it when a recipe or the format changes.
+const recipeVersion = "1"
+
+// Options says where to build from and to.
+type Options struct {
+	// CacheDir holds what was built and what was fetched for it.
+	CacheDir string
+	// BinDir holds our static programs pause, coredns and hello.
+	BinDir string
+	// Mirror is where Debian's packages come from; empty means mmdebstrap's
+	// default for the suite.
+	Mirror string
+	// Progress is told each step that takes noticeable time; nil is allowed.
+	Progress func(step string)
+}
+
+// Built is one image.
+type Built struct {
+	// Refs are its names in their full form, such as docker.io/library/busybox:1.37.
+	Refs []string `json:"refs"`
+	// Digest is that of its manifest, sha256:….
+	Digest string `json:"digest"`
+	// Size is what its compressed layers take, in bytes; layers may be shared.
+	Size int64 `json:"size"`
+	// Base says that the cluster itself needs it (it is in Bundle.Base).
+	Base bool `json:"base"`
+}
+
+// Bundle is a finished build: OCI archives which `ctr -n k8s.io images import
+// --local` takes, and the list of what is in them.
+type Bundle struct {
+	// Dir is the folder of it all.
+	Dir string `json:"-"`
+	// All is the path of the archive with every image.
+	All string `json:"-"`
+	// Base is the path of the archive with what a cluster needs to become
+	// ready (pause, coredns); Apps holds the others. Together they are All.
+	Base string `json:"-"`
+	Apps string `json:"-"`
+	// Images lists the images, in the order of their recipes.
+	Images []Built `json:"images"`
+}
+
+// Build returns the bundle, building it unless it is there. Two builds at the
+// same time don't disturb each other: the one that is done first wins.
+func Build(ctx context.Context, o Options) (*Bundle, error) {
+	if o.CacheDir == "" || o.BinDir == "" {
+		return nil, errors.New("building images: CacheDir and BinDir must be set")
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	in, err := gather(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("gathering what images are built from: %w", err)
+	}
+	dir := filepath.Join(o.CacheDir, "images", in.hash)
+	if b, err := Open(dir); err == nil {
+		return b, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := build(ctx, o, in, dir); err != nil {
+		return nil, fmt.Errorf("building images: %w", err)
+	}
+	return Open(dir)
+}
+
+// Open reads a finished build. Without one the error is fs.ErrNotExist.
+func Open(dir string) (*Bundle, error) {
+	list, err := os.ReadFile(filepath.Join(dir, "images.json"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the list of images: %w", err)
+	}
+	b := &Bundle{
+		Dir:  dir,
+		All:  filepath.Join(dir, "images.tar"),
+		Base: filepath.Join(dir, "base.tar"),
+		Apps: filepath.Join(dir, "apps.tar"),
+	}
+	if err := json.Unmarshal(list, b); err != nil {
+		return nil, fmt.Errorf("the list of images in %s is damaged (remove the folder, it will be built again): %w", dir, err)
+	}
+	for _, path := range []string{b.All, b.Base, b.Apps} {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("a build of images is incomplete (remove %s, it will be built again): %w", dir, err)
+		}
+	}
+	return b, nil
+}
+
+// build makes the images in a folder beside dir and renames it into place.
+func build(ctx context.Context, o Options, in *inputs, dir string) error {
+	o.Progress("building container images")
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(filepath.Dir(dir), ".building-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+
+	made, err := bake(in)
+	if err != nil {
+		return err
+	}
+	bundle := Bundle{}
+	var base, apps []namedImage
+	for _, m := range made {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		built, err := describe(m)
+		if err != nil {
+			return err
+		}
+		bundle.Images = append(bundle.Images, built)
+		if m.base {
+			base = append(base, m)
+		} else {
+			apps = append(apps, m)
+		}
+	}
+	for name, images := range map[string][]namedImage{"images.tar": made, "base.tar": base, "apps.tar": apps} {
+		if err := writeArchive(filepath.Join(work, name), images); err != nil {
+			return fmt.Errorf("writing %s: %w", name, err)
+		}
+	}
+	list, err := json.MarshalIndent(bundle, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(work, "images.json"), append(list, '\n'), 0o644); err != nil {
+		return err
+	}
+	if err := os.Chmod(work, 0o755); err != nil {
+		return err
+	}
+	if err := os.Rename(work, dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("putting the finished images in place: %w", err)
+	}
+	return nil
+}
+
+func describe(m namedImage) (Built, error) {
+	digest, err := m.image.Digest()
+	if err != nil {
+		return Built{}, fmt.Errorf("image %s: %w", m.refs[0], err)
+	}
+	manifest, err := m.image.Manifest()
+	if err != nil {
+		return Built{}, fmt.Errorf("image %s: %w", m.refs[0], err)
+	}
+	b := Built{Refs: m.refs, Digest: digest.String(), Base: m.base}
+	for _, layer := range manifest.Layers {
+		b.Size += layer.Size
+	}
+	return b, nil
+}
+
+// inputs is everything that decides what the images look like.
+type inputs struct {
+	programs map[string][]byte // name to content
+	debian   *tree
+	hash     string
+}
+
+// gather reads our programs and Debian's files, and hashes the lot.
+func gather(ctx context.Context, o Options) (*inputs, error) {
+	in := &inputs{programs: map[string][]byte{}}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "recipe %s %s\n", recipeVersion, runtime.GOARCH)
+	for _, name := range []string{"coredns", "hello", "pause"} {
+		content, err := os.ReadFile(filepath.Join(o.BinDir, name))
+		if err != nil {
+			return nil, fmt.Errorf("program %s (make it with: make bin): %w", name, err)
+		}
+		in.programs[name] = content
+		fmt.Fprintf(sum, "program %s %x\n", name, sha256.Sum256(content))
+	}
+	err := fs.WalkDir(contentFS, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := contentFS.ReadFile(path)
+		fmt.Fprintf(sum, "content %s %x\n", path, sha256.Sum256(content))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	archive, err := debianFiles(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(archive)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if in.debian, err = readTree(io.TeeReader(f, sum), keepAll); err != nil {
+		return nil, fmt.Errorf("reading %s (remove it, it will be fetched again): %w", archive, err)
+	}
+	in.debian.mergeUsr()
+	in.hash = hex.EncodeToString(sum.Sum(nil))[:16]
+	return in, nil
+}
+
+// namedImage is an image with its names, on the way to an archive.
+type namedImage struct {
+	refs  []string
+	base  bool
+	image v1.Image
+}

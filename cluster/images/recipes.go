@@ -1,0 +1,237 @@
+package images
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+//go:embed content
+var contentFS embed.FS
+
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// recipe is one image: layers from the bottom up, and its configuration.
+type recipe struct {
+	refs   []string
+	base   bool
+	layers []layer
+	config v1.Config
+}
+
+type layer struct {
+	content v1.Layer
+	why     string // shown by the image's history
+}
+
+// bake makes every image. busybox is the bottom of whatever a learner opens a
+// shell in, and is one blob for all of them; pause and coredns have no shell, like the originals.
+func bake(in *inputs) ([]namedImage, error) {
+	shell, busyboxRefs, err := busybox(in.debian)
+	if err != nil {
+		return nil, err
+	}
+	web, nginxRefs, err := nginx(in.debian)
+	if err != nil {
+		return nil, err
+	}
+	program := func(name string) (layer, error) {
+		t := newTree()
+		t.add(name, 0o755, in.programs[name])
+		return pack(t, "the program "+name)
+	}
+	pause, err1 := program("pause")
+	coredns, err2 := program("coredns")
+	hello, err3 := program("hello")
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	helloConfig := func(version string) v1.Config {
+		return v1.Config{
+			Entrypoint: []string{"/hello"}, User: "65532:65532", Env: []string{defaultPath, "VERSION=" + version},
+			ExposedPorts: ports("8080/tcp"),
+		}
+	}
+	recipes := []recipe{
+		{refs: []string{Full(PauseRef)}, base: true, layers: []layer{pause},
+			config: v1.Config{Entrypoint: []string{"/pause"}, User: "65535:65535", Env: []string{defaultPath}}},
+		{refs: []string{Full(CoreDNSRef)}, base: true, layers: []layer{coredns},
+			config: v1.Config{Entrypoint: []string{"/coredns"}, Env: []string{defaultPath}, ExposedPorts: ports("53/tcp", "53/udp"), WorkingDir: "/"}},
+		{refs: busyboxRefs, layers: []layer{shell},
+			config: v1.Config{Cmd: []string{"sh"}, Env: []string{defaultPath}}},
+		{refs: nginxRefs, layers: []layer{shell, web},
+			config: v1.Config{Cmd: []string{"nginx", "-g", "daemon off;"}, Env: []string{defaultPath}, ExposedPorts: ports("80/tcp"), StopSignal: "SIGQUIT"}},
+		{refs: []string{Full(HelloRef)}, layers: []layer{shell, hello}, config: helloConfig("v1")},
+		{refs: []string{Full(HelloV2Ref)}, layers: []layer{shell, hello}, config: helloConfig("v2")},
+	}
+	var made []namedImage
+	for _, r := range recipes {
+		image, err := r.image()
+		if err != nil {
+			return nil, fmt.Errorf("image %s: %w", r.refs[0], err)
+		}
+		made = append(made, namedImage{refs: r.refs, base: r.base, image: image})
+	}
+	return made, nil
+}
+
+func ports(list ...string) map[string]struct{} {
+	m := map[string]struct{}{}
+	for _, p := range list {
+		m[p] = struct{}{}
+	}
+	return m
+}
+
+func pack(t *tree, why string) (layer, error) {
+	l, err := layerOf(t)
+	if err != nil {
+		return layer{}, fmt.Errorf("packing %s: %w", why, err)
+	}
+	return layer{content: l, why: why}, nil
+}
+
+func (r recipe) image() (v1.Image, error) {
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	for _, l := range r.layers {
+		var err error
+		image, err = mutate.Append(image, mutate.Addendum{
+			Layer:   l.content,
+			History: v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "noriter", Comment: l.why},
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	file, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	file = file.DeepCopy()
+	file.OS, file.Architecture = "linux", runtime.GOARCH
+	file.Created = v1.Time{Time: epoch}
+	file.Config = r.config
+	return mutate.ConfigFile(image, file)
+}
+
+// busybox lays out one static program under all of its names.
+func busybox(debian *tree) (layer, []string, error) {
+	t := newTree()
+	if err := debian.copy(t, "usr/bin/busybox", "bin/busybox"); err != nil {
+		return layer{}, nil, err
+	}
+	program := t.files["bin/busybox"].content
+	version, err := versionIn(program, "busybox", busyboxVersion)
+	if err != nil {
+		return layer{}, nil, err
+	}
+	names, err := applets(program)
+	if err != nil {
+		return layer{}, nil, err
+	}
+	for _, name := range names {
+		if name != "busybox" {
+			t.symlink(path.Join("bin", name), "busybox")
+		}
+	}
+	t.symlink("usr/bin/env", "../../bin/env") // where scripts look for it
+	for _, dir := range []string{"home", "root", "run", "var/log", "var/spool", "var/www", "usr/sbin", "usr/local/bin"} {
+		t.dir(dir, 0o755)
+	}
+	t.dir("tmp", 0o777|fs.ModeSticky)
+	t.dir("var/tmp", 0o777|fs.ModeSticky)
+	if err := addContent(t, "busybox"); err != nil {
+		return layer{}, nil, err
+	}
+	l, err := pack(t, "busybox "+version+" from Debian "+suite)
+	return l, versionRefs("busybox", version), err
+}
+
+// applets asks the program itself which commands it has.
+func applets(program []byte) ([]string, error) {
+	dir, err := os.MkdirTemp("", "noriter-busybox-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	bin := filepath.Join(dir, "busybox")
+	if err := os.WriteFile(bin, program, 0o755); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, bin, "--list").Output()
+	if err != nil {
+		return nil, fmt.Errorf("asking busybox for its commands: %w", err)
+	}
+	return strings.Fields(string(out)), nil
+}
+
+// nginx takes Debian's program with the libraries it maps, and a
+// configuration laid out like that of the image everybody knows.
+func nginx(debian *tree) (layer, []string, error) {
+	const program = "usr/sbin/nginx"
+	t := newTree()
+	if err := debian.copy(t, program, program); err != nil {
+		return layer{}, nil, err
+	}
+	version, err := versionIn(t.files[program].content, "nginx", nginxVersion)
+	if err != nil {
+		return layer{}, nil, err
+	}
+	libraries, err := debian.libraries(program)
+	if err != nil {
+		return layer{}, nil, fmt.Errorf("finding the libraries of nginx: %w", err)
+	}
+	for _, lib := range libraries {
+		if err := debian.copy(t, lib, lib); err != nil {
+			return layer{}, nil, err
+		}
+	}
+	for _, name := range []string{"mime.types", "fastcgi_params", "scgi_params", "uwsgi_params"} {
+		if err := debian.copy(t, "etc/nginx/"+name, "etc/nginx/"+name); err != nil {
+			return layer{}, nil, err
+		}
+	}
+	for _, dir := range []string{"var/lib/nginx", "var/cache/nginx", "run"} {
+		t.dir(dir, 0o755)
+	}
+	// kubectl logs shows what a process prints, so that is where the logs go.
+	t.symlink("var/log/nginx/access.log", "/dev/stdout")
+	t.symlink("var/log/nginx/error.log", "/dev/stderr")
+	if err := addContent(t, "nginx"); err != nil {
+		return layer{}, nil, err
+	}
+	l, err := pack(t, "nginx "+version+" from Debian "+suite)
+	return l, versionRefs("nginx", version), err
+}
+
+// addContent copies the files kept beside this package for an image.
+func addContent(t *tree, image string) error {
+	root := path.Join("content", image)
+	return fs.WalkDir(contentFS, root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := contentFS.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		t.add(strings.TrimPrefix(p, root+"/"), 0o644, content)
+		return nil
+	})
+}
