@@ -1,0 +1,117 @@
+package image
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// debootstrap makes the root, kernel and initrd in the folder work. The
+// packages come from Debian by mmdebstrap, which verifies their signatures.
+func debootstrap(ctx context.Context, r recipe, work string, say func(string)) error {
+	if _, err := exec.LookPath("mmdebstrap"); err != nil {
+		return missing("mmdebstrap", "mmdebstrap", err)
+	}
+	root := filepath.Join(work, "root")
+	sources, err := hostSources("/etc", r.Suite)
+	if err != nil {
+		return err
+	}
+	say("fetching and unpacking Debian's packages (" + r.Suite + ")")
+	args := append(mmdebstrapArgs(r, aptProxies(ctx)), r.Suite, root)
+	if err := runMmdebstrap(ctx, append(args, sources...), say); err != nil {
+		return err
+	}
+	say("finishing the node image")
+	if err := finishRoot(r, root); err != nil {
+		return err
+	}
+	return makeBootFiles(ctx, r, root, work)
+}
+
+func mmdebstrapArgs(r recipe, aptOptions []string) []string {
+	args := []string{
+		"--variant=minbase", "--mode=root", "--format=directory", "--components=main",
+		"--include=" + strings.Join(r.Packages, ","),
+		`--aptopt=Acquire::Languages "none"`,
+		`--aptopt=APT::Install-Recommends "false"`,
+		`--aptopt=Acquire::Retries "3"`,
+		// The build is thrown away if it is interrupted; a sync per file is waste.
+		"--dpkgopt=force-unsafe-io",
+	}
+	for _, p := range []string{"doc", "man", "info", "locale", "lintian", "bash-completion", "vim"} {
+		args = append(args, "--dpkgopt=path-exclude=/usr/share/"+p+"/*")
+	}
+	// What a license obliges us to pass on stays.
+	args = append(args, "--dpkgopt=path-include=/usr/share/doc/*/copyright")
+	for _, o := range aptOptions {
+		args = append(args, "--aptopt="+o)
+	}
+	return args
+}
+
+func runMmdebstrap(ctx context.Context, args []string, say func(string)) error {
+	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	// INITRD=No: the kernel package makes no initrd; ours has a hundredth of it.
+	cmd.Env = append(os.Environ(), "INITRD=No", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
+	// An interrupt lets mmdebstrap unmount what it mounted.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20e9
+	cmd.Stdout = io.Discard
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return fmt.Errorf("starting mmdebstrap: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting mmdebstrap: %w", err)
+	}
+	printed := relay(stderr, say)
+	if err := cmd.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("mmdebstrap was interrupted: %w", ctx.Err())
+		}
+		return fmt.Errorf("mmdebstrap: %w\n%s", err, tail(printed, 15))
+	}
+	return nil
+}
+
+// relay passes mmdebstrap's own steps ("I: …") on and keeps the rest.
+func relay(r io.Reader, say func(string)) string {
+	var kept strings.Builder
+	sc := bufio.NewScanner(r)
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		if step, ok := strings.CutPrefix(sc.Text(), "I: "); ok && strings.HasSuffix(step, "...") {
+			say("mmdebstrap: " + strings.TrimSuffix(step, "..."))
+		}
+		kept.WriteString(sc.Text() + "\n")
+	}
+	if err := sc.Err(); err != nil {
+		kept.WriteString("reading its output: " + err.Error() + "\n")
+		_, _ = io.Copy(io.Discard, r) // or it would block on a full pipe
+	}
+	return kept.String()
+}
+
+// aptProxies gives the host's own proxy settings for apt, as apt options:
+// mmdebstrap starts from an empty configuration.
+func aptProxies(ctx context.Context) []string {
+	out, err := exec.CommandContext(ctx, "apt-config", "dump", "Acquire").Output()
+	if err != nil {
+		return nil // no apt here, so no setting either
+	}
+	var opts []string
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		key, value, ok := strings.Cut(strings.TrimSuffix(line, ";"), " ")
+		if ok && value != `""` && strings.Contains(strings.ToLower(key), "::proxy") && strings.HasPrefix(key, "Acquire::http") {
+			opts = append(opts, key+" "+value)
+		}
+	}
+	return opts
+}
