@@ -1,0 +1,63 @@
+package replicaset
+
+import (
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"noriter.dev/noriter/cluster/controllers/podset"
+)
+
+// newStatus is what was found: counts of pods, and whether managing them failed.
+func newStatus(rs *appsv1.ReplicaSet, active []*v1.Pod, manageErr error, now time.Time) appsv1.ReplicaSetStatus {
+	status := *rs.Status.DeepCopy()
+	status.Replicas = int32(len(active))
+	status.FullyLabeledReplicas, status.ReadyReplicas, status.AvailableReplicas = 0, 0, 0
+	template := labels.SelectorFromSet(rs.Spec.Template.Labels)
+	for _, pod := range active {
+		if template.Matches(labels.Set(pod.Labels)) {
+			status.FullyLabeledReplicas++
+		}
+		if podset.IsReady(pod) {
+			status.ReadyReplicas++
+		}
+		if podset.IsAvailable(pod, rs.Spec.MinReadySeconds, now) {
+			status.AvailableReplicas++
+		}
+	}
+	status.Conditions = withFailure(status.Conditions, len(active)-int(*rs.Spec.Replicas), manageErr, now)
+	return status
+}
+
+// withFailure sets or clears the ReplicaFailure condition. One that is there stays
+// as it is, so that it tells when the trouble began.
+func withFailure(conditions []appsv1.ReplicaSetCondition, surplus int, manageErr error, now time.Time) []appsv1.ReplicaSetCondition {
+	var others []appsv1.ReplicaSetCondition
+	for _, condition := range conditions {
+		if condition.Type != appsv1.ReplicaSetReplicaFailure {
+			others = append(others, condition)
+		} else if manageErr != nil {
+			return conditions
+		}
+	}
+	if manageErr == nil {
+		return others
+	}
+	reason := "FailedCreate"
+	if surplus > 0 {
+		reason = "FailedDelete"
+	}
+	return append(others, appsv1.ReplicaSetCondition{
+		Type: appsv1.ReplicaSetReplicaFailure, Status: v1.ConditionTrue, Reason: reason,
+		Message: manageErr.Error(), LastTransitionTime: metav1.NewTime(now),
+	})
+}
+
+// sameStatus spares the API server an update that changes nothing.
+func sameStatus(rs *appsv1.ReplicaSet, status appsv1.ReplicaSetStatus) bool {
+	return rs.Generation == rs.Status.ObservedGeneration && equality.Semantic.DeepEqual(rs.Status, status)
+}
