@@ -112,7 +112,8 @@ func Open(dir string) (*Bundle, error) {
 	}
 	for _, path := range []string{b.All, b.Base, b.Apps} {
 		if _, err := os.Stat(path); err != nil {
-			return nil, fmt.Errorf("a build of images is incomplete (remove %s, it will be built again): %w", dir, err)
+			// Not wrapped: to the caller, fs.ErrNotExist means that there is no build.
+			return nil, fmt.Errorf("a build of images is incomplete (remove %s, it will be built again): %v", dir, err)
 		}
 	}
 	return b, nil
