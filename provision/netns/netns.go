@@ -1,0 +1,211 @@
+// Package netns gives a testbed a network namespace of its own, so that its
+// bridge and machines touch nothing of the host's network, and finds subnets
+// that nobody uses.
+//
+// A namespace lives as long as its file under /run/netns, as those of
+// "ip netns" do. It is entered by running the whole program again inside it.
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+const (
+	dir    = "/run/netns"
+	prefix = "nori-"
+)
+
+// nameForm is a testbed's name: what can be part of a file's name without surprise.
+var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// Path is the file that holds the namespace of a testbed.
+func Path(name string) string { return filepath.Join(dir, prefix+name) }
+
+// Exists says whether the testbed has a namespace.
+func Exists(name string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(Path(name), &st) == nil && st.Type == unix.NSFS_MAGIC
+}
+
+// Create makes the namespace if it isn't there, and brings its loopback up.
+// It needs root.
+func Create(name string) error {
+	if !nameForm.MatchString(name) {
+		return fmt.Errorf("%q can't name a network namespace: use a-z, 0-9 and inner dashes, 40 at most", name)
+	}
+	if !Exists(name) {
+		if err := create(Path(name)); err != nil {
+			if errors.Is(err, unix.EPERM) || errors.Is(err, fs.ErrPermission) {
+				return &machine.HostError{What: "an isolated testbed needs root to make a network namespace", Remedy: "run it with sudo", Err: err}
+			}
+			return fmt.Errorf("making network namespace %s: %w", name, err)
+		}
+	}
+	err := Do(name, func() error {
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(lo)
+	})
+	if err != nil {
+		return fmt.Errorf("bringing the loopback of network namespace %s up: %w", name, err)
+	}
+	return nil
+}
+
+// create makes a namespace and pins it to a file. What an interrupted call
+// left is an empty file, over which this one mounts.
+func create(path string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o444)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("unshare: %w", err)
+		}
+		if err := unix.Mount(threadNS(), path, "none", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mounting %s: %w", path, err)
+		}
+		return nil
+	})
+}
+
+// Delete removes the namespace. Processes inside keep theirs until they end;
+// the caller ends them first. One that isn't there is no error.
+func Delete(name string) error {
+	path := Path(name)
+	for Exists(name) {
+		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("unmounting network namespace %s: %w", name, err)
+		}
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing network namespace %s: %w", name, err)
+	}
+	return nil
+}
+
+// Do runs f with its thread inside the namespace. What f starts as another
+// goroutine is outside of it; child processes are inside.
+func Do(name string, f func() error) error {
+	ns, err := os.Open(Path(name))
+	if err != nil {
+		return fmt.Errorf("opening network namespace %s: %w", name, err)
+	}
+	defer ns.Close()
+	return onThread(func() error {
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("entering network namespace %s: %w", name, err)
+		}
+		return f()
+	})
+}
+
+// onThread runs f on a thread of its own and puts the thread back into the
+// namespace it came from; if that fails the thread is thrown away.
+func onThread(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		own, err := os.Open(threadNS())
+		if err != nil {
+			runtime.UnlockOSThread()
+			done <- fmt.Errorf("opening the own network namespace: %w", err)
+			return
+		}
+		defer own.Close()
+		err = f()
+		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back != nil {
+			// Not unlocked: the thread ends with the goroutine.
+			err = errors.Join(err, fmt.Errorf("returning to the own network namespace: %w", back))
+		} else {
+			runtime.UnlockOSThread()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+func threadNS() string { return fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()) }
+
+// Inside says whether this process is in the testbed's namespace.
+func Inside(name string) (bool, error) {
+	var own, other unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &own); err != nil {
+		return false, fmt.Errorf("looking at the own network namespace: %w", err)
+	}
+	if err := unix.Stat(Path(name), &other); err != nil {
+		return false, fmt.Errorf("looking at network namespace %s: %w", name, err)
+	}
+	return own.Dev == other.Dev && own.Ino == other.Ino, nil
+}
+
+// Current gives the name of the testbed whose namespace this process is in,
+// and false if it is in none of a testbed's.
+func Current() (string, bool) {
+	files, err := filepath.Glob(Path("*"))
+	if err != nil {
+		return "", false
+	}
+	for _, f := range files {
+		name := strings.TrimPrefix(filepath.Base(f), prefix)
+		if in, err := Inside(name); err == nil && in {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// Argv is a command line that runs args inside the namespace, for programs of
+// others. ("ip netns exec" would hide /sys/fs/cgroup from them.)
+func Argv(name string, args ...string) []string {
+	return append([]string{"nsenter", "--net=" + Path(name), "--"}, args...)
+}
+
+// Enter replaces this process by itself, with the same arguments and
+// environment, inside the namespace. It returns only if that failed, or with
+// nil if the process is inside already.
+func Enter(name string) error {
+	in, err := Inside(name)
+	if err != nil || in {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("entering network namespace %s: %w", name, err)
+	}
+	ns, err := os.Open(Path(name))
+	if err != nil {
+		return fmt.Errorf("opening network namespace %s: %w", name, err)
+	}
+	defer ns.Close()
+	return onThread(func() error {
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("entering network namespace %s: %w", name, err)
+		}
+		// execve ends all other threads; the new program keeps the
+		// namespaces of the one that called it.
+		return fmt.Errorf("running %s in network namespace %s: %w", self, name, syscall.Exec(self, os.Args, os.Environ()))
+	})
+}

@@ -1,0 +1,166 @@
+package netns
+
+import (
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+)
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("needs root")
+	}
+	t.Skip("needs root")
+}
+
+// TestMain lets the test program be its own child: see TestEnter.
+func TestMain(m *testing.M) {
+	if name := os.Getenv("NETNS_TEST_ENTER"); name != "" {
+		if err := Enter(name); err != nil {
+			os.Stderr.WriteString(err.Error())
+			os.Exit(1)
+		}
+		current, _ := Current()
+		os.Stdout.WriteString(current + " " + strings.Join(os.Args[1:], " "))
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func TestCreateDelete(t *testing.T) {
+	needRoot(t)
+	const name = "test-create"
+	t.Cleanup(func() {
+		if err := Delete(name); err != nil {
+			t.Error(err)
+		}
+	})
+	// An interrupted call leaves an empty file.
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(Path(name), nil, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if Exists(name) {
+		t.Fatal("an empty file counts as a namespace")
+	}
+	for range 2 {
+		if err := Create(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if in, err := Inside(name); err != nil || in {
+		t.Fatalf("Inside = %v, %v; the creator must stay outside", in, err)
+	}
+	var links []netlink.Link
+	err := Do(name, func() (err error) {
+		links, err = netlink.LinkList()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(links) == 0 || links[0].Attrs().Name != "lo" || links[0].Attrs().Flags&1 == 0 {
+		t.Fatalf("links = %v, want a loopback that is up", links)
+	}
+	for range 2 {
+		if err := Delete(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if Exists(name) {
+		t.Fatal("still there")
+	}
+}
+
+func TestEnter(t *testing.T) {
+	needRoot(t)
+	const name = "test-enter"
+	if err := Create(name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := Delete(name); err != nil {
+			t.Error(err)
+		}
+	})
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := os.StartProcess(self, []string{self, "up", "--isolated"}, &os.ProcAttr{
+		Env: append(os.Environ(), "NETNS_TEST_ENTER="+name), Files: []*os.File{nil, w, os.Stderr},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	buf := make([]byte, 200)
+	n, _ := r.Read(buf)
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(buf[:n]); got != name+" up --isolated" {
+		t.Errorf("inside: %q, want the namespace's name and the same arguments", got)
+	}
+}
+
+func TestBadName(t *testing.T) {
+	for _, name := range []string{"", "../x", "a/b", "Upper", "-a", "a-", strings.Repeat("a", 41)} {
+		if err := Create(name); err == nil {
+			t.Errorf("Create(%q) was accepted", name)
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	p := netip.MustParsePrefix
+	for _, c := range []struct {
+		name string
+		used []netip.Prefix
+		want []netip.Prefix
+		out  string
+	}{
+		{"nothing used", nil, nil, "10.77.0.0/24"},
+		{"the first is used", []netip.Prefix{p("10.77.0.0/24")}, nil, "10.77.1.0/24"},
+		{"a wider route covers some", []netip.Prefix{p("10.77.0.0/22")}, nil, "10.77.4.0/24"},
+		{"a host route lies inside", []netip.Prefix{p("10.77.0.9/32")}, nil, "10.77.1.0/24"},
+		{"a wish", nil, []netip.Prefix{p("192.168.9.7/24")}, "192.168.9.0/24"},
+		{"a wish in vain", []netip.Prefix{p("192.168.0.0/16")}, []netip.Prefix{p("192.168.9.0/24")}, ""},
+		{"all of 10/8", []netip.Prefix{p("10.0.0.0/8")}, nil, ""},
+	} {
+		got, err := choose(c.used, c.want)
+		if c.out == "" {
+			if err == nil {
+				t.Errorf("%s: got %s, want an error", c.name, got)
+			}
+		} else if err != nil || got.String() != c.out {
+			t.Errorf("%s: got %s, %v; want %s", c.name, got, err, c.out)
+		}
+	}
+}
+
+func TestFreeSubnet(t *testing.T) {
+	taken := Candidates()[:3]
+	got, err := FreeSubnet(taken)
+	if err != nil {
+		t.Skip("this host uses all candidates: ", err)
+	}
+	for _, p := range taken {
+		if got.Overlaps(p) {
+			t.Errorf("%s overlaps with %s, which is taken", got, p)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package netns
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Candidates are the subnets that testbeds take unless told otherwise:
+// 10.77.0.0/24 to 10.77.255.0/24.
+func Candidates() []netip.Prefix {
+	list := make([]netip.Prefix, 0, 256)
+	for n := range 256 {
+		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, byte(n), 0}), 24))
+	}
+	return list
+}
+
+// FreeSubnet gives the first of the wanted subnets (Candidates if none is
+// given) that overlaps neither with those taken nor with an address or a route
+// of the current network namespace. Default routes don't count.
+func FreeSubnet(taken []netip.Prefix, want ...netip.Prefix) (netip.Prefix, error) {
+	used, err := hostSubnets()
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return choose(append(used, taken...), want)
+}
+
+func choose(used, want []netip.Prefix) (netip.Prefix, error) {
+	if len(want) == 0 {
+		want = Candidates()
+	}
+next:
+	for _, w := range want {
+		for _, u := range used {
+			if u.IsValid() && w.Overlaps(u) {
+				continue next
+			}
+		}
+		return w.Masked(), nil
+	}
+	return netip.Prefix{}, fmt.Errorf("none of %d subnets from %s on is free: this host's routes, its addresses or other testbeds overlap with them all",
+		len(want), want[0])
+}
+
+// hostSubnets lists what the current network namespace reaches without its
+// default route.
+func hostSubnets() ([]netip.Prefix, error) {
+	var used []netip.Prefix
+	// Table 0 means all tables: a VPN may keep its routes in one of its own.
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return nil, fmt.Errorf("listing the host's routes: %w", err)
+	}
+	for _, r := range routes {
+		if p, ok := prefixOf(r.Dst); ok && p.Bits() > 0 {
+			used = append(used, p)
+		}
+	}
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, fmt.Errorf("listing the host's addresses: %w", err)
+	}
+	for _, a := range addrs {
+		if p, ok := prefixOf(a.IPNet); ok {
+			used = append(used, p)
+		}
+	}
+	return used, nil
+}
+
+func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
+	if n == nil {
+		return netip.Prefix{}, false
+	}
+	addr, ok := netip.AddrFromSlice(n.IP)
+	ones, bits := n.Mask.Size()
+	if !ok || bits == 0 {
+		return netip.Prefix{}, false
+	}
+	return netip.PrefixFrom(addr.Unmap(), ones).Masked(), true
+}
