@@ -1,0 +1,51 @@
+package dns
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+)
+
+// queryTime is how long one question may take; pollPause lies between two.
+const (
+	queryTime = 2 * time.Second
+	pollPause = 50 * time.Millisecond
+)
+
+// Dial opens a connection from somewhere in the cluster's network, as
+// machine.Machine's method of that name does.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Answering asks the DNS server at server (host:port) for a name until it
+// answers, over TCP, so that a tunnelled connection will do. The name should
+// be complete, such as kubernetes.default.svc.cluster.local. It returns the addresses, or
+// an error saying what it waited for once ctx ends.
+func Answering(ctx context.Context, dial Dial, server, name string) ([]string, error) {
+	resolver := &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dial(ctx, "tcp", server)
+		},
+	}
+	if name != "" && name[len(name)-1] != '.' {
+		name += "." // no search list: the question is exactly this name
+	}
+	for {
+		addresses, err := lookup(ctx, resolver, name)
+		if err == nil {
+			return addresses, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for the cluster's DNS at %s to answer for %s: %w (last: %w)", server, name, context.Cause(ctx), err)
+		case <-time.After(pollPause):
+		}
+	}
+}
+
+func lookup(ctx context.Context, r *net.Resolver, name string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTime)
+	defer cancel()
+	return r.LookupHost(ctx, name)
+}

@@ -1,0 +1,167 @@
+// Package dns puts the cluster's DNS in place: CoreDNS as a Deployment behind
+// the Service kube-dns, with the objects that kubeadm would create. Names are those of
+// https://github.com/kubernetes/dns/blob/master/docs/specification.md.
+package dns
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"text/template"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
+)
+
+//go:embed coredns.yaml
+var manifests string
+
+var manifestsTemplate = template.Must(template.New("coredns.yaml").Parse(manifests))
+
+// fieldManager owns what Apply writes; a later Apply takes back what was edited by hand.
+const fieldManager = "noriter-install"
+
+// Options says how the DNS is set up.
+type Options struct {
+	// ClusterIP is the Service's address; empty means 10.96.0.10.
+	ClusterIP string
+	// Domain is the cluster's domain; empty means cluster.local.
+	Domain string
+	// Image is the container image (images.CoreDNSRef); required.
+	Image string
+	// Replicas is how many pods serve; 0 means 1.
+	Replicas int
+	// Forward is where questions about other domains go: a resolv.conf or
+	// addresses, as ForwardFor finds them. Empty: they are refused, at once,
+	// which is what a testbed without a way out wants.
+	Forward string
+}
+
+func (o *Options) complete() error {
+	if o.ClusterIP == "" {
+		o.ClusterIP = "10.96.0.10"
+	}
+	if o.Domain == "" {
+		o.Domain = "cluster.local"
+	}
+	if o.Replicas == 0 {
+		o.Replicas = 1
+	}
+	var problems []error
+	if _, err := netip.ParseAddr(o.ClusterIP); err != nil {
+		problems = append(problems, fmt.Errorf("ClusterIP: %w", err))
+	}
+	for _, reason := range validation.IsDNS1123Subdomain(o.Domain) {
+		problems = append(problems, fmt.Errorf("domain %q: %s", o.Domain, reason))
+	}
+	if o.Image == "" || strings.ContainsAny(o.Image, " \n{}\"'") {
+		problems = append(problems, fmt.Errorf("image %q: want the name of an image", o.Image))
+	}
+	if o.Replicas < 0 {
+		problems = append(problems, fmt.Errorf("replicas: %d is negative", o.Replicas))
+	}
+	if strings.ContainsAny(o.Forward, "\n{}") {
+		problems = append(problems, fmt.Errorf("forward %q: want a file or addresses separated by spaces", o.Forward))
+	}
+	return errors.Join(problems...)
+}
+
+// YAML returns the manifests as one stream, in the order of their needs.
+func YAML(o Options) ([]byte, error) {
+	if err := o.complete(); err != nil {
+		return nil, fmt.Errorf("options of the cluster's DNS: %w", err)
+	}
+	var out bytes.Buffer
+	if err := manifestsTemplate.Execute(&out, o); err != nil {
+		return nil, fmt.Errorf("writing the manifests of the cluster's DNS: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// Manifests returns the objects in the order of their needs.
+func Manifests(o Options) ([]*unstructured.Unstructured, error) {
+	stream, err := YAML(o)
+	if err != nil {
+		return nil, err
+	}
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(stream), 4096)
+	var objects []*unstructured.Unstructured
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(&object.Object)
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the manifests of the cluster's DNS: %w", err)
+		}
+		objects = append(objects, object)
+	}
+}
+
+// resources names the REST resource of each kind in the manifests, which
+// spares the installer a round of discovery.
+var resources = map[string]string{
+	"ServiceAccount":     "serviceaccounts",
+	"ClusterRole":        "clusterroles",
+	"ClusterRoleBinding": "clusterrolebindings",
+	"ConfigMap":          "configmaps",
+	"Service":            "services",
+	"Deployment":         "deployments",
+}
+
+// Apply puts the objects into the cluster by server-side apply. It may be
+// repeated; what is as it should be stays untouched.
+func Apply(ctx context.Context, client dynamic.Interface, o Options) error {
+	objects, err := Manifests(o)
+	if err != nil {
+		return err
+	}
+	for _, object := range objects {
+		gvk := object.GroupVersionKind()
+		gvr := schema.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: resources[gvk.Kind]}
+		var at dynamic.ResourceInterface = client.Resource(gvr)
+		if ns := object.GetNamespace(); ns != "" {
+			at = client.Resource(gvr).Namespace(ns)
+		}
+		_, err := at.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
+		if err != nil {
+			return fmt.Errorf("applying %s %s of the cluster's DNS: %w", gvk.Kind, object.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// ForwardFor returns what Options.Forward should be on nodes whose resolv.conf
+// has the given content. A loopback server there is the node's own stub, which a
+// pod can't reach (and which CoreDNS would take for a forwarding loop and exit),
+// so such servers are left out; without any other the answer is empty.
+func ForwardFor(resolvConf []byte) string {
+	var usable []string
+	whole := true
+	for line := range strings.Lines(string(resolvConf)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != "nameserver" {
+			continue
+		}
+		addr, err := netip.ParseAddr(fields[1])
+		if err != nil || addr.IsLoopback() || addr.IsUnspecified() || addr.Zone() != "" {
+			whole = false
+			continue
+		}
+		usable = append(usable, addr.String())
+	}
+	if len(usable) > 0 && whole {
+		return "/etc/resolv.conf"
+	}
+	return strings.Join(usable, " ")
+}
