@@ -1,0 +1,49 @@
+# Noriter. `make` alone lists the targets.
+
+GO      ?= go
+BIN     := bin
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo source)
+KUBE    := v1.37.0
+STAMP   := k8s.io/component-base/version
+LDFLAGS := -s -w \
+  -X $(STAMP).gitVersion=$(KUBE) -X $(STAMP).gitMajor=1 -X $(STAMP).gitMinor=37 \
+  -X $(STAMP).gitTreeState=clean -X $(STAMP).gitCommit=noriter-$(VERSION)
+MAINS   := nori nori-control nori-node coredns hello pause
+
+export CGO_ENABLED := 0
+export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | \
+	  while IFS="$$(printf '\t')" read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
+
+.PHONY: play
+play: deps build ## install what is missing, build, bring the testbed up, open the first lab (PLAIN=1: ask nothing)
+	@.ci/play $(if $(PLAIN),--plain)
+
+.PHONY: deps
+deps: ## install what this machine lacks, naming each package first
+	@.ci/deps run
+
+.PHONY: build
+build: ## build the programs into bin/
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(MAINS:%=./cmd/%)
+	@ln -sf nori $(BIN)/kubectl
+
+.PHONY: test
+test: ## install what the tests need, and run all of them
+	@.ci/deps test
+	@$(MAKE) --no-print-directory build
+	@.ci/test
+
+.PHONY: unit
+unit: ## only the tests that need no machine (under two minutes)
+	$(GO) test $$($(GO) list ./... | grep -v /e2e)
+
+.PHONY: clean
+clean: ## remove what was built here; testbeds and caches stay
+	rm -rf $(BIN)

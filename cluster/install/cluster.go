@@ -1,0 +1,115 @@
+// Package install turns machines into a cluster: the visible list of steps
+// from an empty Debian host with containerd to nodes that are Ready.
+//
+// Every step is idempotent. A step that starts a unit leaves a stamp of what
+// it was started from, so that running the list again restarts only what has
+// changed.
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"noriter.dev/noriter/cluster/install/pki"
+	"noriter.dev/noriter/provision/machine"
+)
+
+// The cluster's fixed addresses; a testbed's own subnet is chosen to stay
+// clear of them.
+const (
+	PodCIDR      = "10.244.0.0/16"
+	ServiceCIDR  = "10.96.0.0/16"
+	KubernetesIP = "10.96.0.1"
+	DNSAddress   = "10.96.0.10"
+	Domain       = "cluster.local"
+)
+
+// Node is one machine of the cluster.
+type Node struct {
+	Name    string
+	Address netip.Addr
+	// Control says that the control plane runs here.
+	Control bool
+	// MemoryMiB is what the node reports as its capacity where the machine
+	// itself can't tell (a container machine sees its host's memory); 0 means
+	// that the machine knows.
+	MemoryMiB int
+}
+
+// Cluster is what is to be installed, and where.
+type Cluster struct {
+	// Name is the testbed's name; the kubeconfig's context is named so.
+	Name string
+	// Nodes are all machines, the control node first.
+	Nodes []Node
+	// Dir keeps the PKI and the kubeconfig on this host.
+	Dir string
+	// BinDir has nori-control and nori-node.
+	BinDir string
+	// BaseImages and AppImages are archives of container images. Pods of the
+	// cluster itself need only the first; see cluster/images.
+	BaseImages, AppImages string
+	// PauseImage and DNSImage are the names of the two that the cluster
+	// itself runs.
+	PauseImage, DNSImage string
+
+	mu       sync.Mutex
+	machines map[string]machine.Machine
+	facts    map[string]facts
+	bundle   *pki.Bundle
+}
+
+// SetMachine hands over the connection to a machine; the steps need all of them.
+func (c *Cluster) SetMachine(m machine.Machine) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.machines == nil {
+		c.machines = map[string]machine.Machine{}
+	}
+	c.machines[m.Name()] = m
+}
+
+// Machine is the connection to a node, or nil before there is one.
+func (c *Cluster) Machine(name string) machine.Machine {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.machines[name]
+}
+
+// Close ends all connections.
+func (c *Cluster) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, m := range c.machines {
+		errs = append(errs, m.Close())
+	}
+	c.machines = nil
+	return errors.Join(errs...)
+}
+
+// Control is the control node.
+func (c *Cluster) Control() Node { return c.Nodes[0] }
+
+// control is the connection to the control node.
+func (c *Cluster) control() machine.Machine { return c.Machine(c.Nodes[0].Name) }
+
+// each does something on all nodes at once, and tells of the first that failed.
+func (c *Cluster) each(ctx context.Context, do func(context.Context, Node, machine.Machine) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, n := range c.Nodes {
+		g.Go(func() error {
+			m := c.Machine(n.Name)
+			if m == nil {
+				return fmt.Errorf("no connection to %s", n.Name)
+			}
+			return do(ctx, n, m)
+		})
+	}
+	return g.Wait()
+}

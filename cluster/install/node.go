@@ -1,0 +1,126 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"noriter.dev/noriter/cluster/install/pki"
+	"noriter.dev/noriter/provision/machine"
+)
+
+// facts is what the steps must know of a machine before they configure it.
+type facts struct {
+	// container says that the machine shares its host's kernel.
+	container bool
+	// unifiedCgroups says that the machine sees cgroup v2 alone.
+	unifiedCgroups bool
+	// sysResource says that root may lower oom_score_adj (CAP_SYS_RESOURCE).
+	sysResource bool
+}
+
+// lookAround prints one word per fact.
+const lookAround = `
+systemd-detect-virt --container --quiet && echo container
+[ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] && echo unified
+[ $(( 0x$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) >> 24 & 1 )) = 1 ] && echo sysresource
+true`
+
+func readFacts(ctx context.Context, m machine.Machine) (facts, error) {
+	out, err := m.Run(ctx, machine.Command{Line: lookAround})
+	if err != nil {
+		return facts{}, fmt.Errorf("looking at %s: %w", m.Name(), err)
+	}
+	var f facts
+	for _, w := range strings.Fields(string(out.Stdout)) {
+		switch w {
+		case "container":
+			f.container = true
+		case "unified":
+			f.unifiedCgroups = true
+		case "sysresource":
+			f.sysResource = true
+		}
+	}
+	return f, nil
+}
+
+func (c *Cluster) pkiDir() string { return filepath.Join(c.Dir, "pki") }
+
+func (c *Cluster) pkiSpec() pki.Cluster {
+	p := pki.Cluster{
+		Name: c.Name, ControlName: c.Control().Name, ControlAddress: c.Control().Address,
+		ServiceIP: addr(KubernetesIP), Domain: Domain,
+	}
+	for _, n := range c.Nodes {
+		p.Nodes = append(p.Nodes, pki.Node{Name: n.Name, Address: n.Address})
+	}
+	return p
+}
+
+// Kubeconfig is the administrator's kubeconfig on this host.
+func (c *Cluster) Kubeconfig() string { return filepath.Join(c.pkiDir(), "admin.conf") }
+
+// prepareNode lays down everything but the programs: containerd's
+// configuration, certificates, units. systemd reads them once.
+func (c *Cluster) prepareNode(ctx context.Context, n Node, m machine.Machine) error {
+	f, err := readFacts(ctx, m)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	if c.facts == nil {
+		c.facts = map[string]facts{}
+	}
+	c.facts[n.Name] = f
+	bundle := c.bundle
+	c.mu.Unlock()
+
+	files, err := bundle.Files(n.Name)
+	if err != nil {
+		return fmt.Errorf("collecting the certificates of %s: %w", n.Name, err)
+	}
+	for _, u := range unitsOf(n) {
+		files = append(files, machine.File{Path: "/etc/systemd/system/" + u + ".service", Content: c.unitFile(u, n, f)})
+	}
+	files = append(files,
+		machine.File{Path: "/etc/containerd/config.toml", Content: containerdConfig(c.PauseImage, f)},
+		machine.File{Path: "/etc/hosts", Content: c.hosts(n)},
+		machine.File{Path: "/etc/crictl.yaml", Content: []byte("runtime-endpoint: unix:///run/containerd/containerd.sock\n")},
+	)
+	if n.Control {
+		files = append(files, machine.File{Path: "/etc/kubernetes/audit-policy.yaml", Content: []byte(auditPolicy)})
+	}
+	if err := m.Upload(ctx, files...); err != nil {
+		return fmt.Errorf("sending the configuration to %s: %w", n.Name, err)
+	}
+	script := "set -e\nsystemctl daemon-reload\nsystemctl enable --quiet " + strings.Join(unitsOf(n), " ") + "\n" +
+		restartIfChanged("containerd", stamp(containerdConfig(c.PauseImage, f)))
+	if _, err := m.Run(ctx, machine.Command{Line: script}); err != nil {
+		return fmt.Errorf("setting up containerd and the units: %w", err)
+	}
+	return nil
+}
+
+// hosts names all machines to each other, so that names work before and
+// without the cluster's DNS.
+func (c *Cluster) hosts(self Node) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "127.0.0.1 localhost\n::1 localhost ip6-localhost\n")
+	for _, n := range c.Nodes {
+		fmt.Fprintf(&b, "%s %s\n", n.Address, n.Name)
+	}
+	return b.Bytes()
+}
+
+// cgroupRoot is the cgroup below which a node's pods live. Container machines
+// on a cgroup v1 host all see the host's controllers from the root, so each
+// needs a parent of its own.
+func (c *Cluster) cgroupRoot(n Node, f facts) string {
+	if f.container && !f.unifiedCgroups {
+		return "/noriter/" + c.Name + "/" + n.Name
+	}
+	return ""
+}

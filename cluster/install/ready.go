@@ -1,0 +1,200 @@
+package install
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"noriter.dev/noriter/cluster/dns"
+)
+
+// pollEvery is how often the waits of this package look again.
+const pollEvery = 100 * time.Millisecond
+
+// addr parses an address that is ours.
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// RESTConfig is the administrator's way to the API server. Connections are
+// made by dial where it is not nil.
+func (c *Cluster) RESTConfig() (*rest.Config, error) {
+	cfg, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	cfg.QPS, cfg.Burst = 200, 400
+	return cfg, nil
+}
+
+func (c *Cluster) client() (kubernetes.Interface, error) {
+	cfg, err := c.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(cfg)
+}
+
+// applyDNS puts CoreDNS and its Service into kube-system.
+func (c *Cluster) applyDNS(ctx context.Context) error {
+	cfg, err := c.RESTConfig()
+	if err != nil {
+		return err
+	}
+	return dns.Apply(ctx, cfg, dns.Options{ClusterIP: DNSAddress, Domain: Domain, Image: c.DNSImage})
+}
+
+// WaitReady returns when every node is Ready and DNS answers. A node counts only
+// if its agent was heard after since: after a restore the store says of every
+// node what it was when the snapshot was taken.
+func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(string)) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	last := ""
+	err = poll(ctx, func() (bool, string) {
+		waiting, err := c.notReady(ctx, client, since)
+		if err != nil {
+			return false, err.Error()
+		}
+		s := strings.Join(waiting, ", ")
+		if s != last && s != "" {
+			note(s)
+		}
+		last = s
+		return len(waiting) == 0, s
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the nodes to be Ready: %w", err)
+	}
+	note("DNS")
+	err = poll(ctx, func() (bool, string) {
+		if err := c.askDNS(ctx); err != nil {
+			return false, err.Error()
+		}
+		return true, ""
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for DNS to answer at %s: %w", DNSAddress, err)
+	}
+	return nil
+}
+
+// notReady lists the nodes that are not yet as they should be, each with the
+// reason. It gives the control node its role as soon as it is there: a node
+// may not say of itself that it has one (NodeRestriction).
+func (c *Cluster) notReady(ctx context.Context, client kubernetes.Interface, since time.Time) ([]string, error) {
+	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing the nodes: %w", err)
+	}
+	byName := map[string]*corev1.Node{}
+	for i := range list.Items {
+		byName[list.Items[i].Name] = &list.Items[i]
+	}
+	var waiting []string
+	for _, want := range c.Nodes {
+		n := byName[want.Name]
+		if n == nil {
+			waiting = append(waiting, want.Name+": not registered")
+			continue
+		}
+		if _, has := n.Labels[controlPlaneLabel]; want.Control && !has {
+			if err := labelControl(ctx, client, n.Name); err != nil {
+				return nil, err
+			}
+		}
+		if ready, why := nodeReady(n); !ready {
+			waiting = append(waiting, want.Name+": "+why)
+			continue
+		}
+		heard, err := heardSince(ctx, client, n.Name, since)
+		if err != nil {
+			return nil, err
+		}
+		if !heard {
+			waiting = append(waiting, want.Name+": its agent was not heard yet")
+		}
+	}
+	return waiting, nil
+}
+
+// heardSince looks at the lease that the node's agent renews.
+func heardSince(ctx context.Context, client kubernetes.Interface, node string, since time.Time) (bool, error) {
+	if since.IsZero() {
+		return true, nil
+	}
+	lease, err := client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, node, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading the lease of %s: %w", node, err)
+	}
+	return lease.Spec.RenewTime != nil && lease.Spec.RenewTime.After(since), nil
+}
+
+func labelControl(ctx context.Context, client kubernetes.Interface, name string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": map[string]string{
+		controlPlaneLabel: "",
+		"node.kubernetes.io/exclude-from-external-load-balancers": "",
+	}}})
+	if err != nil {
+		return err
+	}
+	_, err = client.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if err != nil {
+		return fmt.Errorf("labelling the control node: %w", err)
+	}
+	return nil
+}
+
+// nodeReady reads the Ready condition.
+func nodeReady(n *corev1.Node) (bool, string) {
+	for _, cond := range n.Status.Conditions {
+		if cond.Type == corev1.NodeReady {
+			if cond.Status == corev1.ConditionTrue {
+				return true, ""
+			}
+			return false, cond.Message
+		}
+	}
+	return false, "no status yet"
+}
+
+// askDNS asks, from the control node, for the name of the API's own Service.
+func (c *Cluster) askDNS(ctx context.Context) error {
+	m := c.control()
+	return dns.Answering(ctx, func(ctx context.Context) (net.Conn, error) {
+		return m.Dial(ctx, "tcp", net.JoinHostPort(DNSAddress, "53"))
+	}, "kubernetes.default.svc."+Domain)
+}
+
+// poll asks again and again until the answer is yes. When the context ends
+// first, the error says what was still missing.
+func poll(ctx context.Context, ask func() (done bool, missing string)) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		done, missing := ask()
+		if done {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w; still missing: %s", context.Cause(ctx), missing)
+		case <-tick.C:
+		}
+	}
+}

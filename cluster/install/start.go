@@ -1,0 +1,120 @@
+package install
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+// stampDir has, on every machine, a file per unit that says what it was
+// started from.
+const stampDir = "/var/lib/noriter/stamps"
+
+// stamp condenses what a unit is started from.
+func stamp(parts ...[]byte) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:", len(p))
+		h.Write(p)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// restartIfChanged is a shell script that starts a unit, or restarts it if it
+// runs from something else than the stamp says. What the unit last said goes
+// to the error.
+func restartIfChanged(unit, stamp string) string {
+	return fmt.Sprintf(`
+u=%[1]s s=%[2]s d=%[3]s
+mkdir -p $d
+if [ "$(cat $d/$u 2>/dev/null)" = $s ]; then how=start; else how=restart; fi
+if systemctl $how $u; then
+  echo $s > $d/$u
+else
+  echo "$u did not start; the last it said:" >&2
+  journalctl -u $u -n 15 --no-pager -o cat >&2
+  exit 1
+fi`, unit, stamp, stampDir)
+}
+
+func (c *Cluster) upload(ctx context.Context, m machine.Machine, program string) error {
+	src := filepath.Join(c.BinDir, program)
+	err := m.Upload(ctx, machine.File{Path: "/usr/local/bin/" + program, Mode: 0o755, Source: src})
+	if err != nil {
+		return fmt.Errorf("sending %s to %s: %w", program, m.Name(), err)
+	}
+	return nil
+}
+
+func (c *Cluster) startControl(ctx context.Context, unit string) error {
+	return c.start(ctx, c.Control(), c.control(), unit)
+}
+
+func (c *Cluster) startOnNodes(ctx context.Context, unit string) error {
+	return c.each(ctx, func(ctx context.Context, n Node, m machine.Machine) error {
+		return c.start(ctx, n, m, unit)
+	})
+}
+
+// start starts a unit and waits until it says that it is ready (Type=notify).
+func (c *Cluster) start(ctx context.Context, n Node, m machine.Machine, unit string) error {
+	program := "nori-control"
+	if unit == unitAgent || unit == unitProxy {
+		program = "nori-node"
+	}
+	sum, err := fileSum(filepath.Join(c.BinDir, program))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", program, err)
+	}
+	c.mu.Lock()
+	f, bundle := c.facts[n.Name], c.bundle
+	c.mu.Unlock()
+	parts := [][]byte{[]byte(sum), c.unitFile(unit, n, f)}
+	files, err := bundle.Files(n.Name)
+	if err != nil {
+		return fmt.Errorf("collecting the certificates of %s: %w", n.Name, err)
+	}
+	for _, file := range files {
+		parts = append(parts, []byte(file.Path), file.Content)
+	}
+	script := restartIfChanged(unit, stamp(parts...))
+	if _, err := m.Run(ctx, machine.Command{Line: script, Timeout: 2 * time.Minute}); err != nil {
+		return fmt.Errorf("starting %s: %w", unit, err)
+	}
+	return nil
+}
+
+// sums remembers checksums of local files by path, size and time of change,
+// since several steps ask for the same large program.
+var sums sync.Map
+
+func fileSum(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	key := fmt.Sprintf("%s %d %d", path, info.Size(), info.ModTime().UnixNano())
+	if s, ok := sums.Load(key); ok {
+		return s.(string), nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	s := hex.EncodeToString(h.Sum(nil))
+	sums.Store(key, s)
+	return s, nil
+}

@@ -1,0 +1,102 @@
+package install
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"noriter.dev/noriter/cluster/install/pki"
+	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/step"
+)
+
+// Steps is the list that makes the cluster. The step named machines, which is
+// the caller's, must have handed over all connections before.
+func Steps(c *Cluster, machines string) []step.Step {
+	return []step.Step{
+		{
+			ID: "pki", Title: step.Text{EN: "Certificates", KO: "인증서"},
+			Advice: step.Text{
+				EN: "remove the pki folder of the testbed to have all certificates made anew",
+				KO: "테스트베드의 pki 폴더를 지우면 모든 인증서를 새로 만듭니다",
+			},
+			Run: func(_ context.Context, note func(string)) error { return c.makePKI(note) },
+		}, {
+			ID: "runtime", Title: step.Text{EN: "Container runtime and units", KO: "컨테이너 런타임과 유닛"},
+			Needs: []string{machines, "pki"},
+			Run:   func(ctx context.Context, _ func(string)) error { return c.each(ctx, c.prepareNode) },
+		}, {
+			ID: "control", Title: step.Text{EN: "Control plane program", KO: "컨트롤 플레인 프로그램"},
+			Needs: []string{machines}, Limit: 5 * time.Minute,
+			Run: func(ctx context.Context, _ func(string)) error {
+				return c.upload(ctx, c.control(), "nori-control")
+			},
+		}, {
+			ID: "node", Title: step.Text{EN: "Node program, to all nodes", KO: "노드 프로그램 (모든 노드)"},
+			Needs: []string{machines}, Limit: 5 * time.Minute,
+			Run: func(ctx context.Context, _ func(string)) error {
+				return c.each(ctx, func(ctx context.Context, _ Node, m machine.Machine) error {
+					return c.upload(ctx, m, "nori-node")
+				})
+			},
+		}, {
+			ID: "etcd", Title: step.Text{EN: "etcd", KO: "etcd"},
+			Needs: []string{"runtime", "control"},
+			Run:   func(ctx context.Context, _ func(string)) error { return c.startControl(ctx, unitEtcd) },
+		}, {
+			ID: "apiserver", Title: step.Text{EN: "API server", KO: "API 서버"},
+			Needs: []string{"etcd"},
+			Run:   func(ctx context.Context, _ func(string)) error { return c.startControl(ctx, unitAPIServer) },
+		}, {
+			ID: "scheduler", Title: step.Text{EN: "Scheduler", KO: "스케줄러"},
+			Needs: []string{"apiserver"},
+			Run:   func(ctx context.Context, _ func(string)) error { return c.startControl(ctx, unitScheduler) },
+		}, {
+			ID: "controllers", Title: step.Text{EN: "Controllers", KO: "컨트롤러"},
+			Needs: []string{"apiserver"},
+			Run:   func(ctx context.Context, _ func(string)) error { return c.startControl(ctx, unitControllers) },
+		}, {
+			ID: "images", Title: step.Text{EN: "Images the cluster needs", KO: "클러스터용 이미지"},
+			Needs: []string{"runtime"}, Limit: 5 * time.Minute,
+			Run: func(ctx context.Context, _ func(string)) error { return c.importImages(ctx, "base", c.BaseImages) },
+		}, {
+			ID: "agent", Title: step.Text{EN: "Node agents", KO: "노드 에이전트"},
+			Needs: []string{"apiserver", "node", "images"},
+			Run:   func(ctx context.Context, _ func(string)) error { return c.startOnNodes(ctx, unitAgent) },
+		}, {
+			ID: "proxy", Title: step.Text{EN: "Service proxies", KO: "서비스 프록시"},
+			Needs: []string{"apiserver", "node"},
+			Run:   func(ctx context.Context, _ func(string)) error { return c.startOnNodes(ctx, unitProxy) },
+		}, {
+			ID: "dns", Title: step.Text{EN: "CoreDNS", KO: "CoreDNS"},
+			Needs: []string{"apiserver"},
+			Run:   func(ctx context.Context, _ func(string)) error { return c.applyDNS(ctx) },
+		}, {
+			ID: "ready", Title: step.Text{EN: "Nodes ready, DNS answering", KO: "노드 준비, DNS 응답"},
+			Needs: []string{"agent", "proxy", "dns", "scheduler", "controllers"},
+			Advice: step.Text{
+				EN: "look with: nori kubectl get nodes,pods -A -o wide, and nori ssh NODE -- journalctl -u nori-agent",
+				KO: "확인: nori kubectl get nodes,pods -A -o wide, nori ssh NODE -- journalctl -u nori-agent",
+			},
+			Run: func(ctx context.Context, note func(string)) error { return c.WaitReady(ctx, time.Time{}, note) },
+		}, {
+			ID: "apps", Title: step.Text{EN: "Images for the labs", KO: "실습용 이미지"},
+			Needs: []string{"images"}, Limit: 5 * time.Minute,
+			Run: func(ctx context.Context, _ func(string)) error { return c.importImages(ctx, "apps", c.AppImages) },
+		},
+	}
+}
+
+func (c *Cluster) makePKI(note func(string)) error {
+	bundle, err := pki.Ensure(c.pkiDir(), c.pkiSpec())
+	if err != nil {
+		return fmt.Errorf("making the certificates: %w", err)
+	}
+	c.mu.Lock()
+	c.bundle = bundle
+	c.mu.Unlock()
+	if n := len(bundle.Changed); n > 0 {
+		note(fmt.Sprint(n))
+	}
+	return nil
+}

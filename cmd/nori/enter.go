@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"noriter.dev/noriter/provision/netns"
+	"noriter.dev/noriter/testbed"
+)
+
+// enter goes into the network namespace of an isolated testbed by running this
+// program again inside it: a running Go program can't move all its threads.
+func enter(t *testbed.Testbed) error {
+	name := t.Namespace()
+	if name == "" {
+		return nil
+	}
+	inside, err := netns.Inside(name)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("looking for the testbed's network namespace: %w", err)
+	}
+	if inside {
+		return nil
+	}
+	if err != nil {
+		// The host was rebooted: make it anew, the machines come with `nori up`.
+		if err := netns.Ensure(name); err != nil {
+			return fmt.Errorf("making the testbed's network namespace: %w", err)
+		}
+	}
+	argv, err := netns.Command(name, os.Args)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Exec(argv[0], argv, os.Environ()); err != nil {
+		return fmt.Errorf("entering the testbed's network namespace: %w", err)
+	}
+	return nil
+}
+
+// becomeRoot runs this program again under sudo where the testbeds of this
+// host belong to root and the caller is somebody else.
+func becomeRoot(home testbed.Home) error {
+	if os.Geteuid() == 0 || os.Getenv("NORI_HOME") != "" {
+		return nil
+	}
+	if names, err := home.Names(); err == nil && len(names) > 0 {
+		return nil // testbeds of one's own, through libvirt
+	}
+	sudo, err := exec.LookPath("sudo")
+	if err != nil {
+		return errNoRoot
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	argv := append([]string{"sudo", "--preserve-env=LANG,LC_ALL,LC_MESSAGES,NO_COLOR,TERM,NORI_TESTBED,KUBECONFIG", "--", self}, os.Args[1:]...)
+	if err := syscall.Exec(sudo, argv, os.Environ()); err != nil {
+		return fmt.Errorf("becoming root: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/fatih/color"
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/testbed"
+)
+
+// globals are the flags and streams that all commands share.
+type globals struct {
+	name, lang, output string
+	plain, noColor     bool
+	// link says that this program was called as kubectl.
+	link bool
+
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+func newGlobals() *globals {
+	return &globals{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+}
+
+func newRootCommand(g *globals) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nori",
+		Short: lang.T("A playground for Kubernetes on real machines", "진짜 머신에서 노는 쿠버네티스 놀이터"),
+		Long: lang.T(
+			"Noriter gives you a Kubernetes cluster of real machines that you can see through,\nbreak, and put back in seconds.",
+			"놀이터는 속까지 들여다보고, 망가뜨리고, 몇 초 만에 되돌릴 수 있는\n진짜 머신으로 된 쿠버네티스 클러스터를 드립니다."),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		// Flags before `kubectl` are ours, those behind it are kubectl's.
+		TraverseChildren: true,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			return g.settle(c)
+		},
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&g.name, "name", "", lang.T("name of the testbed (default: the only one there is, or \"noriter\")", "테스트베드 이름 (기본값: 하나뿐이면 그것, 아니면 \"noriter\")"))
+	f.StringVar(&g.lang, "lang", "", lang.T("language of the texts: en or ko (default: from LANG)", "글의 언어: en 또는 ko (기본값: LANG에 따름)"))
+	f.BoolVar(&g.plain, "plain", false, lang.T("plain lines: no redrawing, numbered choices", "단순 출력: 화면을 다시 그리지 않고 번호로 고름"))
+	f.BoolVar(&g.noColor, "no-color", false, lang.T("no colour", "색 없이"))
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &testbed.UsageError{Err: fmt.Errorf("%w\n      see `%s --help`", err, c.CommandPath())}
+	})
+	root.AddCommand(
+		newUpCommand(g), newDownCommand(g), newStatusCommand(g), newDoctorCommand(g),
+		newSSHCommand(g), newKubectlCommand(g), newShellCommand(g),
+		newLabCommand(g), newSnapshotCommand(g), newResetCommand(g),
+	)
+	return root
+}
+
+// settle makes the shared flags take effect.
+func (g *globals) settle(c *cobra.Command) error {
+	switch g.lang {
+	case "":
+	case lang.English, lang.Korean:
+		lang.Set(g.lang)
+	default:
+		return g.usage("--lang: %q is neither en nor ko", g.lang)
+	}
+	if os.Getenv("NO_COLOR") != "" || !g.terminal() {
+		g.noColor = true
+	}
+	if g.noColor {
+		color.NoColor = true
+	}
+	if g.output != "" && g.output != "json" {
+		return g.usage("-o: %q is not known; json is", g.output)
+	}
+	if g.name == "" {
+		g.name = os.Getenv("NORI_TESTBED")
+	}
+	if g.name != "" {
+		if err := testbed.ValidateName(g.name); err != nil {
+			return g.usage("--%w", err)
+		}
+	}
+	return nil
+}
+
+// terminal says that a person looks at standard output.
+func (g *globals) terminal() bool {
+	f, ok := g.stdout.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb"
+}
+
+// interactive says that a person can also be asked.
+func (g *globals) interactive() bool {
+	f, ok := g.stdin.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd()) && g.terminal()
+}
+
+func (g *globals) usage(format string, args ...any) error {
+	return &testbed.UsageError{Err: fmt.Errorf(format, args...)}
+}
+
+// open finds the testbed that is meant, and goes into its namespace: without
+// --name, and with one testbed on this host, that one is meant.
+func (g *globals) open() (*testbed.Testbed, error) {
+	t, err := g.find()
+	if err != nil {
+		return nil, err
+	}
+	return t, enter(t)
+}
+
+// find is open without going into the namespace.
+func (g *globals) find() (*testbed.Testbed, error) {
+	home, err := testbed.FindHome()
+	if err != nil {
+		return nil, err
+	}
+	if err := becomeRoot(home); err != nil {
+		return nil, err
+	}
+	name, err := g.meant(home)
+	if err != nil {
+		return nil, err
+	}
+	return testbed.Open(home, name)
+}
+
+func (g *globals) meant(home testbed.Home) (string, error) {
+	if g.name != "" {
+		return g.name, nil
+	}
+	names, err := home.Names()
+	if err != nil {
+		return "", err
+	}
+	if len(names) == 1 {
+		return names[0], nil
+	}
+	for _, n := range names {
+		if n == testbed.DefaultName {
+			return n, nil
+		}
+	}
+	if len(names) > 1 {
+		return "", g.usage("there are %d testbeds, %v: say which with --name", len(names), names)
+	}
+	return testbed.DefaultName, nil
+}
+
+// binDir is where this program lies, with those that go to the machines.
+func binDir() (string, error) {
+	self, err := os.Executable()
+	if err == nil {
+		self, err = filepath.EvalSymlinks(self)
+	}
+	if err != nil {
+		return "", fmt.Errorf("looking for this program's folder: %w", err)
+	}
+	dir := filepath.Dir(self)
+	for _, p := range []string{"nori-control", "nori-node"} {
+		if _, err := os.Stat(filepath.Join(dir, p)); err != nil {
+			return "", fmt.Errorf("%s must lie beside nori; `make build` puts it there: %w", p, err)
+		}
+	}
+	return dir, nil
+}
+
+// waitingFor tells that another process has the testbed.
+func (g *globals) waitingFor(holder string) {
+	fmt.Fprintf(g.stderr, lang.T("waiting for %s, which is at work on this testbed\n", "이 테스트베드에서 작업 중인 %s 을(를) 기다립니다\n"), holder)
+}
+
+var errNoRoot = errors.New("this needs root: run it with sudo, or as a member of the group libvirt with --driver libvirt")

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/component-base/cli"
+	"k8s.io/kubectl/pkg/cmd"
+	"k8s.io/kubectl/pkg/cmd/plugin"
+
+	"noriter.dev/noriter/labs/lang"
+)
+
+func newKubectlCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:                "kubectl …",
+		Short:              lang.T("Run kubectl for the testbed", "테스트베드에 kubectl 실행"),
+		DisableFlagParsing: true,
+		// kubectl's own flags are kubectl's; ours come before the word kubectl.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
+		RunE:              func(_ *cobra.Command, args []string) error { return g.kubectl(args) },
+	}
+}
+
+// kubectl becomes the real kubectl, which is in this program.
+func (g *globals) kubectl(args []string) error {
+	if err := g.settle(nil); err != nil {
+		return err
+	}
+	// The link named kubectl honours KUBECONFIG, as kubectl does; `nori
+	// kubectl` means the testbed whatever the environment says.
+	t, err := g.open()
+	if err != nil && (!g.link || os.Getenv("KUBECONFIG") == "") {
+		return err
+	}
+	if !g.link || os.Getenv("KUBECONFIG") == "" {
+		if err := os.Setenv("KUBECONFIG", t.Kubeconfig()); err != nil {
+			return err
+		}
+	}
+	os.Args = append([]string{"kubectl"}, args...)
+	flags := genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag().WithDiscoveryBurst(300).WithDiscoveryQPS(50.0)
+	command := cmd.NewDefaultKubectlCommandWithArgs(cmd.KubectlOptions{
+		PluginHandler: cmd.NewDefaultPluginHandler(plugin.ValidPluginFilenamePrefixes),
+		Arguments:     os.Args,
+		ConfigFlags:   flags,
+		IOStreams:     genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
+	})
+	if err := cli.RunNoErrOutput(command); err != nil {
+		return err
+	}
+	return nil
+}
+
+// kubectlDir makes, and names, a folder with nothing in it but this program
+// under the name of kubectl.
+func kubectlDir(dir string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return "", err
+	}
+	link := filepath.Join(bin, "kubectl")
+	if have, err := os.Readlink(link); err == nil && have == self {
+		return bin, nil
+	}
+	tmp := link + ".new"
+	os.Remove(tmp)
+	if err := os.Symlink(self, tmp); err != nil {
+		return "", err
+	}
+	return bin, os.Rename(tmp, link)
+}

@@ -1,0 +1,100 @@
+// Command nori is Noriter's one command for people: it makes a testbed, shows
+// it, breaks it and puts it back, and leads through the labs.
+//
+// Called as kubectl (by a link of that name) it is kubectl for the testbed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/fatih/color"
+
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/testbed"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitHost   = 3
+)
+
+func main() {
+	g := newGlobals()
+	args := os.Args[1:]
+	if name := filepath.Base(os.Args[0]); name == "kubectl" {
+		g.link = true
+		args = append([]string{"kubectl"}, args...)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	chooseLanguage(args)
+	cmd := newRootCommand(g)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(ctx)
+	interrupted := ctx.Err() != nil
+	stop()
+	if err != nil {
+		os.Exit(g.explain(err, interrupted))
+	}
+}
+
+// explain prints an error once, at the edge, and chooses the exit code.
+func (g *globals) explain(err error, interrupted bool) int {
+	var exit *exitStatus
+	if errors.As(err, &exit) {
+		return exit.code
+	}
+	red := color.New(color.FgRed, color.Bold).SprintFunc()
+	if interrupted && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(g.stderr, red("nori:"), lang.T("interrupted; the same command takes up from here, `nori down` removes what there is",
+			"중단했습니다. 같은 명령을 다시 실행하면 이어서 하고, `nori down`은 만든 것을 지웁니다"))
+		return 130
+	}
+	fmt.Fprintln(g.stderr, red("nori:"), err)
+	var failed *step.Error
+	if errors.As(err, &failed) {
+		if a := lang.T(failed.Step.Advice.EN, failed.Step.Advice.KO); a != "" {
+			fmt.Fprintln(g.stderr, "     ", a)
+		}
+	}
+	var usage *testbed.UsageError
+	var host *machine.HostError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &host):
+		fmt.Fprintln(g.stderr, "     ", lang.T("`nori doctor` checks this host", "`nori doctor`가 이 호스트를 점검합니다"))
+		return exitHost
+	}
+	return exitFailed
+}
+
+// exitStatus ends the command with a code and without another word, because
+// what ran (ssh, kubectl) has said what there was to say.
+type exitStatus struct{ code int }
+
+func (e *exitStatus) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+// chooseLanguage looks for --lang before the commands are made, since their
+// help is in that language, too.
+func chooseLanguage(args []string) {
+	for i, a := range args {
+		if l, ok := strings.CutPrefix(a, "--lang="); ok {
+			lang.Set(l)
+		} else if a == "--lang" && i+1 < len(args) {
+			lang.Set(args[i+1])
+		} else if a == "--" || a == "kubectl" {
+			return
+		}
+	}
+}

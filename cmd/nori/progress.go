@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/fatih/color"
+	"github.com/mattn/go-runewidth"
+
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/provision/step"
+)
+
+// progress shows steps: on a terminal a list whose running steps tick, else a
+// line as each step ends.
+type progress struct {
+	out   io.Writer
+	live  bool
+	begin time.Time
+
+	mu      sync.Mutex
+	rows    []*row
+	byID    map[string]*row
+	drawn   int
+	stopped chan struct{}
+	done    sync.WaitGroup
+}
+
+type row struct {
+	title   string
+	note    string
+	kind    step.Kind
+	begin   time.Time
+	elapsed time.Duration
+}
+
+func (g *globals) newProgress() *progress {
+	p := &progress{out: g.stderr, live: g.terminal() && !g.plain, begin: time.Now(), byID: map[string]*row{}, stopped: make(chan struct{})}
+	if p.live {
+		p.done.Add(1)
+		go p.tick()
+	}
+	return p
+}
+
+// report is a step.Reporter.
+func (p *progress) report(e step.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.byID[e.Step.ID]
+	if r == nil {
+		r = &row{title: lang.T(e.Step.Title.EN, e.Step.Title.KO), begin: time.Now()}
+		p.byID[e.Step.ID] = r
+		p.rows = append(p.rows, r)
+	}
+	r.kind = e.Kind
+	r.elapsed = e.Elapsed
+	if e.Note != "" {
+		r.note = e.Note
+	}
+	switch {
+	case p.live:
+		p.draw()
+	case e.Kind == step.Done:
+		fmt.Fprintf(p.out, "[%5.1fs] %s\n", time.Since(p.begin).Seconds(), line(r, 0))
+	case e.Kind == step.Failed:
+		fmt.Fprintf(p.out, "[%5.1fs] %s: %s\n", time.Since(p.begin).Seconds(), r.title, lang.T("failed", "실패"))
+	}
+}
+
+// stop ends the drawing and leaves the last picture.
+func (p *progress) stop() {
+	if !p.live {
+		return
+	}
+	close(p.stopped)
+	p.done.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.draw()
+}
+
+func (p *progress) tick() {
+	defer p.done.Done()
+	t := time.NewTicker(100 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-p.stopped:
+			return
+		case <-t.C:
+			p.mu.Lock()
+			p.draw()
+			p.mu.Unlock()
+		}
+	}
+}
+
+var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+
+// draw writes the list over the one before.
+func (p *progress) draw() {
+	if p.drawn > 0 {
+		fmt.Fprintf(p.out, "\x1b[%dA", p.drawn)
+	}
+	for _, r := range p.rows {
+		mark := color.GreenString("✓")
+		switch r.kind {
+		case step.Failed:
+			mark = color.RedString("✗")
+		case step.Started, step.Noted:
+			mark = color.CyanString(string(spinner[int(time.Since(p.begin)/(100*time.Millisecond))%len(spinner)]))
+			r.elapsed = time.Since(r.begin)
+		}
+		fmt.Fprintf(p.out, "\r\x1b[K %s %s\n", mark, line(r, 34))
+	}
+	p.drawn = len(p.rows)
+}
+
+// line is a row's text: title, time, and what the step said last.
+func line(r *row, width int) string {
+	title := r.title
+	if pad := width - runewidth.StringWidth(title); pad > 0 {
+		title += fmt.Sprintf("%*s", pad, "")
+	}
+	s := fmt.Sprintf("%s %6.1fs", title, r.elapsed.Seconds())
+	if r.note != "" {
+		note := r.note
+		if width > 0 {
+			note = runewidth.Truncate(note, 34, "…")
+		}
+		s += "  " + color.New(color.Faint).Sprint(note)
+	}
+	return s
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/testbed"
+)
+
+func newSnapshotCommand(g *globals) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "snapshot",
+		Short: lang.T("Save, list and restore states of the testbed", "테스트베드 상태를 저장, 나열, 복원"),
+	}
+	list := &cobra.Command{
+		Use: "list", Short: lang.T("List the snapshots", "스냅샷 나열"), Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return g.listSnapshots(c) },
+	}
+	g.outputFlag(list)
+	c.AddCommand(list, &cobra.Command{
+		Use: "save NAME", Short: lang.T("Save the state of all machines", "모든 머신의 상태 저장"), Args: g.exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, err := g.open()
+			if err != nil {
+				return err
+			}
+			begin := time.Now()
+			if err := t.Save(c.Context(), args[0], g.waitingFor); err != nil {
+				return err
+			}
+			fmt.Fprintf(g.stderr, lang.T("saved %s in %.1f s\n", "%s 저장, %.1f초\n"), args[0], time.Since(begin).Seconds())
+			return nil
+		},
+	}, &cobra.Command{
+		Use: "restore NAME", Short: lang.T("Go back to a snapshot", "스냅샷으로 돌아가기"), Args: g.exactly(1),
+		RunE: func(c *cobra.Command, args []string) error { return g.reset(c, args[0]) },
+	}, &cobra.Command{
+		Use: "delete NAME", Short: lang.T("Forget a snapshot", "스냅샷 지우기"), Args: g.exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, err := g.open()
+			if err != nil {
+				return err
+			}
+			return t.DeleteSnapshot(c.Context(), args[0], g.waitingFor)
+		},
+	})
+	return c
+}
+
+func newResetCommand(g *globals) *cobra.Command {
+	to := testbed.StartSnapshot
+	c := &cobra.Command{
+		Use:   "reset",
+		Short: lang.T("Put the testbed back to the state right after `nori up`", "`nori up` 직후 상태로 되돌리기"),
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return g.reset(c, to) },
+	}
+	c.Flags().StringVar(&to, "to", to, lang.T("another snapshot to go back to", "돌아갈 다른 스냅샷"))
+	return c
+}
+
+func (g *globals) reset(c *cobra.Command, to string) error {
+	t, err := g.open()
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	p := g.newProgress()
+	err = t.Reset(c.Context(), to, p.report, g.waitingFor)
+	p.stop()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(g.stderr, lang.T("testbed %s is back at %q after %.1f s\n", "테스트베드 %s 을(를) %q 상태로 되돌렸습니다, %.1f초\n"), t.Name(), to, time.Since(begin).Seconds())
+	return nil
+}
+
+func (g *globals) listSnapshots(c *cobra.Command) error {
+	t, err := g.open()
+	if err != nil {
+		return err
+	}
+	snaps, err := t.Snapshots(c.Context())
+	if err != nil {
+		return err
+	}
+	return g.show(snaps, func() {
+		rows := [][]string{{lang.T("NAME", "이름"), lang.T("CREATED", "만든 때"), lang.T("SIZE", "크기"), lang.T("MEMORY", "메모리")}}
+		for _, s := range snaps {
+			memory := lang.T("no", "아니요")
+			if s.Memory {
+				memory = lang.T("yes", "예")
+			}
+			rows = append(rows, []string{s.Name, s.Created.Local().Format("2006-01-02 15:04:05"), fmt.Sprintf("%d MiB", s.Bytes>>20), memory})
+		}
+		printTable(g, rows)
+	})
+}
+
+// exactly is cobra.ExactArgs with an exit code of its own.
+func (g *globals) exactly(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return g.usage("%s takes %d argument(s), not %d; see `%s --help`", c.CommandPath(), n, len(args), c.CommandPath())
+		}
+		return nil
+	}
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+
+	"noriter.dev/noriter/labs/lang"
+)
+
+func newSSHCommand(g *globals) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "ssh NODE [-- COMMAND…]",
+		Short: lang.T("Open a shell on a machine, or run a command there", "머신에서 셸 열기 또는 명령 실행"),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return g.usage("which machine? control, node1, node2, …")
+			}
+			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if t, err := g.find(); err == nil && len(args) == 0 {
+				return t.Machines(), cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error { return g.ssh(c.Context(), args[0], args[1:]) },
+	}
+	c.Flags().SetInterspersed(false)
+	return c
+}
+
+func (g *globals) ssh(ctx context.Context, node string, args []string) error {
+	t, err := g.open()
+	if err != nil {
+		return err
+	}
+	connect, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	m, err := t.Dial(connect, node)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	err = m.Shell(ctx, g.stdin, g.stdout, g.stderr, strings.Join(args, " "))
+	var exit *ssh.ExitError
+	var missing *ssh.ExitMissingError
+	switch {
+	case errors.As(err, &exit):
+		return &exitStatus{exit.ExitStatus()}
+	case errors.As(err, &missing):
+		// A reboot takes the connection away before the status comes.
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/fatih/color"
+	"github.com/mattn/go-runewidth"
+	"github.com/spf13/cobra"
+
+	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/testbed"
+)
+
+func newStatusCommand(g *globals) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "status",
+		Short: lang.T("Show machines, nodes and components", "머신, 노드, 구성 요소 보기"),
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			t, err := g.open()
+			if err != nil {
+				return err
+			}
+			s, err := t.Status(c.Context())
+			if err != nil {
+				return err
+			}
+			if err := g.show(s, func() { g.printStatus(s) }); err != nil {
+				return err
+			}
+			if !s.Ready {
+				return &exitStatus{exitFailed}
+			}
+			return nil
+		},
+	}
+	g.outputFlag(c)
+	return c
+}
+
+// outputFlag adds -o to a command that a person might script.
+func (g *globals) outputFlag(c *cobra.Command) {
+	c.Flags().StringVarP(&g.output, "output", "o", "", lang.T("json", "json"))
+}
+
+// show prints a value as JSON where that was asked for, or else for people.
+func (g *globals) show(v any, people func()) error {
+	if g.output != "json" {
+		people()
+		return nil
+	}
+	e := json.NewEncoder(g.stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func (g *globals) printStatus(s testbed.Status) {
+	kind := s.Driver
+	if s.Isolated {
+		kind += lang.T(", isolated", ", 격리")
+	}
+	fmt.Fprintf(g.stdout, "%s  %s  %s\n", color.New(color.Bold).Sprint(s.Name), kind, s.Subnet)
+	rows := [][]string{{lang.T("MACHINE", "머신"), lang.T("ADDRESS", "주소"), lang.T("STATE", "상태"), lang.T("NODE", "노드"), lang.T("PODS", "파드"), lang.T("COMPONENTS", "구성 요소")}}
+	for _, m := range s.Machines {
+		rows = append(rows, []string{m.Name, m.Address, stateWord(m.State), nodeWord(m.Node), fmt.Sprint(m.Pods), components(m)})
+	}
+	printTable(g, rows)
+	if s.API != "ok" {
+		fmt.Fprintln(g.stdout, color.RedString("API: ")+s.API)
+	}
+	for _, m := range s.Machines {
+		if m.State == machine.Running && m.SSH != "ok" {
+			fmt.Fprintln(g.stdout, color.RedString("SSH: ")+m.SSH)
+		}
+	}
+	if s.Ready {
+		fmt.Fprintln(g.stdout, color.GreenString(lang.T("ready", "준비됨")))
+	} else {
+		fmt.Fprintln(g.stdout, color.YellowString(lang.T("not ready", "준비되지 않음"))+"  "+
+			lang.T("`nori up` repairs, `nori reset` puts back", "`nori up`은 고치고, `nori reset`은 되돌립니다"))
+	}
+}
+
+func stateWord(s machine.State) string {
+	switch s {
+	case machine.Running:
+		return lang.T("running", "켜짐")
+	case machine.Stopped:
+		return lang.T("stopped", "꺼짐")
+	}
+	return lang.T("absent", "없음")
+}
+
+func nodeWord(s string) string {
+	switch s {
+	case "Ready":
+		return color.GreenString(s)
+	case "":
+		return "-"
+	}
+	return color.RedString(s)
+}
+
+// components names the units of a machine that are not active, or says that
+// all are.
+func components(m testbed.MachineStatus) string {
+	if m.Units == nil {
+		return "-"
+	}
+	var down []string
+	for _, u := range append([]string{"containerd"}, install.Units(m.Name == testbed.ControlName)...) {
+		if w := m.Units[u]; w != "active" {
+			down = append(down, strings.TrimPrefix(u, "nori-")+" "+w)
+		}
+	}
+	if len(down) == 0 {
+		return color.GreenString(lang.T("all active", "모두 활성"))
+	}
+	return color.RedString(strings.Join(down, ", "))
+}
+
+// printTable lines columns up, counting what a terminal shows: colour takes no
+// room, and Korean takes two columns a letter.
+func printTable(g *globals, rows [][]string) {
+	var widths []int
+	for _, r := range rows {
+		for i, cell := range r {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], visible(cell))
+		}
+	}
+	for _, r := range rows {
+		var b strings.Builder
+		for i, cell := range r {
+			b.WriteString(cell)
+			if i < len(r)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-visible(cell)+2))
+			}
+		}
+		fmt.Fprintln(g.stdout, b.String())
+	}
+}
+
+// visible is a text's width without its colours.
+func visible(s string) int {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "\x1b[")
+		b.WriteString(before)
+		if !found {
+			return runewidth.StringWidth(b.String())
+		}
+		_, s, _ = strings.Cut(rest, "m")
+	}
+}

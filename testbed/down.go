@@ -1,0 +1,37 @@
+package testbed
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"noriter.dev/noriter/provision/netns"
+)
+
+// Down removes all of a testbed: machines, snapshots, network, namespace and
+// folder. Caches and learners' progress stay. An interrupted Down is completed
+// by the next.
+func (t *Testbed) Down(ctx context.Context, waiting func(holder string)) error {
+	l, err := t.home.lock(ctx, t.Name(), "down", waiting)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	d, err := t.open()
+	if err != nil {
+		return err
+	}
+	if err := d.Remove(ctx); err != nil {
+		return fmt.Errorf("removing the machines of testbed %q: %w", t.Name(), err)
+	}
+	if t.state.Netns != "" {
+		if err := netns.Delete(t.state.Netns); err != nil {
+			return fmt.Errorf("removing the testbed's network namespace: %w", err)
+		}
+	}
+	if err := os.RemoveAll(t.Dir()); err != nil {
+		return fmt.Errorf("removing the testbed's folder: %w", err)
+	}
+	l.remove()
+	return nil
+}

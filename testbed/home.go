@@ -1,0 +1,140 @@
+package testbed
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sort"
+	"time"
+)
+
+// Home is the folder in which Noriter keeps everything of its own.
+type Home struct{ Dir string }
+
+// FindHome is $NORI_HOME, or else /var/lib/noriter for root and
+// ~/.local/share/noriter for others.
+func FindHome() (Home, error) {
+	if d := os.Getenv("NORI_HOME"); d != "" {
+		abs, err := filepath.Abs(d)
+		return Home{abs}, err
+	}
+	if os.Geteuid() == 0 {
+		return Home{"/var/lib/noriter"}, nil
+	}
+	if d := os.Getenv("XDG_DATA_HOME"); d != "" {
+		return Home{filepath.Join(d, "noriter")}, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return Home{}, fmt.Errorf("looking for a home folder: %w", err)
+	}
+	return Home{filepath.Join(home, ".local", "share", "noriter")}, nil
+}
+
+// Cache holds what takes long to make and may be kept: images. $NORI_CACHE
+// puts it elsewhere, so that several homes can share one.
+func (h Home) Cache() string {
+	if d := os.Getenv("NORI_CACHE"); d != "" {
+		return d
+	}
+	return filepath.Join(h.Dir, "cache")
+}
+
+// Learner holds progress and scores. Nothing but the learner removes them.
+func (h Home) Learner() string { return filepath.Join(h.Dir, "learner") }
+
+func (h Home) testbeds() string        { return filepath.Join(h.Dir, "testbeds") }
+func (h Home) testbed(n string) string { return filepath.Join(h.testbeds(), n) }
+func (h Home) locks() string           { return filepath.Join(h.Dir, "locks") }
+
+// State is what must be remembered of a testbed. It is written before
+// anything of the testbed is made, so that `nori down` always finds its way.
+type State struct {
+	Spec   Spec         `json:"spec"`
+	Subnet netip.Prefix `json:"subnet"`
+	// Netns is the network namespace of an isolated testbed.
+	Netns string `json:"netns,omitempty"`
+	// ImageID is the machine image that the machines were made from.
+	ImageID string    `json:"imageID,omitempty"`
+	Created time.Time `json:"created"`
+	// Ready says that `nori up` once came to its end.
+	Ready bool `json:"ready"`
+	// SnapshotNodes is the number of workers in the snapshot to reset to.
+	SnapshotNodes int `json:"snapshotNodes,omitempty"`
+	// Why tells how auto came to its driver.
+	Why string `json:"why,omitempty"`
+}
+
+const stateFile = "state.json"
+
+// ErrNoTestbed is a testbed that was never made, or is down.
+var ErrNoTestbed = errors.New("there is no such testbed; `nori up` makes one")
+
+func (h Home) readState(name string) (State, error) {
+	var s State
+	data, err := os.ReadFile(filepath.Join(h.testbed(name), stateFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, fmt.Errorf("testbed %q: %w", name, ErrNoTestbed)
+	}
+	if err != nil {
+		return s, fmt.Errorf("reading the state of testbed %q: %w", name, err)
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, fmt.Errorf("reading the state of testbed %q: %w; `nori down --name %s` removes it", name, err, name)
+	}
+	return s, nil
+}
+
+func (h Home) writeState(name string, s State) error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(h.testbed(name), stateFile), append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("keeping the state of testbed %q: %w", name, err)
+	}
+	return nil
+}
+
+// Names lists the testbeds of this home.
+func (h Home) Names() ([]string, error) {
+	entries, err := os.ReadDir(h.testbeds())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the testbeds: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, data []byte, mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if _, err := tmp.Write(data); err != nil {
+		tmp.Close()
+		return err
+	}
+	if err := errors.Join(tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}

@@ -1,0 +1,100 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lock keeps two commands from changing one testbed at a time. The lock is the
+// kernel's, so a killed process can't leave it behind; the file's content is
+// only for the message that tells who holds it. It lies beside the testbed's
+// folder, which `nori down` removes.
+func (h Home) lock(ctx context.Context, name, what string, waiting func(holder string)) (*lock, error) {
+	if err := os.MkdirAll(h.locks(), 0o755); err != nil {
+		return nil, fmt.Errorf("locking testbed %q: %w", name, err)
+	}
+	path, told := filepath.Join(h.locks(), name), false
+	for {
+		f, err := tryLock(path)
+		if err != nil {
+			return nil, fmt.Errorf("locking testbed %q: %w", name, err)
+		}
+		if f != nil {
+			who := fmt.Sprintf("nori %s, process %d", what, os.Getpid())
+			if err := os.WriteFile(path, []byte(who), 0o644); err != nil {
+				f.Close()
+				return nil, fmt.Errorf("locking testbed %q: %w", name, err)
+			}
+			return &lock{path: path, file: f}, nil
+		}
+		if !told {
+			waiting(holder(path))
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for testbed %q, which %s holds: %w", name, holder(path), context.Cause(ctx))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// lock is a lock that is held.
+type lock struct {
+	path string
+	file *os.File
+}
+
+func (l *lock) release() { l.file.Close() }
+
+// remove takes the lock's file away, too, before it lets go.
+func (l *lock) remove() {
+	os.Remove(l.path)
+	l.file.Close()
+}
+
+// tryLock gives nil if somebody else holds the lock.
+func tryLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
+		return nil, f.Close()
+	}
+	if err == nil && !stillThere(f, path) {
+		// Who held it before has removed the file; the lock is on its successor.
+		return nil, f.Close()
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func stillThere(f *os.File, path string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(path)
+	return err == nil && os.SameFile(a, b)
+}
+
+// holder reads who has the lock.
+func holder(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) == 0 {
+		return "another process"
+	}
+	return strings.TrimSpace(string(b))
+}

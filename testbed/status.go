@@ -1,0 +1,175 @@
+package testbed
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/provision/machine"
+)
+
+// Status is what `nori status` shows.
+type Status struct {
+	Name     string          `json:"name"`
+	Driver   string          `json:"driver"`
+	Subnet   string          `json:"subnet"`
+	Isolated bool            `json:"isolated"`
+	Created  time.Time       `json:"created"`
+	Ready    bool            `json:"ready"`
+	Machines []MachineStatus `json:"machines"`
+	// API is "ok", or why the API server can't be asked.
+	API string `json:"api"`
+}
+
+// MachineStatus is one machine, and the node on it.
+type MachineStatus struct {
+	Name    string        `json:"name"`
+	Address string        `json:"address"`
+	State   machine.State `json:"state"`
+	// SSH is "ok", or why it does not answer.
+	SSH string `json:"ssh,omitempty"`
+	// Node is Ready, NotReady, Unknown or missing, as the API says.
+	Node string `json:"node,omitempty"`
+	// Units maps a unit of the cluster to its systemd state.
+	Units map[string]string `json:"units,omitempty"`
+	// Pods is how many pods run there.
+	Pods int `json:"pods"`
+}
+
+// RESTConfig is the administrator's way to the API server.
+func (t *Testbed) RESTConfig() (*rest.Config, error) {
+	cfg, err := clientcmd.BuildConfigFromFlags("", t.Kubeconfig())
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig of testbed %q: %w", t.Name(), err)
+	}
+	return cfg, nil
+}
+
+// statusLimit is how long Status waits for one machine or the API.
+const statusLimit = 3 * time.Second
+
+// Status looks at machines, units and nodes, all at once.
+func (t *Testbed) Status(ctx context.Context) (Status, error) {
+	s := Status{
+		Name: t.Name(), Driver: t.state.Spec.Driver, Subnet: t.state.Subnet.String(),
+		Isolated: t.state.Spec.Isolated, Created: t.state.Created,
+	}
+	infos, err := t.List(ctx)
+	if err != nil {
+		return s, err
+	}
+	states := map[string]machine.State{}
+	for _, i := range infos {
+		states[i.Name] = i.State
+	}
+	var wg sync.WaitGroup
+	s.Machines = make([]MachineStatus, len(t.Machines()))
+	for i, name := range t.Machines() {
+		a, _ := t.Address(name)
+		m := &s.Machines[i]
+		*m = MachineStatus{Name: name, Address: a.String(), State: states[name]}
+		if m.State == "" {
+			m.State = machine.Absent
+		}
+		if m.State == machine.Running {
+			wg.Go(func() { t.lookAtUnits(ctx, m) })
+		}
+	}
+	wg.Go(func() { s.API = "ok"; t.lookAtNodes(ctx, &s) })
+	wg.Wait()
+	s.Ready = s.API == "ok"
+	for _, m := range s.Machines {
+		s.Ready = s.Ready && m.Node == "Ready"
+	}
+	return s, nil
+}
+
+func (t *Testbed) lookAtUnits(ctx context.Context, m *MachineStatus) {
+	ctx, cancel := context.WithTimeout(ctx, statusLimit)
+	defer cancel()
+	c, err := t.Dial(ctx, m.Name)
+	if err != nil {
+		m.SSH = err.Error()
+		return
+	}
+	defer c.Close()
+	units := install.Units(m.Name == ControlName)
+	// is-active ends with an error where a unit is not; its words are what counts.
+	out, err := c.Run(ctx, machine.Command{Line: "systemctl is-active containerd " + strings.Join(units, " ") + " || true", Timeout: statusLimit})
+	if err != nil {
+		m.SSH = err.Error()
+		return
+	}
+	m.SSH, m.Units = "ok", map[string]string{}
+	for i, word := range strings.Fields(string(out.Stdout)) {
+		if i <= len(units) {
+			m.Units[append([]string{"containerd"}, units...)[i]] = word
+		}
+	}
+}
+
+// lookAtNodes fills in what the API says. It writes fields that lookAtUnits
+// leaves alone.
+func (t *Testbed) lookAtNodes(ctx context.Context, s *Status) {
+	ctx, cancel := context.WithTimeout(ctx, statusLimit)
+	defer cancel()
+	nodes, pods, err := t.nodesAndPods(ctx)
+	if err != nil {
+		s.API = err.Error()
+		return
+	}
+	ready := map[string]string{}
+	for _, n := range nodes {
+		ready[n.Name] = "NotReady"
+		for _, c := range n.Status.Conditions {
+			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+				ready[n.Name] = "Ready"
+			} else if c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown {
+				ready[n.Name] = "Unknown"
+			}
+		}
+	}
+	running := map[string]int{}
+	for _, p := range pods {
+		if p.Status.Phase == corev1.PodRunning {
+			running[p.Spec.NodeName]++
+		}
+	}
+	for i := range s.Machines {
+		m := &s.Machines[i]
+		m.Pods, m.Node = running[m.Name], ready[m.Name]
+		if m.Node == "" {
+			m.Node = "missing"
+		}
+	}
+}
+
+func (t *Testbed) nodesAndPods(ctx context.Context) ([]corev1.Node, []corev1.Pod, error) {
+	cfg, err := t.RESTConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.Timeout = statusLimit
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("asking the API server: %w", err)
+	}
+	pods, err := client.CoreV1().Pods("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("asking the API server: %w", err)
+	}
+	return nodes.Items, pods.Items, nil
+}

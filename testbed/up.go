@@ -1,0 +1,216 @@
+package testbed
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"noriter.dev/noriter/cluster/images"
+	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/provision/image"
+	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/preflight"
+	"noriter.dev/noriter/provision/step"
+)
+
+// StartSnapshot is the snapshot that `nori up` takes at its end, and that
+// `nori reset` goes back to.
+const StartSnapshot = "start"
+
+// UpOptions are what Up needs besides the testbed.
+type UpOptions struct {
+	// BinDir has the programs that go to the machines.
+	BinDir string
+	// Report shows the steps.
+	Report step.Reporter
+	// Waiting is called when another process holds the testbed.
+	Waiting func(holder string)
+}
+
+// Up brings the testbed from whatever state it is in to a cluster that is
+// ready: new, half made, switched off, or running already.
+func (t *Testbed) Up(ctx context.Context, o UpOptions) error {
+	l, err := t.home.lock(ctx, t.Name(), "up", o.Waiting)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	begin := time.Now()
+	if err := preflight.ForUp(ctx, t.preflightOptions()); err != nil {
+		return err
+	}
+	u := &up{Testbed: t, options: o, cluster: &install.Cluster{
+		Name: t.Name(), Nodes: t.nodes(), Dir: t.Dir(), BinDir: o.BinDir,
+	}}
+	defer u.cluster.Close()
+	if err := step.Run(ctx, u.steps(), o.Report); err != nil {
+		return err
+	}
+	t.took = time.Since(begin)
+	t.state.Ready = true
+	return t.home.writeState(t.Name(), t.state)
+}
+
+// Took is how long the last Up of this process took.
+func (t *Testbed) Took() time.Duration { return t.took }
+
+func (t *Testbed) preflightOptions() preflight.Options {
+	return preflight.Options{
+		Driver: t.state.Spec.Driver, Connect: t.state.Spec.Connect, StateDir: t.home.Dir,
+		Name: t.Name(), Nodes: t.state.Spec.Nodes, Isolated: t.state.Spec.Isolated,
+		ControlMiB: t.state.Spec.Memory.Control, NodeMiB: t.state.Spec.Memory.Node,
+	}
+}
+
+// up is one run of Up.
+type up struct {
+	*Testbed
+	options UpOptions
+	cluster *install.Cluster
+
+	mu     sync.Mutex
+	driver driver
+}
+
+func (u *up) steps() []step.Step {
+	steps := []step.Step{{
+		ID: "image", Title: step.Text{EN: "Machine image", KO: "머신 이미지"}, Limit: 30 * time.Minute,
+		Advice: step.Text{
+			EN: "the image is made from Debian's packages once, and then kept; it needs a package mirror that answers",
+			KO: "이미지는 데비안 패키지로 한 번만 만들고 보관합니다. 응답하는 패키지 미러가 필요합니다",
+		},
+		Run: u.ensureImage,
+	}, {
+		ID: "containers", Title: step.Text{EN: "Container images", KO: "컨테이너 이미지"}, Limit: 30 * time.Minute,
+		Run: u.ensureContainerImages,
+	}, {
+		ID: "network", Title: step.Text{EN: "Network of the testbed", KO: "테스트베드 네트워크"},
+		Needs: []string{"image"},
+		Run: func(ctx context.Context, note func(string)) error {
+			note(u.state.Subnet.String())
+			return u.driver.Prepare(ctx)
+		},
+	}, {
+		ID: "machines", Title: step.Text{EN: "Machines", KO: "머신"}, Needs: []string{"network", "containers"},
+		Limit: 10 * time.Minute,
+		Advice: step.Text{
+			EN: "`nori doctor` checks this host; the machines' consoles are kept in the testbed's folder",
+			KO: "`nori doctor`가 이 호스트를 점검합니다. 머신 콘솔 기록은 테스트베드 폴더에 있습니다",
+		},
+		Run: u.bootMachines,
+	}}
+	steps = append(steps, install.Steps(u.cluster, "machines")...)
+	return append(steps, step.Step{
+		ID: "snapshot", Title: step.Text{EN: "Snapshot to reset to", KO: "초기화용 스냅샷"},
+		Needs: []string{"ready", "apps"}, Limit: 5 * time.Minute,
+		Run: u.saveStart,
+	})
+}
+
+func (u *up) ensureImage(ctx context.Context, note func(string)) error {
+	img, err := image.Ensure(ctx, image.Options{CacheDir: u.home.Cache(), Progress: note})
+	if err != nil {
+		return err
+	}
+	if u.state.Spec.Driver == Libvirt {
+		if img, err = img.EnsureDisk(ctx, note); err != nil {
+			return err
+		}
+	}
+	if u.state.ImageID == "" {
+		u.state.ImageID = img.ID
+		if err := u.home.writeState(u.Name(), u.state); err != nil {
+			return err
+		}
+	}
+	// Machines stay on the image they were made from.
+	if img.ID != u.state.ImageID {
+		if img, err = u.image(); err != nil {
+			return err
+		}
+	}
+	u.driver, err = u.Testbed.driver(img)
+	return err
+}
+
+func (u *up) ensureContainerImages(ctx context.Context, note func(string)) error {
+	b, err := images.Build(ctx, images.Options{CacheDir: u.home.Cache(), BinDir: u.options.BinDir, Progress: note})
+	if err != nil {
+		return err
+	}
+	u.cluster.BaseImages, u.cluster.AppImages = b.Base, b.Apps
+	u.cluster.PauseImage, u.cluster.DNSImage = images.Full(images.PauseRef), images.CoreDNSRef
+	return nil
+}
+
+// bootMachines switches all machines on and waits until each answers on SSH.
+func (u *up) bootMachines(ctx context.Context, note func(string)) error {
+	note(u.driver.Driver())
+	var mu sync.Mutex
+	answering := 0
+	g, ctx := errgroup.WithContext(ctx)
+	for _, spec := range u.specs() {
+		g.Go(func() error {
+			if err := u.driver.Ensure(ctx, spec); err != nil {
+				return fmt.Errorf("switching on %s: %w", spec.Name, err)
+			}
+			m, err := u.Dial(ctx, spec.Name)
+			if err != nil {
+				return err
+			}
+			u.cluster.SetMachine(m)
+			mu.Lock()
+			defer mu.Unlock()
+			answering++
+			note(fmt.Sprintf("%s %d/%d", u.driver.Driver(), answering, len(u.specs())))
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// saveStart keeps the state that `nori reset` goes back to: once, and again
+// when machines were added.
+func (u *up) saveStart(ctx context.Context, note func(string)) error {
+	snaps, err := u.driver.Snapshots(ctx)
+	if err != nil {
+		return fmt.Errorf("looking for snapshots: %w", err)
+	}
+	for _, s := range snaps {
+		if s.Name == StartSnapshot && u.state.SnapshotNodes == u.state.Spec.Nodes {
+			note("kept")
+			return nil
+		}
+	}
+	if err := u.driver.Save(ctx, StartSnapshot); err != nil {
+		return fmt.Errorf("saving the snapshot %q: %w", StartSnapshot, err)
+	}
+	u.state.SnapshotNodes = u.state.Spec.Nodes
+	return u.home.writeState(u.Name(), u.state)
+}
+
+// open makes the driver of a testbed that exists.
+func (t *Testbed) open() (driver, error) {
+	if err := t.ensureNamespace(); err != nil {
+		return nil, err
+	}
+	img, err := t.image()
+	if err != nil {
+		// Without its image a testbed can still be looked at and removed.
+		img = image.Image{ID: t.state.ImageID, Root: filepath.Join(t.home.Cache(), "gone")}
+	}
+	return t.driver(img)
+}
+
+// List tells of the machines.
+func (t *Testbed) List(ctx context.Context) ([]machine.Info, error) {
+	d, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	return d.List(ctx)
+}
