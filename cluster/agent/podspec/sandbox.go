@@ -106,3 +106,40 @@ func anyPrivileged(pod *v1.Pod) bool {
 	}
 	return false
 }
+
+// SandboxVerdict says whether a pod can go on in the sandbox it has.
+type SandboxVerdict struct {
+	Needed  bool   // a new sandbox has to be made
+	Attempt uint32 // its number, or that of the present one
+	ID      string // the present newest sandbox, "" if there is none to replace
+	Why     string // the text of condition PodReadyToStartContainers
+}
+
+// JudgeSandbox compares the pod's sandboxes with what the pod needs.
+// Source: pkg/kubelet/kuberuntime/util PodSandboxChanged.
+func JudgeSandbox(pod *v1.Pod, have *runtime.Pod) SandboxVerdict {
+	if len(have.Sandboxes) == 0 {
+		return SandboxVerdict{Needed: true, Why: "no pod sandbox exists"}
+	}
+	ready := 0
+	for _, s := range have.Sandboxes {
+		if s.State == cri.PodSandboxState_SANDBOX_READY {
+			ready++
+		}
+	}
+	newest := have.Sandboxes[0]
+	again := SandboxVerdict{Needed: true, Attempt: newest.GetMetadata().GetAttempt() + 1, ID: newest.Id}
+	switch {
+	case ready > 1:
+		again.Why = "multiple pod sandboxes are ready and need to be reconciled"
+	case newest.State != cri.PodSandboxState_SANDBOX_READY:
+		again.Why = "pod sandbox is not ready"
+	case newest.GetLinux().GetNamespaces().GetOptions().GetNetwork() != NetworkMode(pod):
+		again.ID, again.Why = "", "network namespace mode changed and sandbox needs to be recreated"
+	case !pod.Spec.HostNetwork && newest.Network != nil && newest.Network.Ip == "":
+		again.Why = "pod sandbox has no IP address"
+	default:
+		return SandboxVerdict{Attempt: newest.GetMetadata().GetAttempt(), ID: newest.Id}
+	}
+	return again
+}

@@ -208,11 +208,12 @@ func (p *Pod) RunningContainers() []*Container {
 	return running
 }
 
-// AnyRegularContainer tells whether a container of the pod's main list was ever
-// created in the ready sandbox, which means that its init containers are done.
-func (p *Pod) AnyRegularContainer(spec *v1.PodSpec) bool {
+// Initialized tells whether a container of the pod's main list was ever created in
+// the ready sandbox, which means that its init containers are done. (Those may have
+// been removed since, so their absence says nothing.)
+func (p *Pod) Initialized(spec *v1.PodSpec) bool {
 	for i := range spec.Containers {
-		if c := p.Active(spec.Containers[i].Name); c != nil && c.State != Created {
+		if p.Active(spec.Containers[i].Name) != nil {
 			return true
 		}
 	}

@@ -1,0 +1,154 @@
+// Package probe asks containers whether they have started, are alive and are ready:
+// one goroutine per probe, at the period its spec gives. Whenever a verdict changes,
+// the pod's worker is told, which restarts the container or writes the new status.
+package probe
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+
+	"noriter.dev/noriter/cluster/agent/podspec"
+	"noriter.dev/noriter/cluster/agent/status"
+)
+
+// Manager runs the probes of all pods of the node.
+type Manager struct {
+	prober  *prober
+	clock   clock.WithTicker
+	started time.Time // of the agent: older containers were probed before
+	// last is the status a pod has; probes learn from it what there is to probe.
+	last    func(types.UID) (v1.PodStatus, bool)
+	changed func(types.UID)
+	results *results
+
+	mu      sync.Mutex
+	workers map[key]*worker
+}
+
+type key struct {
+	pod       types.UID
+	container string
+	kind      Kind
+}
+
+// NewManager probes by means of exec (for exec probes) and the network. last gives
+// the status of a pod; changed is called whenever a verdict on one of its containers
+// is another than before.
+func NewManager(exec Executor, events record.EventRecorder, c clock.WithTicker,
+	last func(types.UID) (v1.PodStatus, bool), changed func(types.UID)) *Manager {
+	return &Manager{
+		prober: newProber(exec, events), clock: c, started: c.Now(),
+		last: last, changed: changed, results: newResults(), workers: map[key]*worker{},
+	}
+}
+
+// Add sees to it that the probes of the pod's main containers and sidecars run. It
+// may be called again at any time, with a newer version of the pod.
+func (m *Manager) Add(ctx context.Context, pod *v1.Pod) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range pod.Spec.Containers {
+		m.addContainer(ctx, pod, &pod.Spec.Containers[i])
+	}
+	for i := range pod.Spec.InitContainers {
+		if podspec.IsSidecar(&pod.Spec.InitContainers[i]) {
+			m.addContainer(ctx, pod, &pod.Spec.InitContainers[i])
+		}
+	}
+}
+
+func (m *Manager) addContainer(ctx context.Context, pod *v1.Pod, c *v1.Container) {
+	for _, kind := range kinds {
+		if kind.spec(c) == nil {
+			continue
+		}
+		k := key{pod.UID, c.Name, kind}
+		if w := m.workers[k]; w != nil {
+			w.pod.Store(pod)
+			continue
+		}
+		w := newWorker(m, pod, c.DeepCopy(), kind)
+		ctx, w.cancel = context.WithCancel(ctx)
+		m.workers[k] = w
+		go w.run(ctx)
+	}
+}
+
+// StopLiveness ends the liveness and startup probes of a pod that is being stopped: it
+// must not be restarted now. Readiness goes on until the pod is gone.
+func (m *Manager) StopLiveness(uid types.UID) {
+	m.stop(func(k key) bool { return k.pod == uid && k.kind != Readiness })
+}
+
+// Remove ends all probes of the pod.
+func (m *Manager) Remove(uid types.UID) {
+	m.stop(func(k key) bool { return k.pod == uid })
+}
+
+func (m *Manager) stop(match func(key) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k, w := range m.workers {
+		if match(k) {
+			w.cancel()
+			delete(m.workers, k)
+		}
+	}
+}
+
+// ended takes a worker that gave up by itself off the list.
+func (m *Manager) ended(k key, w *worker) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.workers[k] == w {
+		delete(m.workers, k)
+	}
+}
+
+func (m *Manager) worker(uid types.UID, container string, kind Kind) *worker {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.workers[key{uid, container, kind}]
+}
+
+// Verdict is what a probe of that kind last decided about a container, by its ID in
+// the runtime; false if it has not decided yet.
+func (m *Manager) Verdict(containerID string, kind Kind) (Result, bool) {
+	return m.results.get(containerID, kind)
+}
+
+// Started implements status.Probes.
+func (m *Manager) Started(pod *v1.Pod, c *v1.Container, s *v1.ContainerStatus) bool {
+	if r, known := m.results.get(idOf(s), Startup); known {
+		return r == Success
+	}
+	if s.Started != nil && *s.Started {
+		return true
+	}
+	return c == nil || c.StartupProbe == nil
+}
+
+// Ready implements status.Probes. A container that just started is probed at once.
+func (m *Manager) Ready(pod *v1.Pod, c *v1.Container, s *v1.ContainerStatus) bool {
+	if c == nil || c.ReadinessProbe == nil {
+		return true
+	}
+	r, known := m.results.get(idOf(s), Readiness)
+	if known && r == Success {
+		return true
+	}
+	if w := m.worker(pod.UID, c.Name, Readiness); w != nil {
+		w.probeNow()
+	}
+	// Without a verdict the agent has just started: what was ready stays so for now.
+	return !known && s.Ready
+}
+
+func idOf(s *v1.ContainerStatus) string { return strings.TrimPrefix(s.ContainerID, status.Scheme) }

@@ -1,0 +1,92 @@
+package probe
+
+import (
+	"sync"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+// Kind is what a probe decides about.
+type Kind int
+
+// The kinds of probes.
+const (
+	Startup   Kind = iota // has it started at all? Until then the other two wait.
+	Liveness              // does it have to be restarted?
+	Readiness             // may it get traffic?
+)
+
+var kinds = []Kind{Startup, Liveness, Readiness}
+
+// String is the kind as events write it.
+func (k Kind) String() string { return [...]string{"Startup", "Liveness", "Readiness"}[k] }
+
+// spec is the container's probe of this kind, nil if it has none.
+func (k Kind) spec(c *v1.Container) *v1.Probe {
+	switch k {
+	case Startup:
+		return c.StartupProbe
+	case Liveness:
+		return c.LivenessProbe
+	}
+	return c.ReadinessProbe
+}
+
+// Result is the verdict of a probe after its thresholds.
+type Result int
+
+// Verdicts.
+const (
+	Unknown Result = iota // not probed yet
+	Success
+	Failure
+)
+
+// initial is what is taken to be true before the first probe: alive, but neither
+// started nor ready.
+func (k Kind) initial() Result { return [...]Result{Unknown, Success, Failure}[k] }
+
+// results keeps the verdicts by container ID, so that a restarted container starts
+// without those of the instance before.
+type results struct {
+	mu   sync.Mutex
+	byID map[string]*[3]*Result
+}
+
+func newResults() *results { return &results{byID: map[string]*[3]*Result{}} }
+
+func (r *results) get(id string, k Kind) (Result, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.byID[id]; e != nil && e[k] != nil {
+		return *e[k], true
+	}
+	return Unknown, false
+}
+
+// set tells whether the verdict changed.
+func (r *results) set(id string, k Kind, value Result) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.byID[id]
+	if e == nil {
+		e = &[3]*Result{}
+		r.byID[id] = e
+	}
+	if e[k] != nil && *e[k] == value {
+		return false
+	}
+	e[k] = &value
+	return true
+}
+
+func (r *results) remove(id string, k Kind) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.byID[id]; e != nil {
+		e[k] = nil
+		if *e == [3]*Result{} {
+			delete(r.byID, id)
+		}
+	}
+}

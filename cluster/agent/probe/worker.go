@@ -1,0 +1,181 @@
+package probe
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+
+	"noriter.dev/noriter/cluster/agent/podspec"
+	"noriter.dev/noriter/cluster/agent/status"
+	"noriter.dev/noriter/cluster/trace"
+)
+
+// worker runs one probe of one container, over all of the container's restarts.
+type worker struct {
+	m         *Manager
+	pod       atomic.Pointer[v1.Pod]
+	container *v1.Container
+	kind      Kind
+	spec      *v1.Probe
+	trigger   chan struct{}
+	cancel    context.CancelFunc
+
+	id   string // of the instance being probed
+	last Result // of the last single probe
+	run  int32  // how often in a row it came out so
+	hold bool   // nothing to probe until there is another instance
+}
+
+func newWorker(m *Manager, pod *v1.Pod, c *v1.Container, kind Kind) *worker {
+	w := &worker{m: m, container: c, kind: kind, spec: kind.spec(c), trigger: make(chan struct{}, 1)}
+	w.pod.Store(pod)
+	return w
+}
+
+// probeNow asks for a probe before its time. It does not wait.
+func (w *worker) probeNow() {
+	select {
+	case w.trigger <- struct{}{}:
+	default:
+	}
+}
+
+// run probes every period until ctx ends or the container is not to run again.
+func (w *worker) run(ctx context.Context) {
+	defer w.m.ended(key{w.pod.Load().UID, w.container.Name, w.kind}, w)
+	defer func() {
+		if w.id != "" {
+			w.m.results.remove(w.id, w.kind)
+		}
+	}()
+	period := time.Duration(max(1, w.spec.PeriodSeconds)) * time.Second
+	if w.m.clock.Since(w.m.started) < period {
+		// The agent has just started and finds many pods: spread their probes.
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.m.clock.After(time.Duration(rand.Float64() * float64(period))):
+		case <-w.trigger:
+		}
+	}
+	ticker := w.m.clock.NewTicker(period)
+	defer ticker.Stop()
+	for w.probe(ctx) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C():
+		case <-w.trigger:
+			ticker.Stop()
+			ticker = w.m.clock.NewTicker(period) // the period counts from here
+		}
+	}
+}
+
+// probe looks at the container once and tells whether to go on.
+func (w *worker) probe(ctx context.Context) (goOn bool) {
+	pod := w.pod.Load()
+	podStatus, known := w.m.last(pod.UID)
+	if !known {
+		return true
+	}
+	if status.IsTerminal(podStatus.Phase) {
+		return false
+	}
+	s := w.findStatus(&podStatus)
+	if s == nil || s.ContainerID == "" {
+		return true // not created yet
+	}
+	w.follow(ctx, pod, s)
+	switch {
+	case w.hold:
+		return true
+	case s.State.Running == nil:
+		w.set(ctx, pod, Failure)
+		return s.State.Terminated == nil || podspec.ShouldRestart(&pod.Spec, w.container, s.State.Terminated.ExitCode)
+	case pod.DeletionTimestamp != nil && w.kind != Readiness:
+		w.set(ctx, pod, Success)
+		return false
+	case w.m.clock.Since(s.State.Running.StartedAt.Time) < time.Duration(w.spec.InitialDelaySeconds)*time.Second:
+		return true
+	}
+	if started := s.Started != nil && *s.Started; started == (w.kind == Startup) {
+		return true // startup probes end where the others begin
+	}
+	w.judge(ctx, pod, w.m.prober.probe(ctx, w.kind, w.spec, pod, &podStatus, w.container, w.id))
+	return true
+}
+
+func (w *worker) findStatus(p *v1.PodStatus) *v1.ContainerStatus {
+	for _, list := range [][]v1.ContainerStatus{p.ContainerStatuses, p.InitContainerStatuses} {
+		for i := range list {
+			if list[i].Name == w.container.Name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+// follow notices that the container was restarted and starts over.
+func (w *worker) follow(ctx context.Context, pod *v1.Pod, s *v1.ContainerStatus) {
+	id := idOf(s)
+	if id == w.id {
+		return
+	}
+	if w.id != "" {
+		w.m.results.remove(w.id, w.kind)
+	}
+	w.id, w.hold, w.last, w.run = id, false, Unknown, 0
+	if r := s.State.Running; r != nil && r.StartedAt.Time.Before(w.m.started.Truncate(time.Second)) {
+		// It ran before the agent did: its verdicts are in its status and stay until
+		// probing says otherwise.
+		if w.kind == Startup && s.Started != nil && *s.Started {
+			w.set(ctx, pod, Success)
+		}
+		return
+	}
+	w.set(ctx, pod, w.kind.initial())
+}
+
+// judge counts the result of one probe against the thresholds.
+func (w *worker) judge(ctx context.Context, pod *v1.Pod, r Result) {
+	if r == Unknown || ctx.Err() != nil {
+		return // the probe itself went wrong: that says nothing about the container
+	}
+	if r == w.last {
+		w.run++
+	} else {
+		w.last, w.run = r, 1
+	}
+	if r == Failure && w.run < max(1, w.spec.FailureThreshold) || r == Success && w.run < max(1, w.spec.SuccessThreshold) {
+		return
+	}
+	w.set(ctx, pod, r)
+	if w.kind == Liveness && r == Failure || w.kind == Startup {
+		// The instance will be killed, or is started for good: nothing more to ask it.
+		w.hold, w.run = true, 0
+	}
+}
+
+func (w *worker) set(ctx context.Context, pod *v1.Pod, r Result) {
+	before, known := w.m.results.get(w.id, w.kind)
+	if !w.m.results.set(w.id, w.kind, r) {
+		return
+	}
+	if known && before != r && w.run > 0 {
+		trace.Decide(ctx, trace.For(pod), verdicts[w.kind][r],
+			w.kind.String()+" probe came out so often enough in a row", "container", w.container.Name, "times", w.run)
+	}
+	w.m.changed(pod.UID)
+}
+
+// verdicts says in words what follows from a verdict.
+var verdicts = map[Kind]map[Result]string{
+	Startup:   {Success: "take the container for started", Failure: "restart the container: it does not start"},
+	Liveness:  {Success: "take the container for alive", Failure: "restart the container: it is not alive"},
+	Readiness: {Success: "take the container for ready", Failure: "take the container for not ready: no traffic"},
+}

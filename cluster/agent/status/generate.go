@@ -1,0 +1,227 @@
+// Package status works out what a pod's status says and brings it to the API.
+//
+// Generate is a pure function from what the runtime has, what probes found and what
+// was last written to the status a user reads with `kubectl get pod -o yaml`.
+// Manager writes it: at once, only what changed, and never backwards.
+package status
+
+import (
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	resourcehelper "k8s.io/component-helpers/resource"
+
+	"noriter.dev/noriter/cluster/agent/podspec"
+	"noriter.dev/noriter/cluster/agent/runtime"
+)
+
+// Waiting is why a container could not be started: state.waiting of its status.
+type Waiting struct {
+	Reason  string
+	Message string
+}
+
+// Probes tells what is known from probing a running container.
+type Probes interface {
+	// Started is false while a startup probe has not succeeded.
+	Started(pod *v1.Pod, c *v1.Container, s *v1.ContainerStatus) bool
+	// Ready is false while a readiness probe has not succeeded.
+	Ready(pod *v1.Pod, c *v1.Container, s *v1.ContainerStatus) bool
+}
+
+// Input is all that a pod's status follows from.
+type Input struct {
+	Pod     *v1.Pod      // as the API has it
+	Before  v1.PodStatus // the status generated last, or the API's
+	Runtime *runtime.Pod
+	Waiting map[string]Waiting // by container: why its last start failed
+	Probes  Probes
+	HostIPs []string
+	// Terminal says that no container of the pod will be started again.
+	Terminal bool
+	// Override, if its phase is set, is the agent's own verdict on the pod, such as
+	// Failed with reason DeadlineExceeded.
+	Override v1.PodStatus
+	Now      time.Time
+}
+
+// Generate is the pod's status at this moment.
+func Generate(in Input) v1.PodStatus {
+	pod := in.Pod
+	s := v1.PodStatus{
+		ObservedGeneration: pod.Generation,
+		QOSClass:           podspec.QOS(pod),
+		StartTime:          in.Before.StartTime,
+	}
+	if s.StartTime.IsZero() {
+		now := metav1.NewTime(in.Now)
+		s.StartTime = &now
+	}
+	setIPs(&s, &in)
+	setResources(&s, pod)
+
+	s.InitContainerStatuses = containerStatuses(&in, pod.Spec.InitContainers, in.Before.InitContainerStatuses, true)
+	s.ContainerStatuses = containerStatuses(&in, pod.Spec.Containers, in.Before.ContainerStatuses, false)
+	s.EphemeralContainerStatuses = containerStatuses(&in, ephemeral(pod), in.Before.EphemeralContainerStatuses, false)
+	setProbed(&s, &in)
+	if in.Terminal {
+		settle(&s, &in)
+	}
+
+	setPhase(&s, &in)
+	s.Conditions = conditions(pod, &s, in.Runtime)
+	stamp(pod, s.Conditions, in.Before.Conditions, metav1.NewTime(in.Now))
+	normalize(pod, &s)
+	return s
+}
+
+func ephemeral(pod *v1.Pod) []v1.Container {
+	var out []v1.Container
+	for i := range pod.Spec.EphemeralContainers {
+		out = append(out, v1.Container(pod.Spec.EphemeralContainers[i].EphemeralContainerCommon))
+	}
+	return out
+}
+
+// setIPs keeps the addresses of a pod that ended: they are part of its story, though
+// its sandbox is gone.
+func setIPs(s *v1.PodStatus, in *Input) {
+	for _, ip := range in.Runtime.IPs {
+		s.PodIPs = append(s.PodIPs, v1.PodIP{IP: ip})
+	}
+	if len(s.PodIPs) == 0 && (in.Terminal || in.Pod.DeletionTimestamp != nil) {
+		s.PodIPs = in.Before.PodIPs
+	}
+	if in.Pod.Spec.HostNetwork && len(in.HostIPs) > 0 {
+		s.PodIPs = nil // its addresses are the node's
+	}
+	for _, ip := range in.HostIPs {
+		s.HostIPs = append(s.HostIPs, v1.HostIP{IP: ip})
+		if in.Pod.Spec.HostNetwork {
+			s.PodIPs = append(s.PodIPs, v1.PodIP{IP: ip})
+		}
+	}
+	if len(s.HostIPs) > 0 {
+		s.HostIP = s.HostIPs[0].IP
+	}
+	if len(s.PodIPs) > 0 {
+		s.PodIP = s.PodIPs[0].IP
+	}
+}
+
+// setResources writes the pod-level sums (KEP-5419).
+func setResources(s *v1.PodStatus, pod *v1.Pod) {
+	s.Resources = &v1.ResourceRequirements{}
+	if pod.Spec.Resources != nil {
+		s.Resources = pod.Spec.Resources.DeepCopy()
+	}
+	s.Resources.Requests = resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	s.Resources.Limits = resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{})
+	s.AllocatedResources = s.Resources.Requests.DeepCopy()
+}
+
+// setProbed fills in started and ready.
+func setProbed(s *v1.PodStatus, in *Input) {
+	for i := range s.ContainerStatuses {
+		cs := &s.ContainerStatuses[i]
+		setOne(in, podspec.FindContainer(in.Pod, cs.Name), cs, find(in.Before.ContainerStatuses, cs.Name))
+	}
+	for i := range s.InitContainerStatuses {
+		cs := &s.InitContainerStatuses[i]
+		c := podspec.FindContainer(in.Pod, cs.Name)
+		setOne(in, c, cs, find(in.Before.InitContainerStatuses, cs.Name))
+		if !podspec.IsSidecar(c) { // ready means done
+			cs.Ready = cs.State.Terminated != nil && cs.State.Terminated.ExitCode == 0
+		}
+	}
+}
+
+// setOne gives the probes what was known of the same instance before, so that one
+// found again after a restart of the agent stays as ready as it was.
+func setOne(in *Input, c *v1.Container, cs, before *v1.ContainerStatus) {
+	cs.Started, cs.Ready = nil, false
+	if before != nil && before.ContainerID == cs.ContainerID {
+		cs.Started, cs.Ready = before.Started, before.Ready
+	}
+	running := cs.State.Running != nil
+	started := running && in.Probes.Started(in.Pod, c, cs)
+	cs.Started = &started
+	cs.Ready = started && in.Probes.Ready(in.Pod, c, cs)
+}
+
+// settle ends every main container of which no end is known: nothing of the pod runs
+// any more, so it must not look as if something were still to come.
+func settle(s *v1.PodStatus, in *Input) {
+	if len(in.Pod.Spec.InitContainers) > 0 && !anyMainContainer(in) {
+		return // the pod never got to its main containers
+	}
+	for i := range s.ContainerStatuses {
+		cs := &s.ContainerStatuses[i]
+		if cs.State.Terminated == nil {
+			cs.State = v1.ContainerState{Terminated: &v1.ContainerStateTerminated{
+				Reason: containerStatusUnknown, ExitCode: exitKilled,
+				Message: "The container could not be located when the pod was terminated",
+			}}
+		}
+	}
+}
+
+// setPhase never leaves Succeeded or Failed again, and keeps the reason that goes
+// with an unchanged phase.
+func setPhase(s *v1.PodStatus, in *Input) {
+	all := append(append([]v1.ContainerStatus(nil), s.ContainerStatuses...), s.InitContainerStatuses...)
+	s.Phase = Phase(in.Pod, all, in.Terminal, in.Runtime.Initialized(&in.Pod.Spec))
+	for _, earlier := range []v1.PodStatus{in.Before, in.Pod.Status} {
+		if IsTerminal(earlier.Phase) && (!IsTerminal(s.Phase) || earlier.Phase == in.Pod.Status.Phase) {
+			s.Phase = earlier.Phase
+		}
+	}
+	if in.Terminal && !IsTerminal(s.Phase) {
+		// Containers that never started ran nothing to its end: the pod failed.
+		s.Phase = v1.PodFailed
+	}
+	for _, earlier := range []v1.PodStatus{in.Pod.Status, in.Before} {
+		if s.Phase == earlier.Phase && earlier.Reason+earlier.Message != "" {
+			s.Reason, s.Message = earlier.Reason, earlier.Message
+		}
+	}
+	if in.Override.Phase != "" && !IsTerminal(in.Pod.Status.Phase) {
+		s.Phase, s.Reason, s.Message = in.Override.Phase, in.Override.Reason, in.Override.Message
+	}
+}
+
+// maxMessages is how much text of all containers' last words a status holds, in bytes.
+const maxMessages = 12 << 10
+
+// normalize cuts times to what JSON carries, whole seconds, so that a status read
+// back equals the one written, and messages to a size etcd can bear.
+func normalize(pod *v1.Pod, s *v1.PodStatus) {
+	*s.StartTime = s.StartTime.Rfc3339Copy()
+	for i := range s.Conditions {
+		c := &s.Conditions[i]
+		c.LastProbeTime, c.LastTransitionTime = c.LastProbeTime.Rfc3339Copy(), c.LastTransitionTime.Rfc3339Copy()
+	}
+	n := len(pod.Spec.Containers) + len(pod.Spec.InitContainers) + len(pod.Spec.EphemeralContainers)
+	limit := maxMessages / max(1, n)
+	for _, list := range [][]v1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses} {
+		for i := range list {
+			normalizeState(&list[i].State, limit)
+			normalizeState(&list[i].LastTerminationState, limit)
+		}
+	}
+}
+
+func normalizeState(s *v1.ContainerState, limit int) {
+	if r := s.Running; r != nil {
+		s.Running = &v1.ContainerStateRunning{StartedAt: r.StartedAt.Rfc3339Copy()}
+	}
+	if s.Terminated != nil {
+		t := *s.Terminated // it may be shared with the status before
+		t.StartedAt, t.FinishedAt = t.StartedAt.Rfc3339Copy(), t.FinishedAt.Rfc3339Copy()
+		if len(t.Message) > limit {
+			t.Message = t.Message[:limit]
+		}
+		s.Terminated = &t
+	}
+}

@@ -1,0 +1,271 @@
+package status
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/util/workqueue"
+)
+
+const (
+	// writers is how many statuses are written at the same time.
+	writers = 4
+	// writeTimeout bounds one request; the next attempt follows by itself.
+	writeTimeout = 15 * time.Second
+)
+
+// Manager brings generated statuses to the API. Several changes of one pod while a
+// request is under way become one request; pods don't wait for each other.
+type Manager struct {
+	client corev1.PodsGetter
+	queue  workqueue.TypedRateLimitingInterface[types.UID]
+
+	mu   sync.Mutex
+	pods map[types.UID]*record
+}
+
+// record is what the manager knows of one pod.
+type record struct {
+	api      *v1.Pod // the newest version seen, from the watch or from a response
+	desired  *v1.PodStatus
+	running  bool // containers may still run
+	finished bool // nothing of the pod is left on the node: it may be deleted
+}
+
+// NewManager writes through client once Run is called.
+func NewManager(client corev1.PodsGetter) *Manager {
+	return &Manager{
+		client: client,
+		queue: workqueue.NewTypedRateLimitingQueue(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](100*time.Millisecond, 10*time.Second)),
+		pods: map[types.UID]*record{},
+	}
+}
+
+// Run writes statuses until ctx ends.
+func (m *Manager) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for {
+				uid, stop := m.queue.Get()
+				if stop {
+					return
+				}
+				m.process(ctx, uid)
+			}
+		})
+	}
+	<-ctx.Done()
+	m.queue.ShutDown()
+	wg.Wait()
+}
+
+// Observe takes note of the pod as the API has it.
+func (m *Manager) Observe(pod *v1.Pod) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.pods[pod.UID]
+	if r == nil {
+		r = &record{}
+		m.pods[pod.UID] = r
+	}
+	if r.api == nil || newer(pod, r.api) {
+		r.api = pod
+	}
+	if r.finished || r.desired != nil && !conditionsKept(pod, r.desired) {
+		m.queue.Add(pod.UID)
+	}
+}
+
+// conditionsKept is false if someone else overwrote one of the agent's conditions.
+func conditionsKept(pod *v1.Pod, desired *v1.PodStatus) bool {
+	for i := range desired.Conditions {
+		c := &desired.Conditions[i]
+		if have := findCondition(pod.Status.Conditions, c.Type); owned[c.Type] && (have == nil || have.Status != c.Status) {
+			return false
+		}
+	}
+	return true
+}
+
+// newer compares resource versions, which are comparable numbers (KEP-5504).
+func newer(a, b *v1.Pod) bool {
+	x, errX := strconv.ParseUint(a.ResourceVersion, 10, 64)
+	y, errY := strconv.ParseUint(b.ResourceVersion, 10, 64)
+	return errX != nil || errY != nil || x >= y
+}
+
+// Last is the status generated last, if any since the agent started.
+func (m *Manager) Last(uid types.UID) (v1.PodStatus, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.pods[uid]; r != nil && r.desired != nil {
+		return *r.desired, true
+	}
+	return v1.PodStatus{}, false
+}
+
+// Set wants the pod to have that status. While running, Succeeded and Failed are held
+// back: whoever waits for them counts on nothing running any more.
+func (m *Manager) Set(pod *v1.Pod, s v1.PodStatus, running bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.pods[pod.UID]
+	if r == nil {
+		r = &record{}
+		m.pods[pod.UID] = r
+	}
+	if r.api == nil {
+		r.api = pod
+	}
+	if r.desired != nil && r.running == running && equality.Semantic.DeepEqual(*r.desired, s) {
+		return
+	}
+	r.desired, r.running = &s, running
+	m.queue.Add(pod.UID)
+}
+
+// Finish says that nothing of the pod is left on the node. If the pod is being
+// deleted, the API object goes now.
+func (m *Manager) Finish(uid types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.pods[uid]; r != nil {
+		r.finished = true
+		m.queue.Add(uid)
+	}
+}
+
+// Forget drops a pod that the API no longer has.
+func (m *Manager) Forget(uid types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.pods, uid)
+}
+
+func (m *Manager) process(ctx context.Context, uid types.UID) {
+	defer m.queue.Done(uid)
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	if err := m.write(ctx, uid); err != nil {
+		if ctx.Err() == nil {
+			slog.Warn("writing a pod's status", "uid", string(uid), "error", err)
+		}
+		m.queue.AddRateLimited(uid)
+		return
+	}
+	m.queue.Forget(uid)
+}
+
+// write brings one pod up to date: its status first, then its deletion.
+func (m *Manager) write(ctx context.Context, uid types.UID) error {
+	m.mu.Lock()
+	r := m.pods[uid]
+	if r == nil || r.desired == nil {
+		m.mu.Unlock()
+		return nil
+	}
+	api, want, finished := r.api, merge(r.api.Status, *r.desired, r.running), r.finished
+	m.mu.Unlock()
+
+	patch, err := patchFor(api, want)
+	if err != nil {
+		return fmt.Errorf("pod %s/%s: %w", api.Namespace, api.Name, err)
+	}
+	if patch != nil {
+		updated, err := m.client.Pods(api.Namespace).Patch(ctx, api.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+		if gone(err) {
+			return nil // the watch will tell, or has told
+		}
+		if err != nil {
+			return fmt.Errorf("patching the status of pod %s/%s: %w", api.Namespace, api.Name, err)
+		}
+		m.Observe(updated)
+		api = updated
+	}
+	if !finished || api.DeletionTimestamp == nil || !IsTerminal(api.Status.Phase) {
+		return nil
+	}
+	now := int64(0)
+	err = m.client.Pods(api.Namespace).Delete(ctx, api.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: &now,
+		// A new pod may have the old one's name by now.
+		Preconditions: metav1.NewUIDPreconditions(string(uid)),
+	})
+	if err != nil && !gone(err) {
+		return fmt.Errorf("deleting pod %s/%s, which has ended: %w", api.Namespace, api.Name, err)
+	}
+	return nil
+}
+
+// gone means that the pod is not there any more, or that one of the same name with
+// another UID is.
+func gone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
+
+// merge is what the API's status becomes: the agent's fields and conditions as
+// wanted, everything else as it is.
+func merge(api, want v1.PodStatus, running bool) v1.PodStatus {
+	out := *api.DeepCopy()
+	if !IsTerminal(api.Phase) || IsTerminal(want.Phase) {
+		if !IsTerminal(want.Phase) || !running || IsTerminal(api.Phase) {
+			out.Phase, out.Reason, out.Message = want.Phase, want.Reason, want.Message
+		}
+	}
+	out.ObservedGeneration = max(api.ObservedGeneration, want.ObservedGeneration)
+	out.HostIP, out.HostIPs, out.PodIP, out.PodIPs = want.HostIP, want.HostIPs, want.PodIP, want.PodIPs
+	out.StartTime = want.StartTime
+	out.InitContainerStatuses = want.InitContainerStatuses
+	out.ContainerStatuses = want.ContainerStatuses
+	out.EphemeralContainerStatuses = want.EphemeralContainerStatuses
+	out.Resources, out.AllocatedResources = want.Resources, want.AllocatedResources
+	if out.QOSClass == "" {
+		out.QOSClass = want.QOSClass
+	}
+	out.Conditions = nil
+	for _, c := range api.Conditions {
+		if !owned[c.Type] {
+			out.Conditions = append(out.Conditions, c)
+		}
+	}
+	for _, c := range want.Conditions {
+		if owned[c.Type] {
+			out.Conditions = append(out.Conditions, c)
+		}
+	}
+	return out
+}
+
+// patchFor is the strategic merge patch from the API's status to the wanted one, nil
+// if they are equal. The UID in it makes the server refuse to patch a namesake.
+func patchFor(api *v1.Pod, want v1.PodStatus) ([]byte, error) {
+	before, err := json.Marshal(v1.Pod{Status: api.Status})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the status before: %w", err)
+	}
+	after, err := json.Marshal(v1.Pod{ObjectMeta: metav1.ObjectMeta{UID: api.UID}, Status: want})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the status after: %w", err)
+	}
+	patch, err := strategicpatch.CreateTwoWayMergePatch(before, after, v1.Pod{})
+	if err != nil {
+		return nil, fmt.Errorf("comparing statuses: %w", err)
+	}
+	if bytes.Equal(patch, fmt.Appendf(nil, `{"metadata":{"uid":%q}}`, api.UID)) {
+		return nil, nil
+	}
+	return patch, nil
+}
