@@ -47,16 +47,13 @@ func Declare(ctx context.Context, home Home, want Spec, given Given, waiting fun
 	return t, t.ensureNamespace()
 }
 
-// EnsureNamespace makes the network namespace again where it has gone, as after
+// ensureNamespace makes the network namespace again where it has gone, as after
 // a reboot of the host.
 func (t *Testbed) ensureNamespace() error {
-	if t.state.Netns == "" {
+	if t.Namespace() == "" {
 		return nil
 	}
-	if err := netns.Ensure(t.state.Netns); err != nil {
-		return fmt.Errorf("making the testbed's network namespace: %w", err)
-	}
-	return nil
+	return netns.Create(t.Namespace())
 }
 
 func newState(ctx context.Context, home Home, want Spec) (State, error) {
@@ -65,7 +62,7 @@ func newState(ctx context.Context, home Home, want Spec) (State, error) {
 		s.Spec.Driver, s.Why = chooseDriver(ctx, want)
 	}
 	if s.Spec.Isolated {
-		s.Netns, s.Subnet = "nori-"+want.Name, isolatedSubnet
+		s.Subnet = isolatedSubnet
 	}
 	if want.Subnet != "" {
 		s.Subnet = netip.MustParsePrefix(want.Subnet)

@@ -24,9 +24,9 @@ func (t *Testbed) Down(ctx context.Context, waiting func(holder string)) error {
 	if err := d.Remove(ctx); err != nil {
 		return fmt.Errorf("removing the machines of testbed %q: %w", t.Name(), err)
 	}
-	if t.state.Netns != "" {
-		if err := netns.Delete(t.state.Netns); err != nil {
-			return fmt.Errorf("removing the testbed's network namespace: %w", err)
+	if ns := t.Namespace(); ns != "" {
+		if err := netns.Delete(ns); err != nil {
+			return err
 		}
 	}
 	if err := os.RemoveAll(t.Dir()); err != nil {

@@ -56,8 +56,6 @@ func (h Home) locks() string           { return filepath.Join(h.Dir, "locks") }
 type State struct {
 	Spec   Spec         `json:"spec"`
 	Subnet netip.Prefix `json:"subnet"`
-	// Netns is the network namespace of an isolated testbed.
-	Netns string `json:"netns,omitempty"`
 	// ImageID is the machine image that the machines were made from.
 	ImageID string    `json:"imageID,omitempty"`
 	Created time.Time `json:"created"`

@@ -43,7 +43,12 @@ func (t *Testbed) Name() string { return t.state.Spec.Name }
 func (t *Testbed) State() State { return t.state }
 
 // Namespace is the network namespace of an isolated testbed, or empty.
-func (t *Testbed) Namespace() string { return t.state.Netns }
+func (t *Testbed) Namespace() string {
+	if !t.state.Spec.Isolated {
+		return ""
+	}
+	return t.Name()
+}
 
 // Dir is the testbed's own folder.
 func (t *Testbed) Dir() string { return t.home.testbed(t.Name()) }

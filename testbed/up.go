@@ -117,7 +117,8 @@ func (u *up) ensureImage(ctx context.Context, note func(string)) error {
 		return err
 	}
 	if u.state.Spec.Driver == Libvirt {
-		if img, err = img.EnsureDisk(ctx, note); err != nil {
+		note("disk")
+		if _, err = img.EnsureDisk(ctx); err != nil {
 			return err
 		}
 	}

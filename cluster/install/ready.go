@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -51,7 +52,11 @@ func (c *Cluster) applyDNS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return dns.Apply(ctx, cfg, dns.Options{ClusterIP: DNSAddress, Domain: Domain, Image: c.DNSImage})
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return err
+	}
+	return dns.Apply(ctx, client, dns.Options{ClusterIP: DNSAddress, Domain: Domain, Image: c.DNSImage})
 }
 
 // WaitReady returns when every node is Ready and DNS answers. A node counts only
@@ -79,16 +84,7 @@ func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(stri
 		return fmt.Errorf("waiting for the nodes to be Ready: %w", err)
 	}
 	note("DNS")
-	err = poll(ctx, func() (bool, string) {
-		if err := c.askDNS(ctx); err != nil {
-			return false, err.Error()
-		}
-		return true, ""
-	})
-	if err != nil {
-		return fmt.Errorf("waiting for DNS to answer at %s: %w", DNSAddress, err)
-	}
-	return nil
+	return c.askDNS(ctx)
 }
 
 // notReady lists the nodes that are not yet as they should be, each with the
@@ -173,12 +169,12 @@ func nodeReady(n *corev1.Node) (bool, string) {
 	return false, "no status yet"
 }
 
-// askDNS asks, from the control node, for the name of the API's own Service.
+// askDNS waits until, seen from the control node, the cluster's DNS knows the
+// API's own Service.
 func (c *Cluster) askDNS(ctx context.Context) error {
-	m := c.control()
-	return dns.Answering(ctx, func(ctx context.Context) (net.Conn, error) {
-		return m.Dial(ctx, "tcp", net.JoinHostPort(DNSAddress, "53"))
-	}, "kubernetes.default.svc."+Domain)
+	server := net.JoinHostPort(DNSAddress, "53")
+	_, err := dns.Answering(ctx, c.control().Dial, server, "kubernetes.default.svc."+Domain)
+	return err
 }
 
 // poll asks again and again until the answer is yes. When the context ends

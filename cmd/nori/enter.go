@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,27 +17,13 @@ func enter(t *testbed.Testbed) error {
 	if name == "" {
 		return nil
 	}
-	inside, err := netns.Inside(name)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("looking for the testbed's network namespace: %w", err)
-	}
-	if inside {
-		return nil
-	}
-	if err != nil {
+	if !netns.Exists(name) {
 		// The host was rebooted: make it anew, the machines come with `nori up`.
-		if err := netns.Ensure(name); err != nil {
-			return fmt.Errorf("making the testbed's network namespace: %w", err)
+		if err := netns.Create(name); err != nil {
+			return err
 		}
 	}
-	argv, err := netns.Command(name, os.Args)
-	if err != nil {
-		return err
-	}
-	if err := syscall.Exec(argv[0], argv, os.Environ()); err != nil {
-		return fmt.Errorf("entering the testbed's network namespace: %w", err)
-	}
-	return nil
+	return netns.Enter(name)
 }
 
 // becomeRoot runs this program again under sudo where the testbeds of this
