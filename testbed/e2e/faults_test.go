@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestInterrupted kills `nori up` at growing distances from its start, by
+// Ctrl-C and by SIGKILL in turn, and then lets it come to its end.
+func TestInterrupted(t *testing.T) {
+	b := newBed(t, "killed", "--driver", "nspawn", "--nodes", "1")
+	for i, after := range []time.Duration{300, 1000, 2000, 3000, 4500, 6500, 9000} {
+		sig := syscall.SIGKILL
+		if i%2 == 1 {
+			sig = syscall.SIGINT
+		}
+		ctx, cancel := contextFor(time.Minute)
+		c := b.command(ctx, "--plain", "up", "--isolated", "--driver", "nspawn", "--nodes", "1")
+		var out bytes.Buffer
+		c.Stdout, c.Stderr = &out, &out
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(after * time.Millisecond)
+		if err := c.Process.Signal(sig); err != nil {
+			t.Logf("it had ended before %v", after*time.Millisecond)
+		}
+		err := c.Wait()
+		cancel()
+		t.Logf("%v after %v: %v\n%s", sig, after*time.Millisecond, err, out.String())
+	}
+	b.up()
+	b.ready(10 * time.Second)
+	b.kubectl("run", "works", "--image=busybox:1.37", "--command", "--", "sleep", "60")
+	b.kubectl("wait", "--for=condition=Ready", "pod/works", "--timeout=30s")
+
+	t.Run("reset", func(t *testing.T) {
+		ctx, cancel := contextFor(time.Minute)
+		defer cancel()
+		c := b.command(ctx, "reset")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(400 * time.Millisecond)
+		if err := c.Process.Kill(); err != nil {
+			t.Logf("the reset had ended: %v", err)
+		}
+		_ = c.Wait() // it was killed
+		b.nori("reset")
+		b.ready(10 * time.Second)
+		if out := b.kubectl("get", "pods", "-o", "name"); out != "" {
+			t.Errorf("after the reset there is %s", out)
+		}
+	})
+}
+
+// TestTwoAtOnce runs the same `nori up` twice: the second waits, and says for whom.
+func TestTwoAtOnce(t *testing.T) {
+	b := newBed(t, "twice", "--driver", "nspawn", "--nodes", "1")
+	var wg sync.WaitGroup
+	outs := make([]string, 2)
+	errs := make([]error, 2)
+	for i := range 2 {
+		wg.Go(func() {
+			outs[i], errs[i] = b.try(3*time.Minute, "--plain", "up", "--isolated", "--driver", "nspawn", "--nodes", "1")
+		})
+	}
+	wg.Wait()
+	for i := range 2 {
+		if errs[i] != nil {
+			t.Errorf("up: %v\n%s", errs[i], outs[i])
+		}
+	}
+	if all := strings.Join(outs, ""); !strings.Contains(all, "waiting for nori up, process ") {
+		t.Errorf("nobody said who holds the lock:\n%s", all)
+	}
+}
+
+// TestDiskFull builds the machine image into a small file system.
+func TestDiskFull(t *testing.T) {
+	b := newBed(t, "full")
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64m", "none", dir).CombinedOutput(); err != nil {
+		t.Fatalf("mount: %v %s", err, out)
+	}
+	defer func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v %s", err, out)
+		}
+	}()
+	ctx, cancel := contextFor(2 * time.Minute)
+	defer cancel()
+	c := b.command(ctx, "--plain", "up", "--isolated", "--driver", "nspawn")
+	c.Env = append(c.Env, "NORI_CACHE="+dir)
+	out, err := c.CombinedOutput()
+	if exitCode(err) != 3 || !strings.Contains(string(out), "remedy") {
+		t.Errorf("with the disk full, up ended with %v and said %s", err, out)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "image", "*", "manifest.json")); len(left) > 0 {
+		t.Errorf("a half image would be used later: %v", left)
+	}
+}
+
+// TestLibvirtMissing asks for a libvirt that is not there.
+func TestLibvirtMissing(t *testing.T) {
+	b := newBed(t, "nolibvirt")
+	out, err := b.try(time.Minute, "--plain", "up", "--driver", "libvirt", "--connect", "qemu+unix:///system?socket=/nonexistent/sock")
+	if exitCode(err) != 3 || !strings.Contains(out, "remedy") {
+		t.Errorf("up ended with %v and said %s", err, out)
+	}
+}
+
+// TestDoctor holds the report to its form: every failure names its remedy.
+func TestDoctor(t *testing.T) {
+	b := newBed(t, "doctor")
+	out, err := b.try(time.Minute, "doctor", "--driver", "nspawn")
+	if code := exitCode(err); code != 0 && code != 3 {
+		t.Errorf("doctor ended with %v", err)
+	}
+	t.Log(out)
+	lines := strings.Split(out, "\n")
+	for i, l := range lines {
+		if strings.HasPrefix(l, "FAIL") && (i+1 == len(lines) || !strings.Contains(lines[i+1], "remedy")) {
+			t.Errorf("no remedy for: %s", l)
+		}
+	}
+}
+
+// TestVagrantfile lets Vagrant itself read the file.
+func TestVagrantfile(t *testing.T) {
+	if os.Getenv("NORI_E2E") == "" {
+		t.Skip("set NORI_E2E=1 (make test does)")
+	}
+	if _, err := exec.LookPath("vagrant"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("vagrant is not installed")
+	}
+	c := exec.Command("vagrant", "validate", "--ignore-provider")
+	c.Dir = repo(t)
+	c.Env = append(os.Environ(), "VAGRANT_HOME="+t.TempDir(), "VAGRANT_CHECKPOINT_DISABLE=1", "VAGRANT_DOTFILE_PATH="+t.TempDir())
+	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "validated successfully") {
+		t.Errorf("vagrant validate: %v\n%s", err, out)
+	}
+}
+
+// TestVirtualMachines is the main job on virtual machines, emulated where there
+// is no KVM: boot, install, prove a lab, reset.
+func TestVirtualMachines(t *testing.T) {
+	if os.Getenv("NORI_VM_TEST") == "" {
+		t.Skip("set NORI_VM_TEST=1 (make test does)")
+	}
+	b := newBed(t, "vm", "--driver", "libvirt", "--nodes", "2")
+	before := hostState(t, b)
+	t.Log(b.up())
+	b.ready(60 * time.Second)
+	out, err := b.try(20*time.Minute, "--plain", "lab", "prove", "pods")
+	t.Log(out)
+	if err != nil {
+		t.Fatalf("nori lab prove pods: %v", err)
+	}
+	b.kubectl("create", "configmap", "after")
+	b.ssh("node1", "systemctl stop nori-agent")
+	begin := time.Now()
+	t.Log(b.nori("--plain", "reset"))
+	t.Logf("reset took %v", time.Since(begin))
+	b.ready(60 * time.Second)
+	if out, err := b.try(20*time.Second, "kubectl", "get", "configmap", "after"); err == nil {
+		t.Errorf("what came after the snapshot is there: %s", out)
+	}
+	b.eventually(time.Minute, "the machines' clocks are right", func() error {
+		host, guest := time.Now().Unix(), int64(0)
+		if _, err := fmt.Sscan(b.ssh("node1", "date +%s"), &guest); err != nil {
+			return err
+		}
+		if d := host - guest; d > 5 || d < -5 {
+			return fmt.Errorf("node1's clock is %d s off", d)
+		}
+		return nil
+	})
+	b.kubectl("run", "works", "--image=busybox:1.37", "--command", "--", "sleep", "60")
+	b.kubectl("wait", "--for=condition=Ready", "pod/works", "--timeout=60s")
+	b.nori("down")
+	compareHost(t, before, hostState(t, b))
+}
