@@ -1,0 +1,187 @@
+// Package apiserver is the cluster's API server, assembled from Kubernetes'
+// own libraries: every object, default, validation, printed column and error
+// text is upstream's. What is ours is the assembly, which is meant to be read:
+//
+//	serving → clients → storage → who are you (authentication) →
+//	may you (authorization) → what happened (audit) → what is there (openapi) →
+//	shall it be so (admission) → the three servers
+//
+// The three servers hand a request on to each other: the aggregator takes it
+// first and looks whether another server serves the group; then come the
+// groups of Kubernetes itself; then custom resources; then "not found".
+//
+// It follows cmd/kube-apiserver/app/server.go of Kubernetes 1.37 and leaves
+// out what a learner has no use for: priority and fairness, alpha and beta
+// groups, coordinated leader election, peers of other versions, egress proxies.
+//
+// It is the only package that reads and writes etcd.
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"k8s.io/client-go/rest"
+	aggregator "k8s.io/kube-aggregator/pkg/apiserver"
+
+	"noriter.dev/noriter/cluster/component"
+)
+
+const (
+	// readyTimeout is how long the server may take until /readyz, including
+	// the wait for etcd. On an emulated CPU it is a matter of ten seconds.
+	readyTimeout = 3 * time.Minute
+	// readyPoll is how often /readyz is asked until then.
+	readyPoll = 20 * time.Millisecond
+	// stopTimeout is how long running requests may take at the end.
+	stopTimeout = 1500 * time.Millisecond
+)
+
+// Run serves until ctx is done, or returns the error that ended the server. It
+// tells systemd when /readyz is ok.
+func Run(ctx context.Context, o Options) error {
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("apiserver: %w", err)
+	}
+	quietLibraries(o.Verbosity)
+	saveMemory()
+	s, err := Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.WaitReady(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it was up
+		}
+		return err
+	}
+	slog.Info("the API server is ready", "url", s.Loopback().Host, "after", time.Since(s.began).Round(time.Millisecond))
+	if err := component.NotifyReady(); err != nil {
+		return fmt.Errorf("apiserver: %w", err)
+	}
+	debug.FreeOSMemory() // what start-up needed is not needed again
+	select {
+	case <-ctx.Done():
+		slog.Info("the API server stops", "why", context.Cause(ctx))
+		return nil
+	case <-s.done:
+		return s.err
+	}
+}
+
+// saveMemory trades some of the collector's time for memory: a machine of a
+// testbed has little of it, and the server idles most of its life.
+func saveMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
+
+// Server is a running API server.
+type Server struct {
+	began    time.Time
+	loopback *rest.Config
+	cancel   context.CancelFunc
+	// done is closed when the server has ended, for the reason in err.
+	done chan struct{}
+	err  error
+}
+
+// Start assembles the server and starts it; see WaitReady.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	began := time.Now()
+	o.setDefaults()
+	chain, err := assemble(o)
+	if err != nil {
+		return nil, fmt.Errorf("apiserver: %w", err)
+	}
+	prepared, err := chain.PrepareRun()
+	if err != nil {
+		return nil, fmt.Errorf("apiserver: preparing: %w", err)
+	}
+	return start(ctx, began, chain, prepared.Run), nil
+}
+
+// start runs the prepared chain in the background.
+func start(ctx context.Context, began time.Time, chain *aggregator.APIAggregator, run func(context.Context) error) *Server {
+	ctx, cancel := context.WithCancel(ctx)
+	s := &Server{
+		began:    began,
+		loopback: chain.GenericAPIServer.LoopbackClientConfig,
+		cancel:   cancel,
+		done:     make(chan struct{}),
+	}
+	go func() {
+		defer close(s.done)
+		if err := run(ctx); err != nil {
+			s.err = fmt.Errorf("apiserver: serving: %w", err)
+		} else if ctx.Err() == nil {
+			s.err = errors.New("apiserver: the server stopped by itself; the log above says why")
+		}
+	}()
+	return s
+}
+
+// Loopback is a configuration for clients in this process, with all rights.
+func (s *Server) Loopback() *rest.Config { return rest.CopyConfig(s.loopback) }
+
+// WaitReady returns when /readyz is ok: etcd answers, every hook after start
+// has run, and every cache is filled.
+func (s *Server) WaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	cfg := s.Loopback()
+	cfg.QPS = -1
+	client, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return fmt.Errorf("apiserver: making a client for /readyz: %w", err)
+	}
+	last := "no answer yet"
+	for ticker := time.NewTicker(readyPoll); ; {
+		select {
+		case <-s.done:
+			return s.err
+		case <-ctx.Done():
+			return fmt.Errorf("apiserver: not ready (%w); /readyz said: %s", ctx.Err(), last)
+		case <-ticker.C:
+		}
+		ok, answer := askReady(ctx, client, cfg.Host)
+		if ok {
+			return nil
+		}
+		last = answer
+	}
+}
+
+// Close ends the server: no new requests, running ones are let finish for
+// stopTimeout.
+func (s *Server) Close() {
+	s.cancel()
+	select {
+	case <-s.done:
+	case <-time.After(stopTimeout):
+	}
+}
+
+// askReady asks /readyz once.
+func askReady(ctx context.Context, client *http.Client, host string) (bool, string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, host+"/readyz?verbose", nil)
+	if err != nil {
+		return false, err.Error()
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return false, err.Error()
+	}
+	defer resp.Body.Close()
+	body := make([]byte, 8<<10)
+	n, _ := resp.Body.Read(body) // an explanation, complete or not
+	return resp.StatusCode == http.StatusOK, string(body[:n])
+}
