@@ -1,0 +1,205 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/lang"
+)
+
+// State says how a check came out.
+type State string
+
+// The states. Waiting is a triggered check whose turn hasn't come, Acting one
+// that is at work; Unknown means that the check couldn't look.
+const (
+	Holds   State = "holds"
+	Fails   State = "fails"
+	Unknown State = "unknown"
+	Waiting State = "waiting"
+	Acting  State = "acting"
+)
+
+// Result is what one check found. The texts are in the current language.
+type Result struct {
+	ID    string `json:"id"`
+	State State  `json:"state"`
+	// Expected is what should be; Actual and Why are set unless it holds.
+	Expected string `json:"expected,omitempty"`
+	Actual   string `json:"actual,omitempty"`
+	Why      string `json:"why,omitempty"`
+	// Fact is what made it hold.
+	Fact string `json:"fact,omitempty"`
+}
+
+// Scope is where and with what checks are evaluated.
+type Scope struct {
+	Namespace string
+	Vars      map[string]string
+	// Seen is what the step's `remember` noted.
+	Seen map[string]any
+	// Files is the folder of the files handed to the learner.
+	Files string
+	// Kubeconfig, BinDir and Lab are for scripts.
+	Kubeconfig, BinDir string
+	Lab                *format.Lab
+}
+
+// variables are the common variables of expressions.
+func (c *Cluster) variables(ctx context.Context, s *Scope) expr.Scope {
+	seen := s.Seen
+	if seen == nil {
+		seen = map[string]any{}
+	}
+	return expr.Scope{
+		"vars": s.Vars, "namespace": s.Namespace, "seen": seen, "files": s.Files,
+		"pods": func() any {
+			pods, err := c.List(ctx, "Pod", "v1", s.Namespace, "")
+			if err != nil {
+				return []any{}
+			}
+			return contents(pods)
+		},
+	}
+}
+
+// missingError says that what a check wants to look at isn't there; that is a
+// plain failure of the check and its text is for the learner.
+type missingError struct{ text string }
+
+func (e *missingError) Error() string { return e.text }
+
+func missing(format string, args ...any) error {
+	return &missingError{fmt.Sprintf(format, args...)}
+}
+
+// Run evaluates one check that isn't triggered.
+func (c *Cluster) Run(ctx context.Context, s *Scope, ck *format.Check) Result {
+	return c.run(ctx, s, ck, nil)
+}
+
+// run evaluates a check with extra variables.
+func (c *Cluster) run(ctx context.Context, s *Scope, ck *format.Check, extra expr.Scope) Result {
+	limit := ck.Within
+	if limit == 0 {
+		limit = format.DefaultWithin
+	}
+	looking, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	base := c.variables(looking, s)
+	for k, v := range extra {
+		base[k] = v
+	}
+	scopes, err := c.look(looking, s, ck, base)
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			err = missing("%s", lang.T(fmt.Sprintf("no answer within %s", limit), fmt.Sprintf("%s 안에 응답이 없습니다", limit)))
+		}
+		return unseen(looking, ck, base, err)
+	}
+	return judge(looking, ck, scopes)
+}
+
+// unseen is the result where there was nothing to apply the expression to.
+func unseen(ctx context.Context, ck *format.Check, base expr.Scope, err error) Result {
+	r := Result{ID: ck.ID, State: Unknown, Actual: err.Error()}
+	var miss *missingError
+	if errors.As(err, &miss) {
+		r.State = Fails
+	}
+	r.Expected = expected(ctx, ck, base, nil)
+	return r
+}
+
+// judge applies the check's expression to each scope; the first that fails
+// makes the result. No expression means that being there was all.
+func judge(ctx context.Context, ck *format.Check, scopes []expr.Scope) Result {
+	r := Result{ID: ck.ID, State: Holds}
+	for _, scope := range scopes {
+		verdict := expr.Verdict{True: true}
+		if ck.Expr != nil {
+			var err error
+			if verdict, err = ck.Expr.Test(ctx, scope); err != nil {
+				return Result{ID: ck.ID, State: Unknown, Actual: err.Error()}
+			}
+		}
+		if !verdict.True {
+			r.State = Fails
+			r.Expected = expected(ctx, ck, scope, verdict.Reasons)
+			r.Actual = actual(verdict)
+			r.Why = render(ctx, ck.Explain, scope)
+			return r
+		}
+		r.Expected = expected(ctx, ck, scope, verdict.Reasons)
+		if r.Fact = render(ctx, ck.Fact, scope); r.Fact == "" {
+			r.Fact = facts(verdict.Reasons, r.Expected)
+		}
+	}
+	return r
+}
+
+// render fills a text in; one that can't be is left out rather than shown broken.
+func render(ctx context.Context, w *format.Words, s expr.Scope) string {
+	text, err := w.Pick().Render(ctx, s)
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// expected is the author's text, or else the parts of the expression.
+func expected(ctx context.Context, ck *format.Check, s expr.Scope, reasons []expr.Reason) string {
+	if ck.Expect != nil {
+		return render(ctx, ck.Expect, s)
+	}
+	if len(reasons) == 0 && ck.Expr != nil {
+		return ck.Expr.Source()
+	}
+	parts := make([]string, 0, len(reasons))
+	for _, r := range reasons {
+		parts = append(parts, r.Source)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// actual is what the deciding parts of the expression came to.
+func actual(v expr.Verdict) string {
+	var parts []string
+	for _, r := range v.Reasons {
+		if r.Left == "" {
+			parts = append(parts, fmt.Sprintf("%s → %s", r.Source, show(r.Actual)))
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s = %s", r.Left, show(r.Actual)))
+	}
+	if len(parts) == 0 && v.Missing != "" {
+		return lang.T("there is no "+v.Missing+" yet", v.Missing+"가(이) 아직 없습니다")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// show translates the one word that expr.Show has for what isn't there.
+func show(value string) string {
+	if value == "not set" {
+		return lang.T("not there yet", "아직 없음")
+	}
+	return value
+}
+
+// facts is the sentence of a check that has none of its own.
+func facts(reasons []expr.Reason, fallback string) string {
+	var parts []string
+	for _, r := range reasons {
+		if r.Left != "" {
+			parts = append(parts, fmt.Sprintf("%s = %s", r.Left, r.Actual))
+		}
+	}
+	if len(parts) == 0 {
+		return fallback
+	}
+	return strings.Join(parts, ", ")
+}

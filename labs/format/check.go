@@ -1,0 +1,178 @@
+package format
+
+import "time"
+
+// Check is one condition of a step. Exactly one of the kinds is set.
+type Check struct {
+	ID string
+	// The kinds. What each of them offers to Expr is in kindVariables.
+	Object    *Object
+	List      *List
+	HTTP      *HTTP `lab:"http"`
+	Log       *Log
+	Event     *Event
+	Exec      *Exec
+	Node      *NodeCheck
+	Triggered *Triggered
+	Script    *Script
+
+	// Expr must be true for the check to hold.
+	Expr *Expr
+	// Expect says what should be, Explain why it isn't yet, Fact what is
+	// when the check holds. Without them the expression speaks for itself.
+	Expect, Explain, Fact *Words
+	// Within is the check's time limit; 0 means DefaultWithin.
+	Within time.Duration
+	At     Pos `lab:"-"`
+}
+
+// DefaultWithin is the time limit of a check that names none. A triggered
+// check adds its own waiting to it.
+const DefaultWithin = 5 * time.Second
+
+// Kind names the kind that is set, as lab.yaml spells it.
+func (c *Check) Kind() string {
+	switch {
+	case c.Object != nil:
+		return "object"
+	case c.List != nil:
+		return "list"
+	case c.HTTP != nil:
+		return "http"
+	case c.Log != nil:
+		return "log"
+	case c.Event != nil:
+		return "event"
+	case c.Exec != nil:
+		return "exec"
+	case c.Node != nil:
+		return "node"
+	case c.Triggered != nil:
+		return "triggered"
+	case c.Script != nil:
+		return "script"
+	}
+	return ""
+}
+
+// Watched tells whether the check depends on live objects only, so that a
+// watch on them is enough to know when to look again.
+func (c *Check) Watched() bool { return c.Object != nil || c.List != nil }
+
+// Object is one live object; the expression sees it as `object`, which is
+// null while it isn't there.
+type Object struct {
+	Kind       string
+	APIVersion string `lab:"apiVersion"`
+	Name       *Name
+	// Namespace is the lab's unless named; it is ignored for kinds without.
+	Namespace *Name
+	// Absent means that the object must not be there.
+	Absent bool
+	At     Pos `lab:"-"`
+}
+
+// List is the live objects of a kind; the expression sees them as `items`,
+// ordered by name.
+type List struct {
+	Kind       string
+	APIVersion string `lab:"apiVersion"`
+	Selector   *Name
+	Namespace  *Name
+	At         Pos `lab:"-"`
+}
+
+// HTTP asks for a page. From the host: URL, or Node with Port for a node
+// port. Through the API server, as `kubectl proxy` does: Pod, Service, or
+// Selector, which asks each pod that is ready. The expression sees `code`,
+// `body` and `target`.
+type HTTP struct {
+	URL      *Name `lab:"url"`
+	Node     *Name
+	Pod      *Name
+	Service  *Name
+	Selector *Name
+	Port     int
+	Path     *Name
+	At       Pos `lab:"-"`
+}
+
+// Log is what a container printed: `log` and `lines`.
+type Log struct {
+	Pod       *Name
+	Container string
+	Tail      int
+	Previous  bool
+	At        Pos `lab:"-"`
+}
+
+// Event is the events of the lab's namespace that fit: `items`. Since is how
+// far to look back; 0 means an hour.
+type Event struct {
+	Kind   string
+	Name   *Name
+	Reason string
+	Since  time.Duration
+	At     Pos `lab:"-"`
+}
+
+// Exec is a command in a container: `stdout`, `stderr`, `code`. It must not
+// change anything.
+type Exec struct {
+	Pod       *Name
+	Container string
+	Command   []*Name
+	At        Pos `lab:"-"`
+}
+
+// NodeCheck is a command on a machine: `stdout`, `stderr`, `code`. It must
+// not change anything.
+type NodeCheck struct {
+	On  *Name
+	Run *Name
+	At  Pos `lab:"-"`
+}
+
+// Script is the last resort: a file of the lab, run on the host with
+// KUBECONFIG set: `stdout`, `stderr`, `code`.
+type Script struct {
+	Run string
+	At  Pos `lab:"-"`
+}
+
+// Triggered acts, waits, and looks again. It runs when all other checks of
+// its step hold. The check in Then also sees `before`: the objects that the
+// act hit.
+type Triggered struct {
+	Delete *Delete
+	// Then must hold within Within of the act (default 30 s) …
+	Then   *Check
+	Within time.Duration
+	// … or, where Stays is set, must hold all the time for that long, once
+	// the objects that were hit are gone.
+	Stays time.Duration
+	At    Pos `lab:"-"`
+}
+
+// Delete is the act of killing: objects are deleted, with their own grace.
+type Delete struct {
+	Kind       string
+	APIVersion string `lab:"apiVersion"`
+	Name       *Name
+	Selector   *Name
+	// Pick is "one" (the default; the oldest that isn't being deleted) or "all".
+	Pick string
+	At   Pos `lab:"-"`
+}
+
+// kindVariables are what each kind adds to the common variables.
+var kindVariables = map[string][]string{
+	"object": {"object"},
+	"list":   {"items"},
+	"event":  {"items"},
+	"http":   {"code", "body", "target"},
+	"log":    {"log", "lines"},
+	"exec":   {"stdout", "stderr", "code"},
+	"node":   {"stdout", "stderr", "code"},
+	"script": {"stdout", "stderr", "code"},
+}

@@ -1,0 +1,215 @@
+// Package format is what a lab is on disk: lab.yaml, read strictly, and its
+// text in two languages. Every mistake is reported with file, line, column
+// and, for a misspelt word, the nearest right one; and all of them at once.
+//
+// A lab is a folder:
+//
+//	lab.yaml          what the engine reads
+//	en.md  ko.md      the text, one section per step
+//	files/            manifests handed to the learner
+//	setup/            what prepares the lab's namespace
+//	solution/NN-step.sh
+//	wrong/NAME.sh  other/NAME.sh
+package format
+
+import (
+	"io/fs"
+	"time"
+
+	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/lang"
+)
+
+// Lab is one loaded lab. Everything in it has been checked.
+type Lab struct {
+	ID        string
+	Title     Text
+	Summary   Text
+	Minutes   int
+	Level     int
+	Needs     []string
+	Testbed   Testbed
+	Namespace string
+	Vars      map[string]Var
+	Setup     []Setup
+	Steps     []Step
+	Learnt    []Text
+	Sources   []Source
+	Wrong     []Way
+	Other     []Way
+
+	// FS is the lab's folder.
+	FS fs.FS `lab:"-"`
+	// Prose is the text by language ("en", "ko").
+	Prose map[string]*Prose `lab:"-"`
+}
+
+// Step gives a step by its id, or nil.
+func (l *Lab) Step(id string) *Step {
+	for i := range l.Steps {
+		if l.Steps[i].ID == id {
+			return &l.Steps[i]
+		}
+	}
+	return nil
+}
+
+// Index is the place of a step, from zero, or -1.
+func (l *Lab) Index(id string) int {
+	for i := range l.Steps {
+		if l.Steps[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// Points is what the lab is worth without hints.
+func (l *Lab) Points() int {
+	sum := 0
+	for _, s := range l.Steps {
+		sum += s.Points
+	}
+	return sum
+}
+
+// Text is a short text in both languages.
+type Text struct {
+	En, Ko string
+	At     Pos `lab:"-"`
+}
+
+// Pick gives the text in the current language.
+func (t Text) Pick() string { return lang.T(t.En, t.Ko) }
+
+// Words is a Text with {{expressions}}; both languages are compiled.
+type Words struct {
+	Text Text           `lab:",self"`
+	En   *expr.Template `lab:"-"`
+	Ko   *expr.Template `lab:"-"`
+}
+
+// Pick gives the template in the current language; nil if there is none.
+func (w *Words) Pick() *expr.Template {
+	if w == nil {
+		return nil
+	}
+	if lang.Current() == lang.Korean {
+		return w.Ko
+	}
+	return w.En
+}
+
+// Testbed is what a lab runs on: at least so many workers that are ready, or
+// any Kubernetes ("any").
+type Testbed struct {
+	Any   bool `lab:"-"`
+	Nodes int
+}
+
+// Var is a variable with a value of its own for every learner, chosen once.
+// It is either picked from a list or a number from a range, ends included.
+type Var struct {
+	Pick     []string
+	Min, Max int
+	At       Pos `lab:"-"`
+}
+
+// Setup is one idempotent action that prepares the lab. One field is set.
+type Setup struct {
+	// Manifest is a file below setup/, applied into the lab's namespace.
+	Manifest string
+	// Node is a command on machines.
+	Node *NodeAct
+	// Wait holds until a check does.
+	Wait *Check
+	At   Pos `lab:"-"`
+}
+
+// NodeAct is a command on machines, and the one that takes it back at reset.
+type NodeAct struct {
+	// On is a machine's name, "workers" or "all".
+	On   string
+	Run  string
+	Undo string
+	At   Pos `lab:"-"`
+}
+
+// Source is a place in Noriter's source that a lab ends by pointing at.
+type Source struct {
+	Path string
+	What Text
+}
+
+// The values of Step.Hold.
+const (
+	Once     = "once"
+	UntilEnd = "until-end"
+)
+
+// Step is one thing to do.
+type Step struct {
+	ID     string
+	Points int
+	Hold   string
+	// Limit is how long the solution may take to make it pass, for the proof.
+	Limit time.Duration
+	// Cost is what each tier of hints takes from the points.
+	Cost []int
+	// Remember notes facts when the step is opened; checks see them as `seen`.
+	Remember map[string]Memory
+	When     []When
+	Checks   []Check
+	At       Pos `lab:"-"`
+}
+
+// Check gives a check by its id, or nil.
+func (s *Step) Check(id string) *Check {
+	for i := range s.Checks {
+		if s.Checks[i].ID == id {
+			return &s.Checks[i]
+		}
+	}
+	return nil
+}
+
+// Memory is a fact noted when a step is opened.
+type Memory struct {
+	Object *Object
+	List   *List
+	Expr   *Expr
+	At     Pos `lab:"-"`
+}
+
+// When is a computed hint: while Expr holds, the hint is shown.
+type When struct {
+	Object *Object
+	List   *List
+	Expr   *Expr
+	Hint   string
+	At     Pos `lab:"-"`
+}
+
+// Way is a script of the four-way proof: Script is typed in place of the
+// solution of Step. A wrong one must fail at the check Trips.
+type Way struct {
+	Script string
+	Step   string
+	Trips  string
+	Why    Text
+	At     Pos `lab:"-"`
+}
+
+// Expr is a compiled condition or value.
+type Expr struct {
+	*expr.Program
+	At     Pos
+	source string
+	block  bool // a block scalar: the text starts on the line after At
+}
+
+// Pos is a place in a file; Line and Column count from one.
+type Pos struct {
+	File         string
+	Line, Column int
+}

@@ -1,0 +1,197 @@
+package format
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"reflect"
+	"sort"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Load reads the lab in folder dir and checks all of it. Mistakes in the lab
+// are Problems; any other error is the file system's.
+func Load(fsys fs.FS, dir string) (*Lab, error) {
+	sub, err := fs.Sub(fsys, dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the lab in %s: %w", dir, err)
+	}
+	file := path.Join(dir, "lab.yaml")
+	data, err := fs.ReadFile(sub, "lab.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", file, err)
+	}
+	lab, problems := Parse(file, data)
+	if lab == nil {
+		return nil, problems
+	}
+	lab.FS = sub
+	problems = append(problems, lab.checkFiles(dir)...)
+	lab.Prose = map[string]*Prose{}
+	for _, language := range []string{"en", "ko"} {
+		name := path.Join(dir, language+".md")
+		text, err := fs.ReadFile(sub, language+".md")
+		if errors.Is(err, fs.ErrNotExist) {
+			problems = append(problems, Problem{Pos{File: name}, "the text in this language is missing"})
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		prose, wrong := ParseProse(name, string(text))
+		problems = append(problems, wrong...)
+		problems = append(problems, lab.checkProse(prose)...)
+		lab.Prose[language] = prose
+	}
+	return lab, problems.err()
+}
+
+// LoadAll reads every folder below root that holds a lab.yaml, in order of
+// their names, and reports the mistakes of all of them.
+func LoadAll(fsys fs.FS) ([]*Lab, error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, fmt.Errorf("reading the labs: %w", err)
+	}
+	var labs []*Lab
+	var problems Problems
+	for _, e := range entries {
+		if _, err := fs.Stat(fsys, path.Join(e.Name(), "lab.yaml")); !e.IsDir() || err != nil {
+			continue
+		}
+		lab, err := Load(fsys, e.Name())
+		var wrong Problems
+		if errors.As(err, &wrong) {
+			problems = append(problems, wrong...)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		labs = append(labs, lab)
+	}
+	return labs, append(problems, checkTogether(labs)...).err()
+}
+
+// checkTogether finds what only several labs can have wrong.
+func checkTogether(labs []*Lab) (problems Problems) {
+	byID := map[string]bool{}
+	var ids []string
+	for _, l := range labs {
+		if byID[l.ID] {
+			problems = append(problems, Problem{Pos{File: l.ID}, fmt.Sprintf("two labs have the id %q", l.ID)})
+		}
+		byID[l.ID] = true
+		ids = append(ids, l.ID)
+	}
+	for _, l := range labs {
+		for _, need := range l.Needs {
+			if !byID[need] {
+				problems = append(problems, Problem{Pos{File: l.ID + "/lab.yaml"},
+					fmt.Sprintf("needs: there is no lab %q%s", need, nearest(need, ids))})
+			}
+		}
+	}
+	return problems
+}
+
+// Parse reads lab.yaml alone, with its expressions compiled.
+func Parse(file string, data []byte) (*Lab, Problems) {
+	var root yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(&root); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, Problems{{Pos{File: file, Line: 1}, "the file is empty"}}
+		}
+		return nil, Problems{{Pos{File: file, Line: yamlLine(err)}, "this is not YAML: " + yamlText(err)}}
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); err == nil {
+		return nil, Problems{{Pos{File: file, Line: second.Line}, "one lab per file: a second document starts here"}}
+	}
+	if len(root.Content) != 1 {
+		return nil, Problems{{Pos{File: file, Line: 1}, "the file is empty"}}
+	}
+	lab := &Lab{}
+	d := &decoder{file: file}
+	d.decode(root.Content[0], reflect.ValueOf(lab).Elem())
+	if len(d.problems) > 0 {
+		return nil, d.problems
+	}
+	v := &validator{file: file, lab: lab}
+	v.run()
+	return lab, v.problems
+}
+
+// yamlLine finds the line in an error of yaml.v3, which has it only as text.
+func yamlLine(err error) int {
+	var line int
+	if _, rest, ok := strings.Cut(err.Error(), "line "); ok {
+		_, _ = fmt.Sscanf(rest, "%d", &line)
+	}
+	return max(line, 1)
+}
+
+func yamlText(err error) string {
+	s := strings.TrimPrefix(err.Error(), "yaml: ")
+	if strings.HasPrefix(s, "line ") {
+		if _, rest, ok := strings.Cut(s, ": "); ok {
+			return rest
+		}
+	}
+	return s
+}
+
+// checkFiles sees that every file that lab.yaml names is there, and that no
+// script lies about unnamed.
+func (l *Lab) checkFiles(dir string) (problems Problems) {
+	file := path.Join(dir, "lab.yaml")
+	missing := func(at Pos, name string) {
+		if _, err := fs.Stat(l.FS, name); err != nil {
+			if at.File == "" {
+				at.File = file
+			}
+			problems = append(problems, Problem{at, fmt.Sprintf("the file %s is missing", path.Join(dir, name))})
+		}
+	}
+	named := map[string]bool{}
+	for _, s := range l.Setup {
+		if s.Manifest != "" {
+			missing(s.At, s.Manifest)
+		}
+	}
+	for i, s := range l.Steps {
+		name := l.Solution(i)
+		named[name] = true
+		missing(s.At, name)
+		for _, c := range s.Checks {
+			if c.Script != nil {
+				missing(c.Script.At, c.Script.Run)
+			}
+		}
+	}
+	for _, w := range append(append([]Way(nil), l.Wrong...), l.Other...) {
+		named[w.Script] = true
+		missing(w.At, w.Script)
+	}
+	for _, folder := range []string{"solution", "wrong", "other"} {
+		entries, _ := fs.ReadDir(l.FS, folder) // a folder that isn't there has no stray files
+		for _, e := range entries {
+			if name := path.Join(folder, e.Name()); !named[name] {
+				problems = append(problems, Problem{Pos{File: path.Join(dir, name)}, "no step and no way of lab.yaml uses this script"})
+			}
+		}
+	}
+	sort.SliceStable(problems, func(i, j int) bool { return problems[i].Line < problems[j].Line })
+	return problems
+}
+
+// Solution is the name of the script that solves step i (from zero).
+func (l *Lab) Solution(i int) string {
+	return fmt.Sprintf("solution/%02d-%s.sh", i+1, l.Steps[i].ID)
+}

@@ -1,0 +1,90 @@
+// Package labs is what is taught, and the engine that runs, grades and proves
+// it. The parts:
+//
+//	expr      the expressions of checks (CEL), and why they came out as they did
+//	format    a lab on disk, read strictly
+//	check     looks at the cluster: one file per kind of check
+//	progress  what a learner has done, kept across power cuts
+//	run       a lab in progress: setup, reset, live watching, points
+//	prove     the four-way proof
+//	screen    what the learner sees
+//	content   the labs themselves
+//
+// This package holds what they share with their caller: the environment that
+// a lab runs in.
+package labs
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"k8s.io/client-go/rest"
+
+	"noriter.dev/noriter/labs/format"
+)
+
+// Nodes runs commands on the machines of the testbed. A command that ends
+// with another status than 0 is no error; code is the status.
+type Nodes interface {
+	// Names are the machines' names, control plane first.
+	Names() []string
+	Run(ctx context.Context, node, command string) (stdout, stderr string, code int, err error)
+}
+
+// Env is everything that labs need of the world around them. Only Kubeconfig,
+// Config, ProgressDir, In, Out and Err must be set.
+type Env struct {
+	// Testbed is the testbed's name; progress is kept per testbed.
+	Testbed string
+	// Learner is who works; empty means the user of this process.
+	Learner string
+	// Kubeconfig is the file that the learner's kubectl uses. A lab sets the
+	// namespace of its current context.
+	Kubeconfig string
+	// Config reaches the same cluster.
+	Config *rest.Config
+	// Nodes is nil where machines can't be reached; labs that need them then
+	// say so.
+	Nodes Nodes
+	// BinDir is a folder with kubectl (and nori) to put first on PATH;
+	// empty leaves PATH alone.
+	BinDir string
+	// ProgressDir keeps what a learner has done.
+	ProgressDir string
+	// WorkDir is where the files that labs hand out are put; empty means
+	// "work" below ProgressDir.
+	WorkDir string
+	// Command is how this program is called in texts and in the sub-shell:
+	// "nori", or with the flags that find this testbed again.
+	Command string
+
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Work is the folder for a lab's files.
+func (e *Env) Work(lab string) string {
+	dir := e.WorkDir
+	if dir == "" {
+		dir = filepath.Join(e.ProgressDir, "work")
+	}
+	return filepath.Join(dir, lab)
+}
+
+// Nori is Command, or its default.
+func (e *Env) Nori() string {
+	if e.Command == "" {
+		return "nori"
+	}
+	return e.Command
+}
+
+// Lint reads all labs of a file system and reports every mistake in them, as
+// format.Problems. That includes what only all of them together can have
+// wrong, such as a lab that needs one which isn't there.
+func Lint(fsys fs.FS) error {
+	_, err := format.LoadAll(fsys)
+	return err
+}

@@ -1,0 +1,104 @@
+// Package progress keeps what a learner has done: which step of which lab,
+// what passed and why, hints, points, and the history of attempts. The file
+// is replaced whole, never written in place, so that a power cut at any
+// moment leaves either the old state or the new one.
+package progress
+
+import (
+	"time"
+)
+
+// Version is the format of the file. A newer one is refused, not guessed at.
+const Version = 1
+
+// State is the whole file.
+type State struct {
+	Version int    `json:"version"`
+	Learner string `json:"learner"`
+	Testbed string `json:"testbed"`
+	// Current is the lab that is open, or empty.
+	Current string          `json:"current,omitempty"`
+	Labs    map[string]*Lab `json:"labs"`
+}
+
+// Phase is where a lab is in its life. SettingUp and Resetting are noted
+// before the work begins, so that one that was interrupted is completed at
+// the next start.
+type Phase string
+
+// The phases of a lab.
+const (
+	SettingUp Phase = "setting-up"
+	Resetting Phase = "resetting"
+	Underway  Phase = "open"
+	Done      Phase = "done"
+)
+
+// Lab is the state of one lab.
+type Lab struct {
+	Phase Phase `json:"phase"`
+	// Seed makes the learner's variables; they stay through resets.
+	Seed      uint64            `json:"seed"`
+	Vars      map[string]string `json:"vars,omitempty"`
+	Namespace string            `json:"namespace"`
+	Started   time.Time         `json:"started"`
+	// Step is the step that is open.
+	Step  string           `json:"step"`
+	Steps map[string]*Step `json:"steps"`
+	// History has one entry for every attempt that ended, oldest first.
+	History []Attempt `json:"history,omitempty"`
+}
+
+// Step is the state of one step.
+type Step struct {
+	Opened time.Time `json:"opened"`
+	// Ready says that Seen has been noted.
+	Ready  bool           `json:"ready"`
+	Seen   map[string]any `json:"seen,omitempty"`
+	Passed *time.Time     `json:"passed,omitempty"`
+	// Facts are what made it pass.
+	Facts []string `json:"facts,omitempty"`
+	// Hints is how many tiers were taken, Solved whether it was solved for
+	// the learner, Tries how often the picture changed without passing.
+	Hints  int  `json:"hints,omitempty"`
+	Solved bool `json:"solved,omitempty"`
+	Tries  int  `json:"tries,omitempty"`
+}
+
+// Attempt is a finished or given-up run through a lab.
+type Attempt struct {
+	Started  time.Time `json:"started"`
+	Ended    time.Time `json:"ended"`
+	Finished bool      `json:"finished"`
+	Points   int       `json:"points"`
+	Max      int       `json:"max"`
+	Passed   int       `json:"passed"`
+	Steps    int       `json:"steps"`
+}
+
+// Best is the highest score of the finished attempts.
+func (l *Lab) Best() (points int, ok bool) {
+	for _, a := range l.History {
+		if a.Finished && (!ok || a.Points > points) {
+			points, ok = a.Points, true
+		}
+	}
+	return points, ok
+}
+
+// StepState gives the state of a step, which it makes if there is none.
+func (l *Lab) StepState(id string) *Step {
+	if l.Steps == nil {
+		l.Steps = map[string]*Step{}
+	}
+	if l.Steps[id] == nil {
+		l.Steps[id] = &Step{}
+	}
+	return l.Steps[id]
+}
+
+// Passed tells whether a step has passed.
+func (l *Lab) Passed(id string) bool {
+	s := l.Steps[id]
+	return s != nil && s.Passed != nil
+}

@@ -1,0 +1,210 @@
+// Package prove holds a lab against its four promises, on a real cluster and
+// through the same code that a learner meets:
+//
+//	untouched  nothing was done: not one step passes
+//	solution   each step passes by its solution, and not before it
+//	wrong      each listed wrong fix still fails, at the check that it names
+//	other      each listed other right fix passes, and the lab can be finished
+//
+// Every way works in a namespace, a kubeconfig and a progress of its own, so
+// a proof doesn't disturb a learner's lab, and ways may run side by side.
+package prove
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"noriter.dev/noriter/labs"
+	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/run"
+)
+
+// Options say how to prove.
+type Options struct {
+	// Jobs is how many ways run at once; 0 means one.
+	Jobs int
+	// Settle is how long a wrong fix is watched after the check that it must
+	// trip was seen failing; 0 means 2 s.
+	Settle time.Duration
+	// Keep leaves the namespaces of failed ways, to look at.
+	Keep bool
+	// Report is told of every way when it ends.
+	Report func(Outcome)
+	// Open makes the session of a way; nil means run.New. Tests replace it.
+	Open func(*labs.Env, *format.Lab) (*run.Session, error)
+}
+
+// Outcome is what one way came to.
+type Outcome struct {
+	Lab string `json:"lab"`
+	// Way is "untouched", "solution", "wrong/NAME" or "other/NAME".
+	Way string `json:"way"`
+	OK  bool   `json:"ok"`
+	// Percent is how much of the lab passed.
+	Percent int `json:"percent"`
+	// Detail says what held: the check that a wrong fix tripped; or why the
+	// promise was broken.
+	Detail  string  `json:"detail"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Lab proves one lab. The error is only for what stopped the proof; a broken
+// promise is an Outcome that isn't OK.
+func Lab(ctx context.Context, env *labs.Env, lab *format.Lab, o Options) ([]Outcome, error) {
+	if o.Settle == 0 {
+		o.Settle = 2 * time.Second
+	}
+	if o.Open == nil {
+		o.Open = run.New
+	}
+	ways := waysOf(lab)
+	outcomes := make([]Outcome, len(ways))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(o.Jobs, 1))
+	for i, w := range ways {
+		group.Go(func() error {
+			out, err := one(ctx, env, lab, w, o)
+			if err != nil {
+				return fmt.Errorf("lab %s, %s: %w", lab.ID, w.name, err)
+			}
+			outcomes[i] = out
+			if o.Report != nil {
+				o.Report(out)
+			}
+			return nil
+		})
+	}
+	return outcomes, group.Wait()
+}
+
+// way is one way through a lab.
+type way struct {
+	name string
+	walk func(context.Context, *walk) (detail string, err error)
+}
+
+// broken is a promise that a lab did not keep, as opposed to an error that
+// stopped the proof.
+type broken struct{ text string }
+
+func (b *broken) Error() string { return b.text }
+
+func brokenf(format string, args ...any) error { return &broken{fmt.Sprintf(format, args...)} }
+
+func waysOf(lab *format.Lab) []way {
+	ways := []way{{"untouched", untouched}, {"solution", solution}}
+	for i := range lab.Wrong {
+		ways = append(ways, way{scriptName(lab.Wrong[i].Script), wrong(&lab.Wrong[i])})
+	}
+	for i := range lab.Other {
+		ways = append(ways, way{scriptName(lab.Other[i].Script), other(&lab.Other[i])})
+	}
+	return ways
+}
+
+// one sets a world up, goes one way in it, and takes it down.
+func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) (out Outcome, err error) {
+	began := time.Now()
+	s, cleanup, err := world(env, lab, o)
+	if err != nil {
+		return out, err
+	}
+	out = Outcome{Lab: lab.ID, Way: w.name}
+	defer func() {
+		// Also after Ctrl-C: the namespace must not stay behind.
+		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+		defer cancel()
+		if !o.Keep || out.OK {
+			err = errors.Join(err, s.Remove(down))
+		}
+		err = errors.Join(err, cleanup())
+	}()
+	walk := &walk{s: s, lab: lab, settle: o.Settle}
+	if err := s.Start(ctx, func(string) {}); err != nil {
+		return out, fmt.Errorf("setting it up: %w", err)
+	}
+	detail, err := w.walk(ctx, walk)
+	out.Seconds = time.Since(began).Seconds()
+	out.Percent = walk.percent()
+	var b *broken
+	switch {
+	case err == nil:
+		out.OK, out.Detail = true, detail
+	case errors.As(err, &b) && ctx.Err() == nil:
+		out.Detail, err = b.text, nil
+		if o.Keep {
+			out.Detail += " (kept: namespace " + s.Namespace + ")"
+		}
+	}
+	return out, err
+}
+
+// world makes the session of one way, with everything of its own.
+func world(env *labs.Env, lab *format.Lab, o Options) (*run.Session, func() error, error) {
+	dir, err := os.MkdirTemp("", "nori-prove-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a folder for the proof: %w", err)
+	}
+	cleanup := func() error { return os.RemoveAll(dir) }
+	own := *env
+	own.ProgressDir, own.WorkDir = dir, filepath.Join(dir, "work")
+	own.Kubeconfig = filepath.Join(dir, "kubeconfig")
+	data, err := os.ReadFile(env.Kubeconfig)
+	if err == nil {
+		err = os.WriteFile(own.Kubeconfig, data, 0o600)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("copying the kubeconfig: %w", err), cleanup())
+	}
+	s, err := o.Open(&own, lab)
+	if err != nil {
+		return nil, nil, errors.Join(err, cleanup())
+	}
+	var tail [3]byte
+	if _, err := rand.Read(tail[:]); err != nil {
+		return nil, nil, errors.Join(err, cleanup())
+	}
+	s.Namespace = lab.Namespace + "-proof-" + hex.EncodeToString(tail[:])
+	return s, cleanup, nil
+}
+
+// walk is the state of one way.
+type walk struct {
+	s      *run.Session
+	lab    *format.Lab
+	settle time.Duration
+}
+
+// percent is the share of steps that have passed.
+func (w *walk) percent() int {
+	state, err := w.s.State()
+	if err != nil {
+		return 0
+	}
+	passed := 0
+	for i := range w.lab.Steps {
+		if state.Passed(w.lab.Steps[i].ID) {
+			passed++
+		}
+	}
+	return passed * 100 / len(w.lab.Steps)
+}
+
+// failing names the checks of an update that fail.
+func failing(u run.Update) (names []string) {
+	for _, r := range u.Results {
+		if r.State == check.Fails {
+			names = append(names, r.ID)
+		}
+	}
+	return names
+}

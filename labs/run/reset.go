@@ -1,0 +1,254 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/progress"
+)
+
+// How long a namespace may take to go: by itself, and then with force.
+const (
+	goneLimit   = 40 * time.Second
+	forcedLimit = 40 * time.Second
+)
+
+// Reset puts the lab's world back to its beginning and keeps the score
+// history. A reset that was interrupted is completed by the next Start.
+func (s *Session) Reset(ctx context.Context, say Say) error {
+	err := s.Store.Update(func(all *progress.State) error {
+		old := all.Labs[s.Lab.ID]
+		if old == nil {
+			all.Labs[s.Lab.ID] = s.fresh(nil)
+			old = all.Labs[s.Lab.ID]
+		} else if old.Phase == progress.Underway && anyPassed(old) {
+			old.History = append(old.History, attempt(s.Lab, old, false))
+		}
+		old.Phase = progress.Resetting
+		all.Current = s.Lab.ID
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	say(lang.T("removing the namespace "+s.Namespace, "네임스페이스 "+s.Namespace+"을(를) 지웁니다"))
+	if err := s.Remove(ctx); err != nil {
+		return err
+	}
+	err = s.Store.Update(func(all *progress.State) error {
+		all.Labs[s.Lab.ID] = s.fresh(all.Labs[s.Lab.ID])
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.setup(ctx, say)
+}
+
+func anyPassed(l *progress.Lab) bool {
+	for _, st := range l.Steps {
+		if st.Passed != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Remove takes the lab's world away: the namespace, what setup did on
+// machines, and the files handed out (those that were edited are kept
+// beside, as NAME.old).
+func (s *Session) Remove(ctx context.Context) error {
+	if err := s.removeNamespace(ctx); err != nil {
+		return err
+	}
+	for _, st := range s.Lab.Setup {
+		if st.Node == nil || st.Node.Undo == "" {
+			continue
+		}
+		if err := s.onNodes(ctx, st.Node.On, st.Node.Undo); err != nil {
+			return fmt.Errorf("taking back what the lab did: %w", err)
+		}
+	}
+	return s.takeFilesBack()
+}
+
+// Leave closes the lab: the progress stays, the learner's kubectl goes back
+// to the default namespace.
+func (s *Session) Leave() error {
+	err := s.Store.Update(func(all *progress.State) error {
+		if all.Current == s.Lab.ID {
+			all.Current = ""
+		}
+		return nil
+	})
+	return errors.Join(err, SetNamespace(s.Env.Kubeconfig, ""))
+}
+
+// takeFilesBack moves edited files aside, so that setup hands out new ones.
+func (s *Session) takeFilesBack() error {
+	entries, err := fs.ReadDir(s.Lab.FS, "files")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the lab's files: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(s.Env.Work(s.Lab.ID), e.Name())
+		if err := os.Rename(path, path+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("moving %s aside: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// removeNamespace deletes the namespace and waits until it is gone. Pods are
+// killed quickly first: a shell that ignores SIGTERM would cost 30 s each.
+func (s *Session) removeNamespace(ctx context.Context) error {
+	ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
+	if err != nil || ns == nil {
+		return err
+	}
+	if err := s.deleteNamespace(ctx); err != nil {
+		return err
+	}
+	if err := s.killPods(ctx, 1); err != nil {
+		return err
+	}
+	gone := func(ctx context.Context) (bool, error) {
+		ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
+		return ns == nil, err
+	}
+	if err := wait(ctx, goneLimit, "the namespace "+s.Namespace+" to go", gone); err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// Something holds it: a node that doesn't answer, a finalizer.
+	if err := s.killPods(ctx, 0); err != nil {
+		return err
+	}
+	if err := s.dropFinalizers(ctx); err != nil {
+		return err
+	}
+	if err := wait(ctx, forcedLimit, "the namespace "+s.Namespace+" to go, after removing what held it", gone); err != nil {
+		return fmt.Errorf("%w\n    remedy: `%s kubectl get namespace %s -o yaml` says what is left in it", err, s.Env.Nori(), s.Namespace)
+	}
+	return nil
+}
+
+func (s *Session) deleteNamespace(ctx context.Context) error {
+	err := s.Cluster.Dynamic.Resource(namespaces).Delete(ctx, s.Namespace, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return fmt.Errorf("deleting the namespace %s: %w", s.Namespace, err)
+	}
+	return nil
+}
+
+// killPods deletes all pods of the namespace with so many seconds of grace.
+func (s *Session) killPods(ctx context.Context, grace int64) error {
+	pods, err := s.Cluster.List(ctx, "Pod", "v1", s.Namespace, "")
+	if err != nil {
+		return err
+	}
+	client := s.Cluster.Dynamic.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace(s.Namespace)
+	for i := range pods {
+		err := client.Delete(ctx, pods[i].GetName(), metav1.DeleteOptions{GracePeriodSeconds: &grace})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("deleting the pod %s: %w", pods[i].GetName(), err)
+		}
+	}
+	return nil
+}
+
+// held are the kinds on which learners and controllers put finalizers.
+var held = []string{"Pod", "ReplicaSet", "Deployment", "Service", "Job", "PersistentVolumeClaim"}
+
+// dropFinalizers removes the finalizers of what is still there.
+func (s *Session) dropFinalizers(ctx context.Context) error {
+	for _, kind := range held {
+		m, err := s.Cluster.Resource(kind, "")
+		if err != nil {
+			continue // this cluster doesn't have the kind, so nothing of it is left
+		}
+		items, err := s.Cluster.List(ctx, kind, "", s.Namespace, "")
+		if err != nil {
+			return err
+		}
+		for i := range items {
+			if len(items[i].GetFinalizers()) == 0 {
+				continue
+			}
+			_, err := s.Cluster.Dynamic.Resource(m.Resource).Namespace(s.Namespace).Patch(ctx, items[i].GetName(),
+				types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("removing the finalizers of %s: %w", items[i].GetName(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// rebuild makes the lab's world again when the cluster was put back to a
+// state that doesn't have it: setup, then the solution of every step that the
+// learner had passed. The learner goes on where they were.
+func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) error {
+	say(lang.T("the cluster was put back meanwhile: building the lab again up to where you were",
+		"그 사이 클러스터가 되돌려졌습니다. 진행하던 곳까지 실습 환경을 다시 만듭니다"))
+	if err := s.prepare(ctx, state, say); err != nil {
+		return err
+	}
+	for i := range s.Lab.Steps {
+		step := &s.Lab.Steps[i]
+		if step.ID == state.Step || !state.Passed(step.ID) {
+			break
+		}
+		say(lang.T("replaying step "+step.ID, step.ID+" 단계를 다시 실행합니다"))
+		if err := s.replay(ctx, state, i, step); err != nil {
+			return fmt.Errorf("building step %s again: %w\n    remedy: %s lab reset %s begins anew", step.ID, err, s.Env.Nori(), s.Lab.ID)
+		}
+	}
+	// What the open step remembers has to be noted in the new world.
+	return s.update(func(l *progress.Lab) error {
+		l.StepState(l.Step).Ready = false
+		return nil
+	})
+}
+
+// replay solves one step in a world of its own memory.
+func (s *Session) replay(ctx context.Context, state *progress.Lab, i int, step *format.Step) error {
+	scope := s.scope(state, step)
+	seen, err := s.Cluster.Recall(ctx, scope, step)
+	if err != nil {
+		return err
+	}
+	scope.Seen = seen
+	out, err := scope.Shell(ctx, s.Lab.Solution(i))
+	if err != nil {
+		return err
+	}
+	if out.Code != 0 {
+		return fmt.Errorf("its solution ended with status %d: %s", out.Code, out.Stderr)
+	}
+	err = wait(ctx, step.Limit, "step "+step.ID+" to hold", func(ctx context.Context) (bool, error) {
+		return allHold(s.plain(ctx, scope, step)), nil
+	})
+	if err != nil {
+		return err
+	}
+	results, ok := s.trigger(ctx, scope, step, func(string) {})
+	if !ok {
+		return fmt.Errorf("the check %s doesn't hold: %s", results[len(results)-1].ID, results[len(results)-1].Actual)
+	}
+	return nil
+}

@@ -1,0 +1,264 @@
+// Package run is a lab in progress: it prepares the lab's namespace, watches
+// the step that is open until the cluster is right, keeps points and history,
+// and puts everything back. It prints nothing; package screen does.
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os/user"
+	"sort"
+	"strconv"
+	"time"
+
+	"noriter.dev/noriter/labs"
+	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/progress"
+)
+
+// Session is one lab of one learner on one testbed. Several processes may
+// have the same session open; the store keeps them in step.
+type Session struct {
+	Env     *labs.Env
+	Lab     *format.Lab
+	Cluster *check.Cluster
+	Store   *progress.Store
+	// Namespace is where this session works; the proof gives each of its
+	// ways another one.
+	Namespace string
+	// Seed fixes the learner's variables; 0 draws one.
+	Seed uint64
+}
+
+// ErrNotStarted means that the lab has no state yet.
+var ErrNotStarted = errors.New("this lab has not been started")
+
+// StoreFor is the progress of the environment's learner.
+func StoreFor(env *labs.Env) *progress.Store {
+	learner := env.Learner
+	if learner == "" {
+		learner = "learner"
+		if u, err := user.Current(); err == nil {
+			learner = u.Username
+		}
+	}
+	return progress.Open(env.ProgressDir, learner, env.Testbed)
+}
+
+// New makes the session of a lab. Nothing is sent or written yet.
+func New(env *labs.Env, lab *format.Lab) (*Session, error) {
+	cluster, err := check.New(env)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{Env: env, Lab: lab, Cluster: cluster, Store: StoreFor(env), Namespace: lab.Namespace}, nil
+}
+
+// State reads the lab's state; ErrNotStarted if there is none.
+func (s *Session) State() (*progress.Lab, error) {
+	all, err := s.Store.Load()
+	if err != nil {
+		return nil, err
+	}
+	if l := all.Labs[s.Lab.ID]; l != nil {
+		return l, nil
+	}
+	return nil, ErrNotStarted
+}
+
+// update changes the lab's state.
+func (s *Session) update(change func(*progress.Lab) error) error {
+	return s.Store.Update(func(all *progress.State) error {
+		l := all.Labs[s.Lab.ID]
+		if l == nil {
+			return ErrNotStarted
+		}
+		return change(l)
+	})
+}
+
+// Step is the step that is open, with the lab's state.
+func (s *Session) Step() (*format.Step, *progress.Lab, error) {
+	state, err := s.State()
+	if err != nil {
+		return nil, nil, err
+	}
+	step := s.Lab.Step(state.Step)
+	if step == nil { // the lab has changed since: go on at the first open step
+		for i := range s.Lab.Steps {
+			if !state.Passed(s.Lab.Steps[i].ID) {
+				step = &s.Lab.Steps[i]
+				break
+			}
+		}
+	}
+	if step == nil {
+		step = &s.Lab.Steps[len(s.Lab.Steps)-1]
+	}
+	return step, state, nil
+}
+
+// scope is what checks of a step are evaluated with.
+func (s *Session) scope(state *progress.Lab, step *format.Step) *check.Scope {
+	scope := &check.Scope{
+		Namespace: s.Namespace, Vars: state.Vars, Files: s.Env.Work(s.Lab.ID),
+		Kubeconfig: s.Env.Kubeconfig, BinDir: s.Env.BinDir, Lab: s.Lab,
+	}
+	if step != nil {
+		if st := state.Steps[step.ID]; st != nil {
+			scope.Seen = st.Seen
+		}
+	}
+	return scope
+}
+
+// Render fills in a text of the lab, which knows the learner's variables, the
+// namespace and the folder of the files.
+func (s *Session) Render(ctx context.Context, t *expr.Template, state *progress.Lab) (string, error) {
+	return t.Render(ctx, expr.Scope{
+		"vars": state.Vars, "namespace": s.Namespace, "files": s.Env.Work(s.Lab.ID),
+		"seen": map[string]any{}, "pods": []any{},
+	})
+}
+
+// Prose is the lab's text in the current language.
+func (s *Session) Prose() *format.Prose { return s.Lab.Prose[lang.Current()] }
+
+// fresh is the state of a new attempt. Variables are drawn once per learner
+// and stay, so that the answers of one learner are no use to another.
+func (s *Session) fresh(old *progress.Lab) *progress.Lab {
+	l := &progress.Lab{Phase: progress.SettingUp, Seed: s.Seed, Namespace: s.Namespace, Started: now()}
+	if old != nil {
+		l.Seed, l.History = old.Seed, old.History
+	}
+	for l.Seed == 0 {
+		l.Seed = rand.Uint64()
+	}
+	l.Vars = Variables(s.Lab, l.Seed)
+	l.Step = s.Lab.Steps[0].ID
+	l.StepState(l.Step).Opened = now()
+	return l
+}
+
+// Variables draws the variables of a lab from a seed.
+func Variables(lab *format.Lab, seed uint64) map[string]string {
+	names := make([]string, 0, len(lab.Vars))
+	for name := range lab.Vars {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	out := map[string]string{}
+	for i, name := range names {
+		r := rand.New(rand.NewPCG(seed, uint64(i)))
+		v := lab.Vars[name]
+		if len(v.Pick) > 0 {
+			out[name] = v.Pick[r.IntN(len(v.Pick))]
+			continue
+		}
+		out[name] = strconv.Itoa(v.Min + r.IntN(v.Max-v.Min+1))
+	}
+	return out
+}
+
+// now is in whole seconds, as the API server's own times are.
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
+
+// Score is what the passed steps have brought, and what they could.
+func Score(lab *format.Lab, state *progress.Lab) (points, most int) {
+	for i := range lab.Steps {
+		step := &lab.Steps[i]
+		most += step.Points
+		if state.Passed(step.ID) {
+			points += stepPoints(step, state.Steps[step.ID])
+		}
+	}
+	return points, most
+}
+
+func stepPoints(step *format.Step, state *progress.Step) int {
+	if state.Solved {
+		return 0
+	}
+	points := step.Points
+	for i := 0; i < state.Hints && i < len(step.Cost); i++ {
+		points -= step.Cost[i]
+	}
+	return max(points, 0)
+}
+
+// attempt sums an attempt up for the history.
+func attempt(lab *format.Lab, state *progress.Lab, finished bool) progress.Attempt {
+	a := progress.Attempt{Started: state.Started, Ended: now(), Finished: finished, Steps: len(lab.Steps)}
+	a.Points, a.Max = Score(lab, state)
+	for i := range lab.Steps {
+		if state.Passed(lab.Steps[i].ID) {
+			a.Passed++
+		}
+	}
+	return a
+}
+
+// Hint takes the next tier of the open step's hints and says what it cost.
+// ok is false when there is none left.
+func (s *Session) Hint(ctx context.Context) (text string, cost int, ok bool, err error) {
+	step, state, err := s.Step()
+	if err != nil {
+		return "", 0, false, err
+	}
+	section := s.Prose().Sections[step.ID]
+	taken := state.StepState(step.ID).Hints
+	if taken >= len(section.Hints) || taken >= len(step.Cost) {
+		return "", 0, false, nil
+	}
+	if text, err = s.Render(ctx, section.Hints[taken], state); err != nil {
+		return "", 0, false, err
+	}
+	if !state.Passed(step.ID) {
+		cost = step.Cost[taken]
+	}
+	err = s.update(func(l *progress.Lab) error {
+		if st := l.StepState(step.ID); st.Hints == taken && st.Passed == nil {
+			st.Hints++
+		}
+		return nil
+	})
+	return text, cost, err == nil, err
+}
+
+// Hints gives the tiers already taken.
+func (s *Session) Hints(ctx context.Context) ([]string, error) {
+	step, state, err := s.Step()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for i, t := range s.Prose().Sections[step.ID].Hints {
+		if i >= state.StepState(step.ID).Hints {
+			break
+		}
+		text, err := s.Render(ctx, t, state)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, text)
+	}
+	return out, nil
+}
+
+// ComputedHint is the text of a hint that a `when` shows.
+func (s *Session) ComputedHint(ctx context.Context, id string) (string, error) {
+	step, state, err := s.Step()
+	if err != nil {
+		return "", err
+	}
+	t := s.Prose().Sections[step.ID].Computed[id]
+	if t == nil {
+		return "", fmt.Errorf("step %s has no hint %q", step.ID, id)
+	}
+	return s.Render(ctx, t, state)
+}

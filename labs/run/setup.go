@@ -1,0 +1,372 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	yamlstream "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
+
+	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/progress"
+)
+
+// Time limits of what setup waits for.
+const (
+	reachLimit     = 15 * time.Second
+	accountLimit   = 30 * time.Second
+	setupWaitLimit = 90 * time.Second
+	lookAgain      = 200 * time.Millisecond
+)
+
+// Labels and annotations on a lab's namespace. The attempt tells a world that
+// belongs to the recorded state from one that an older attempt left.
+const (
+	labLabel          = "noriter.dev/lab"
+	attemptAnnotation = "noriter.dev/attempt"
+)
+
+var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+
+// Say is told, in the current language, what is being done.
+type Say func(text string)
+
+// Start brings the learner to where the lab is: it sets a new lab up,
+// completes a setup or reset that was interrupted, or, when the cluster was
+// put back meanwhile, builds the lab's world again up to the open step.
+func (s *Session) Start(ctx context.Context, say Say) error {
+	if err := s.Requirements(ctx); err != nil {
+		return err
+	}
+	var phase progress.Phase
+	err := s.Store.Update(func(all *progress.State) error {
+		l := all.Labs[s.Lab.ID]
+		if l == nil {
+			l = s.fresh(nil)
+			all.Labs[s.Lab.ID] = l
+		}
+		all.Current, phase, l.Namespace = s.Lab.ID, l.Phase, s.Namespace
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	switch phase {
+	case progress.Resetting:
+		say(lang.T("completing a reset that was interrupted", "중단된 초기화를 마무리합니다"))
+		return s.Reset(ctx, say)
+	case progress.SettingUp:
+		return s.setup(ctx, say)
+	}
+	state, err := s.State()
+	if err != nil {
+		return err
+	}
+	there, err := s.worldIsThere(ctx, state)
+	if err != nil {
+		return err
+	}
+	if !there && phase != progress.Done {
+		return s.rebuild(ctx, state, say)
+	}
+	if phase == progress.Done {
+		return nil
+	}
+	return s.enter(ctx, state)
+}
+
+// Requirements sees that the cluster answers and is what the lab needs.
+func (s *Session) Requirements(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reachLimit)
+	defer cancel()
+	nodes, err := s.Cluster.List(ctx, "Node", "v1", "", "")
+	if err != nil {
+		return fmt.Errorf("the testbed's API server doesn't answer: %w", err)
+	}
+	if s.Lab.Testbed.Any {
+		return nil
+	}
+	ready := 0
+	for i := range nodes {
+		if usable(&nodes[i]) {
+			ready++
+		}
+	}
+	if ready < s.Lab.Testbed.Nodes {
+		return fmt.Errorf("the lab %s needs %d workers that are Ready, this testbed has %d\n"+
+			"    remedy: look with `%s kubectl get nodes`", s.Lab.ID, s.Lab.Testbed.Nodes, ready, s.Env.Nori())
+	}
+	for _, st := range s.Lab.Setup {
+		if st.Node != nil && s.Cluster.Nodes == nil {
+			return fmt.Errorf("the lab %s prepares machines, but the machines of this cluster can't be reached", s.Lab.ID)
+		}
+	}
+	return nil
+}
+
+// usable is a node that is Ready and takes ordinary pods.
+func usable(node *unstructured.Unstructured) bool {
+	taints, _, _ := unstructured.NestedSlice(node.Object, "spec", "taints") // none is none
+	for _, t := range taints {
+		if m, ok := t.(map[string]any); ok && (m["effect"] == "NoSchedule" || m["effect"] == "NoExecute") {
+			return false
+		}
+	}
+	return expr.Ready(node.Object)
+}
+
+// setup makes the lab's world and opens the lab.
+func (s *Session) setup(ctx context.Context, say Say) error {
+	state, err := s.State()
+	if err != nil {
+		return err
+	}
+	if err := s.prepare(ctx, state, say); err != nil {
+		return err
+	}
+	return s.update(func(l *progress.Lab) error {
+		l.Phase = progress.Underway
+		l.StepState(l.Step).Opened = now()
+		return nil
+	})
+}
+
+// prepare makes namespace, files and what the lab's setup lists. Every part
+// can be done again.
+func (s *Session) prepare(ctx context.Context, state *progress.Lab, say Say) error {
+	say(lang.T("preparing the namespace "+s.Namespace, "네임스페이스 "+s.Namespace+"을(를) 준비합니다"))
+	if err := s.makeNamespace(ctx, state); err != nil {
+		return err
+	}
+	if err := s.handOutFiles(state); err != nil {
+		return err
+	}
+	if err := s.enter(ctx, state); err != nil {
+		return err
+	}
+	for i := range s.Lab.Setup {
+		if err := s.prepareOne(ctx, state, &s.Lab.Setup[i]); err != nil {
+			return fmt.Errorf("setting up the lab %s: %w", s.Lab.ID, err)
+		}
+	}
+	return nil
+}
+
+// enter points the learner's kubectl at the lab's namespace.
+func (s *Session) enter(_ context.Context, _ *progress.Lab) error {
+	return SetNamespace(s.Env.Kubeconfig, s.Namespace)
+}
+
+// worldIsThere tells whether the namespace belongs to the recorded attempt.
+func (s *Session) worldIsThere(ctx context.Context, state *progress.Lab) (bool, error) {
+	ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
+	if err != nil {
+		return false, err
+	}
+	return ns != nil && ns.GetDeletionTimestamp() == nil &&
+		ns.GetAnnotations()[attemptAnnotation] == attemptID(state), nil
+}
+
+func attemptID(state *progress.Lab) string { return state.Started.UTC().Format(time.RFC3339) }
+
+// makeNamespace makes the lab's namespace, after waiting for an older one
+// that is going away, and waits until pods can be made in it.
+func (s *Session) makeNamespace(ctx context.Context, state *progress.Lab) error {
+	ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
+	if err != nil {
+		return err
+	}
+	if ns != nil && (ns.GetDeletionTimestamp() != nil || ns.GetAnnotations()[attemptAnnotation] != attemptID(state)) {
+		if err := s.removeNamespace(ctx); err != nil {
+			return err
+		}
+	}
+	obj := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Namespace",
+		"metadata": map[string]any{
+			"name": s.Namespace, "labels": map[string]any{labLabel: s.Lab.ID},
+			"annotations": map[string]any{attemptAnnotation: attemptID(state)},
+		},
+	}}
+	_, err = s.Cluster.Dynamic.Resource(namespaces).Create(ctx, obj, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("making the namespace %s: %w", s.Namespace, err)
+	}
+	return wait(ctx, accountLimit, "the service account default of namespace "+s.Namespace, func(ctx context.Context) (bool, error) {
+		account, err := s.Cluster.Get(ctx, "ServiceAccount", "v1", s.Namespace, "default")
+		return account != nil, err
+	})
+}
+
+// prepareOne does one entry of the lab's setup.
+func (s *Session) prepareOne(ctx context.Context, state *progress.Lab, st *format.Setup) error {
+	switch {
+	case st.Manifest != "":
+		return s.applyFile(ctx, state, st.Manifest)
+	case st.Node != nil:
+		return s.onNodes(ctx, st.Node.On, st.Node.Run)
+	}
+	limit := st.Wait.Within
+	if limit == 0 {
+		limit = setupWaitLimit
+	}
+	var last check.Result
+	err := wait(ctx, limit, "the setup of the lab", func(ctx context.Context) (bool, error) {
+		last = s.Cluster.Run(ctx, s.scope(state, nil), st.Wait)
+		return last.State == check.Holds, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %s: want %s, found %s", err, st.Wait.ID, last.Expected, last.Actual)
+	}
+	return nil
+}
+
+// onNodes runs a command on the machines that are meant.
+func (s *Session) onNodes(ctx context.Context, on, command string) error {
+	if s.Cluster.Nodes == nil {
+		return errors.New("the machines of this cluster can't be reached")
+	}
+	names := s.Cluster.Nodes.Names()
+	switch on {
+	case "all":
+	case "workers":
+		names = names[min(1, len(names)):]
+	default:
+		names = []string{on}
+	}
+	for _, name := range names {
+		_, stderr, code, err := s.Cluster.Nodes.Run(ctx, name, command)
+		if err != nil {
+			return fmt.Errorf("on %s: %w", name, err)
+		}
+		if code != 0 {
+			return fmt.Errorf("on %s: %q ended with status %d: %s", name, command, code, strings.TrimSpace(stderr))
+		}
+	}
+	return nil
+}
+
+// applyFile puts the objects of a manifest into the lab's namespace.
+func (s *Session) applyFile(ctx context.Context, state *progress.Lab, name string) error {
+	text, err := s.renderFile(ctx, state, name)
+	if err != nil {
+		return err
+	}
+	documents := yamlstream.NewYAMLReader(newReader(text))
+	for {
+		data, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", name, err)
+		}
+		obj := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(data, &obj.Object); err != nil {
+			return fmt.Errorf("reading %s: %w", name, err)
+		}
+		if len(obj.Object) == 0 {
+			continue
+		}
+		if err := s.apply(ctx, obj); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+}
+
+// apply creates an object, or applies it over the one that is there.
+func (s *Session) apply(ctx context.Context, obj *unstructured.Unstructured) error {
+	what := strings.ToLower(obj.GetKind()) + " " + obj.GetName()
+	m, err := s.Cluster.Resource(obj.GetKind(), obj.GetAPIVersion())
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", what, err)
+	}
+	var client dynamic.ResourceInterface = s.Cluster.Dynamic.Resource(m.Resource)
+	if m.Scope.Name() == meta.RESTScopeNameNamespace {
+		obj.SetNamespace(s.Namespace)
+		client = s.Cluster.Dynamic.Resource(m.Resource).Namespace(s.Namespace)
+	}
+	_, err = client.Create(ctx, obj, metav1.CreateOptions{FieldManager: "nori-lab"})
+	if !apierrors.IsAlreadyExists(err) {
+		if err != nil {
+			return fmt.Errorf("applying %s: %w", what, err)
+		}
+		return nil
+	}
+	data, err := obj.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", what, err)
+	}
+	force := true
+	_, err = client.Patch(ctx, obj.GetName(), types.ApplyPatchType, data,
+		metav1.PatchOptions{FieldManager: "nori-lab", Force: &force})
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", what, err)
+	}
+	return nil
+}
+
+// renderFile reads a file of the lab and fills in the learner's variables.
+func (s *Session) renderFile(ctx context.Context, state *progress.Lab, name string) (string, error) {
+	data, err := fs.ReadFile(s.Lab.FS, name)
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", name, err)
+	}
+	t, err := expr.CompileTemplate(string(data), "files")
+	if err != nil {
+		return "", fmt.Errorf("in %s: %w", name, err)
+	}
+	return s.Render(ctx, t, state)
+}
+
+// handOutFiles writes the lab's files where the learner works. A file that is
+// there already is the learner's and is left alone.
+func (s *Session) handOutFiles(state *progress.Lab) error {
+	dir := s.Env.Work(s.Lab.ID)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making the folder of the lab's files: %w", err)
+	}
+	entries, err := fs.ReadDir(s.Lab.FS, "files")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the lab's files: %w", err)
+	}
+	for _, e := range entries {
+		text, err := s.renderFile(context.Background(), state, "files/"+e.Name())
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(dir, e.Name())
+		f, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", target, err)
+		}
+		_, err = f.WriteString(text)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("writing %s: %w", target, err)
+		}
+	}
+	return nil
+}
