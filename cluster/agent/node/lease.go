@@ -1,0 +1,90 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	coordv1 "k8s.io/api/coordination/v1"
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// leaseSeconds is for how long one renewal holds.
+	leaseSeconds = int32(40)
+	// leasePeriod is how often it is renewed: three may get lost.
+	leasePeriod = 10 * time.Second
+	// leaseRetry is the pause after one that failed.
+	leaseRetry = 2 * time.Second
+)
+
+// renewLease keeps the node's Lease fresh until ctx is done.
+func (m *Manager) renewLease(ctx context.Context) {
+	var lease *coordv1.Lease
+	for ctx.Err() == nil {
+		next, err := m.renew(ctx, lease)
+		pause := leasePeriod
+		if err != nil {
+			if ctx.Err() == nil {
+				slog.Warn("renewing the node's lease failed, will try again", "in", leaseRetry, "err", err)
+			}
+			// Whatever is there now has to be read again.
+			next, pause = nil, leaseRetry
+		}
+		lease = next
+		timer := m.cfg.Clock.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-timer.C():
+		}
+		timer.Stop()
+	}
+}
+
+// renew updates the Lease last seen, reading or creating it if need be.
+func (m *Manager) renew(ctx context.Context, last *coordv1.Lease) (*coordv1.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestLimit)
+	defer cancel()
+	leases := m.cfg.Client.CoordinationV1().Leases(v1.NamespaceNodeLease)
+	if last == nil {
+		got, err := leases.Get(ctx, m.cfg.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			made, err := leases.Create(ctx, m.lease(nil), metav1.CreateOptions{})
+			if err != nil {
+				return nil, fmt.Errorf("creating it: %w", err)
+			}
+			return made, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading it: %w", err)
+		}
+		last = got
+	}
+	got, err := leases.Update(ctx, m.lease(last), metav1.UpdateOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, errors.New("somebody deleted it")
+	case err != nil:
+		return nil, fmt.Errorf("updating it: %w", err)
+	}
+	return got, nil
+}
+
+// lease is the Lease as it should be now.
+func (m *Manager) lease(last *coordv1.Lease) *coordv1.Lease {
+	lease := &coordv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: v1.NamespaceNodeLease, Name: m.cfg.Name}}
+	if last != nil {
+		lease = last.DeepCopy()
+	}
+	seconds, holder, now := leaseSeconds, m.cfg.Name, metav1.NewMicroTime(m.cfg.Clock.Now())
+	lease.Spec.LeaseDurationSeconds, lease.Spec.HolderIdentity, lease.Spec.RenewTime = &seconds, &holder, &now
+	// It goes when the Node goes.
+	if node := m.Node(); node != nil {
+		lease.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID}}
+	}
+	return lease
+}
