@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -53,8 +54,10 @@ func makeBootFiles(ctx context.Context, r recipe, root, work string) error {
 	if err := os.Rename(filepath.Join(boot, "vmlinuz-"+version), filepath.Join(work, "vmlinuz")); err != nil {
 		return fmt.Errorf("taking the kernel out of the root: %w", err)
 	}
-	// The link that modinfo and depmod of the guest don't need dangling.
 	if err := removeGlob(root, "boot/*"); err != nil {
+		return err
+	}
+	if err := expandModules(ctx, r, root, version); err != nil {
 		return err
 	}
 	f, err := os.Create(filepath.Join(work, "initrd"))
@@ -95,8 +98,7 @@ func writeInitrd(ctx context.Context, w io.Writer, r recipe, root, version strin
 	return c.err
 }
 
-// module finds a kernel module in the root and unpacks it with the root's own
-// apt-helper, since a host need not have xz.
+// module finds a kernel module in the root and gives its content, unpacked.
 func module(ctx context.Context, root, version, name string) ([]byte, error) {
 	base := filepath.Join(root, "usr/lib/modules", version)
 	deps, err := os.ReadFile(filepath.Join(base, "modules.dep"))
@@ -108,24 +110,68 @@ func module(ctx context.Context, root, version, name string) ([]byte, error) {
 		if found, _, _ := strings.Cut(path.Base(file), "."); found != name {
 			continue
 		}
-		inRoot := "/" + path.Join("usr/lib/modules", version, file)
-		if strings.HasSuffix(file, ".ko") {
-			return os.ReadFile(filepath.Join(root, inRoot))
-		}
-		cmd := exec.CommandContext(ctx, "/usr/lib/apt/apt-helper", "cat-file", inRoot)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
-		cmd.Dir = "/"
-		var out, stderr bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &stderr
-		if err := cmd.Run(); err != nil {
-			return nil, fmt.Errorf("unpacking module %s: %w\n%s", name, err, tail(stderr.String(), 5))
-		}
-		if !bytes.HasPrefix(out.Bytes(), []byte("\x7fELF")) {
-			return nil, fmt.Errorf("module %s is not an ELF file when unpacked", name)
-		}
-		return out.Bytes(), nil
+		return readModule(ctx, root, path.Join("/usr/lib/modules", version, file))
 	}
 	return nil, fmt.Errorf("kernel %s has no module %s", version, name)
+}
+
+// readModule gives a module's content; inRoot is its path inside the root.
+func readModule(ctx context.Context, root, inRoot string) ([]byte, error) {
+	if strings.HasSuffix(inRoot, ".ko") {
+		return os.ReadFile(filepath.Join(root, inRoot))
+	}
+	out, err := inChroot(ctx, root, "/usr/lib/apt/apt-helper", "cat-file", inRoot)
+	if err != nil {
+		return nil, fmt.Errorf("unpacking module %s: %w", inRoot, err)
+	}
+	if !bytes.HasPrefix(out, []byte("\x7fELF")) {
+		return nil, fmt.Errorf("module %s is not an ELF file when unpacked", inRoot)
+	}
+	return out, nil
+}
+
+// expandModules unpacks the modules that machines load at every boot.
+func expandModules(ctx context.Context, r recipe, root, version string) error {
+	base := path.Join("/usr/lib/modules", version)
+	deps, err := os.ReadFile(filepath.Join(root, base, "modules.dep"))
+	if err != nil {
+		return fmt.Errorf("unpacking modules: %w", err)
+	}
+	for line := range strings.Lines(string(deps)) {
+		file, _, _ := strings.Cut(line, ":")
+		plain, packed := strings.CutSuffix(file, ".xz")
+		wanted := slices.ContainsFunc(r.Expanded, func(p string) bool { return strings.HasPrefix(file, "kernel/"+p) })
+		if !packed || !wanted {
+			continue
+		}
+		ko, err := readModule(ctx, root, path.Join(base, file))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(root, base, plain), ko, 0o644); err != nil {
+			return fmt.Errorf("unpacking modules: %w", err)
+		}
+		if err := os.Remove(filepath.Join(root, base, file)); err != nil {
+			return fmt.Errorf("unpacking modules: %w", err)
+		}
+	}
+	if _, err := inChroot(ctx, root, "/usr/sbin/depmod", version); err != nil {
+		return fmt.Errorf("listing the unpacked modules: %w", err)
+	}
+	return nil
+}
+
+// inChroot runs a program of the root in it: the host need not have its like.
+func inChroot(ctx context.Context, root, name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
+	cmd.Dir = "/"
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%s in the image's root: %w\n%s", path.Base(name), err, tail(stderr.String(), 5))
+	}
+	return out.Bytes(), nil
 }
 
 // cpio writes the "newc" archive that the kernel unpacks

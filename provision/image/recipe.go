@@ -35,6 +35,9 @@ type recipe struct {
 	UdevRules []string
 	// Modules are loaded by the initrd, in this order.
 	Modules []string
+	// Expanded are the beginnings of paths of kernel modules that are kept
+	// unpacked: an emulated machine takes seconds to unpack what it loads.
+	Expanded []string
 	// Files maps a path in the root to its content.
 	Files map[string]string
 }
@@ -47,7 +50,7 @@ func defaultRecipe() recipe {
 			"systemd", "systemd-sysv", "udev", "dbus", "kmod",
 			"openssh-server", "openssh-sftp-server", "ca-certificates",
 			"containerd", "runc", "containernetworking-plugins",
-			"nftables", "iproute2", "iputils-ping", "conntrack", "curl", "ethtool",
+			"nftables", "iptables", "iproute2", "iputils-ping", "conntrack", "curl", "ethtool",
 			"zstd", "procps", "less", "vim-tiny", "busybox-static",
 			"linux-image-cloud-amd64", "initramfs-tools",
 		},
@@ -60,6 +63,7 @@ func defaultRecipe() recipe {
 			"systemd-networkd-persistent-storage.service",
 			"systemd-firstboot.service", "systemd-sysusers.service", "systemd-update-done.service",
 			"systemd-hwdb-update.service", "systemd-journal-catalog-update.service", "ldconfig.service",
+			"systemd-random-seed.service", "systemd-udev-load-credentials.service",
 			"systemd-pstore.service", "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount",
 			"systemd-hibernate-clear.service", "systemd-pcrmachine.service", "systemd-pcrphase.service",
 			"systemd-pcrphase-sysinit.service", "systemd-tpm2-setup.service", "systemd-tpm2-setup-early.service",
@@ -82,9 +86,14 @@ func defaultRecipe() recipe {
 			"71-seat", "73-seat-late", "73-special-net-names", "75-net-description", "75-probe_mtd",
 			"78-sound-card", "81-net-dhcp", "90-iocost",
 		},
-		// virtio_blk carries the root; the rest is loaded where the module
-		// is small and every boot needs it.
-		Modules: []string{"virtio_blk", "net_failover", "virtio_net"},
+		// virtio_blk carries the root; with virtio_net there as well, udev
+		// has no driver to look for.
+		Modules: []string{"virtio_blk", "failover", "net_failover", "virtio_net"},
+		Expanded: []string{
+			"net/netfilter/", "net/ipv4/netfilter/", "net/ipv6/netfilter/", "net/bridge/", "net/802/", "net/llc/",
+			"fs/overlayfs/", "drivers/net/veth", "drivers/net/vxlan/", "drivers/virtio/", "drivers/char/hw_random/",
+			"lib/", "crypto/crc32c",
+		},
 		Files:   overlayContent(),
 	}
 }
