@@ -1,0 +1,118 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+const (
+	// tailBytes is how much of a failed command's output goes into its error.
+	tailBytes = 4 << 10
+	// killPatience is how long a killed command may take to be gone.
+	killPatience = 2 * time.Second
+)
+
+// Run runs a command to its end, its time limit or that of ctx. At a limit the
+// command is killed on the machine. A command during which the connection is
+// lost is not repeated.
+func (c *Client) Run(ctx context.Context, cmd machine.Command) (machine.Result, error) {
+	limit := cmd.Timeout
+	if limit == 0 {
+		limit = machine.DefaultTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("ended at its time limit of %s", limit))
+	defer cancel()
+	s, end, err := c.session(ctx)
+	if err != nil {
+		return machine.Result{}, err
+	}
+	defer end()
+	var stdout, stderr bytes.Buffer
+	s.Stdout, s.Stderr = &stdout, &stderr
+	s.Stdin = bytes.NewReader(cmd.Stdin)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(shellLine(cmd.Line)) }()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		kill(s, ended)
+		// The buffers are still being written if the machine hangs, so
+		// only a session that ended has output to show.
+		return machine.Result{}, c.stopped(ctx, cmd.Line)
+	}
+	res := machine.Result{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
+	if err != nil {
+		return res, c.exitError(cmd.Line, res, err)
+	}
+	return res, nil
+}
+
+// stopped is the error of a command that a limit or a cancellation ended.
+func (c *Client) stopped(ctx context.Context, line string) error {
+	cause := context.Cause(ctx)
+	e := &machine.ExitError{Machine: c.target.Name, Line: line, Status: -1, Reason: cause.Error()}
+	return fmt.Errorf("%w (%w)", e, ctx.Err())
+}
+
+// kill ends the command on the machine. Closing the channel alone would let it
+// run on.
+func kill(s *ssh.Session, ended <-chan error) {
+	sent := make(chan struct{})
+	go func() {
+		_ = s.Signal(ssh.SIGKILL) // a dead connection has no command to kill
+		close(sent)
+	}()
+	timer := time.NewTimer(killPatience)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+	}
+}
+
+// shellLine makes the login shell, whatever it is, hand the line to sh.
+func shellLine(line string) string { return "exec /bin/sh -c " + Quote(line) }
+
+// Quote makes one word of s for a POSIX shell.
+func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+func (c *Client) exitError(line string, res machine.Result, err error) error {
+	e := &machine.ExitError{Machine: c.target.Name, Line: line, Output: outputTail(res)}
+	var exit *ssh.ExitError
+	var lost *ssh.ExitMissingError
+	switch {
+	case errors.As(err, &exit) && exit.Signal() == "":
+		e.Status = exit.ExitStatus()
+	case errors.As(err, &exit):
+		e.Status, e.Reason = -1, "killed by signal "+exit.Signal()
+	case errors.As(err, &lost):
+		e.Status, e.Reason = -1, "the connection was lost while it ran"
+	default:
+		return fmt.Errorf("on %s: %s: %w", c.target.Name, machine.FirstLine(line), err)
+	}
+	return e
+}
+
+// outputTail gives the end of what a command printed, standard error last.
+func outputTail(res machine.Result) string {
+	var b strings.Builder
+	for _, out := range [][]byte{res.Stdout, res.Stderr} {
+		if len(out) > tailBytes {
+			b.WriteString("…")
+			out = out[len(out)-tailBytes:]
+		}
+		b.WriteString(strings.ToValidUTF8(string(out), "?"))
+		if len(out) > 0 && out[len(out)-1] != '\n' {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
