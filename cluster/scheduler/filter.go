@@ -1,0 +1,111 @@
+package scheduler
+
+import (
+	"fmt"
+
+	v1 "k8s.io/api/core/v1"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/klog/v2"
+)
+
+// filter is one reason why a pod can't be on a node.
+type filter struct {
+	name string
+	// helpful is what may happen that makes this filter let the pod pass.
+	helpful change
+	check   func(c *cycle, n *nodeState) []refusal
+}
+
+// refusal is why one node won't do. The reasons are upstream's, word for word: they
+// end up in the FailedScheduling event that everybody reads.
+type refusal struct {
+	reason string
+	// final is true if it would not help to evict other pods from the node.
+	final bool
+}
+
+// filters are asked in this order, and the first that refuses a node ends its turn.
+// Cheap ones that concern the node alone come first.
+var filters = []filter{
+	{"NodeUnschedulable", nodeAdded | nodeTaints, notCordoned},
+	{"TaintToleration", nodeAdded | nodeTaints, taintsTolerated},
+	{"NodeAffinity", nodeAdded | nodeLabels, nodeMatches},
+	{"NodePorts", nodeAdded | podGone, portsFree},
+	{"NodeResourcesFit", nodeAdded | nodeAllocatable | podGone, resourcesFit},
+	{"PodTopologySpread", nodeAdded | nodeLabels | podAssigned | podGone | podRelabelled, evenlySpread},
+	{"InterPodAffinity", nodeAdded | nodeLabels | podAssigned | podGone | podRelabelled, neighboursFit},
+}
+
+func refuse(reason string, final bool) []refusal { return []refusal{{reason, final}} }
+
+// notCordoned keeps pods off nodes that `kubectl cordon` has marked.
+func notCordoned(c *cycle, n *nodeState) []refusal {
+	if !n.node.Spec.Unschedulable {
+		return nil
+	}
+	taint := v1.Taint{Key: v1.TaintNodeUnschedulable, Effect: v1.TaintEffectNoSchedule}
+	if corev1helpers.TolerationsTolerateTaint(klog.Background(), c.pod.Spec.Tolerations, &taint, false) {
+		return nil
+	}
+	return refuse("node(s) were unschedulable", true)
+}
+
+// taintsTolerated keeps pods off nodes whose taints they don't tolerate. A node that
+// is not ready is one of them: the node lifecycle controller taints it.
+func taintsTolerated(c *cycle, n *nodeState) []refusal {
+	_, found := corev1helpers.FindMatchingUntoleratedTaint(klog.Background(), n.node.Spec.Taints, c.pod.Spec.Tolerations,
+		func(t *v1.Taint) bool {
+			return t.Effect == v1.TaintEffectNoSchedule || t.Effect == v1.TaintEffectNoExecute
+		}, false)
+	if !found {
+		return nil
+	}
+	return refuse("node(s) had untolerated taint(s)", true)
+}
+
+// nodeMatches keeps pods to nodes that their nodeSelector and node affinity name.
+func nodeMatches(c *cycle, n *nodeState) []refusal {
+	if matches, err := c.affinity.Match(n.node); err == nil && matches {
+		return nil
+	}
+	return refuse("node(s) didn't match Pod's node affinity/selector", true)
+}
+
+// portsFree keeps two pods from taking the same port of a node.
+func portsFree(c *cycle, n *nodeState) []refusal {
+	if len(c.self.ports) == 0 {
+		return nil
+	}
+	for _, other := range n.pods {
+		for _, theirs := range other.ports {
+			for _, ours := range c.self.ports {
+				if ours.clashes(theirs) {
+					return refuse("node(s) didn't have free ports for the requested pod ports", false)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// resourcesFit compares what the pod requests with what is left. It looks at
+// requests alone: what pods really use, and their limits, play no part.
+func resourcesFit(c *cycle, n *nodeState) []refusal {
+	var refusals []refusal
+	if len(n.pods)+1 > n.podLimit {
+		refusals = append(refusals, refusal{"Too many pods", false})
+	}
+	lacks := func(name v1.ResourceName, wanted, used, has int64) {
+		if wanted > 0 && wanted > has-used {
+			refusals = append(refusals, refusal{fmt.Sprintf("Insufficient %s", name), wanted > has})
+		}
+	}
+	want := c.self.requests
+	lacks(v1.ResourceCPU, want.cpu, n.requested.cpu, n.allocatable.cpu)
+	lacks(v1.ResourceMemory, want.memory, n.requested.memory, n.allocatable.memory)
+	lacks(v1.ResourceEphemeralStorage, want.storage, n.requested.storage, n.allocatable.storage)
+	for name, wanted := range want.others {
+		lacks(name, wanted, n.requested.others[name], n.allocatable.others[name])
+	}
+	return refusals
+}

@@ -1,0 +1,244 @@
+package scheduler
+
+import (
+	"math"
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+)
+
+func port(number int32, ip string) podOption {
+	return func(p *v1.Pod) {
+		p.Spec.Containers[0].Ports = []v1.ContainerPort{{HostPort: number, HostIP: ip, Protocol: v1.ProtocolTCP}}
+	}
+}
+
+func spreadOver(key string, skew int32) podOption {
+	return func(p *v1.Pod) {
+		p.Spec.TopologySpreadConstraints = []v1.TopologySpreadConstraint{{TopologyKey: key, MaxSkew: skew,
+			WhenUnsatisfiable: v1.DoNotSchedule, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}}}
+	}
+}
+
+func initContainer(cpu string, sidecar bool) podOption {
+	return func(p *v1.Pod) {
+		c := v1.Container{Name: "init", Resources: v1.ResourceRequirements{Requests: v1.ResourceList{v1.ResourceCPU: resource.MustParse(cpu)}}}
+		if sidecar {
+			c.RestartPolicy = ptr.To(v1.ContainerRestartPolicyAlways)
+		}
+		p.Spec.InitContainers = append(p.Spec.InitContainers, c)
+	}
+}
+
+func TestFilters(t *testing.T) {
+	cordoned := func(n *v1.Node) { n.Spec.Unschedulable = true }
+	selector := func(p *v1.Pod) { p.Spec.NodeSelector = map[string]string{"disk": "ssd"} }
+	const (
+		cpu     = "Insufficient cpu"
+		ports   = "node(s) didn't have free ports for the requested pod ports"
+		tainted = "node(s) had untolerated taint(s)"
+		spread  = "node(s) didn't match pod topology spread constraints"
+	)
+	for name, c := range map[string]struct {
+		pod   *v1.Pod
+		node  *v1.Node
+		there []*v1.Pod // on the node, or elsewhere
+		want  []refusal
+	}{
+		"an empty node":                   {pod: testPod("p"), node: testNode("n")},
+		"cordoned":                        {testPod("p"), testNode("n", cordoned), nil, []refusal{{"node(s) were unschedulable", true}}},
+		"cordoned and tolerated":          {pod: testPod("p", tolerates(v1.TaintNodeUnschedulable)), node: testNode("n", cordoned)},
+		"NoSchedule taint":                {testPod("p"), testNode("n", taint("x", v1.TaintEffectNoSchedule)), nil, []refusal{{tainted, true}}},
+		"NoExecute taint":                 {testPod("p"), testNode("n", taint("x", v1.TaintEffectNoExecute)), nil, []refusal{{tainted, true}}},
+		"PreferNoSchedule is only a wish": {pod: testPod("p"), node: testNode("n", taint("x", v1.TaintEffectPreferNoSchedule))},
+		"tolerated taint":                 {pod: testPod("p", tolerates("x")), node: testNode("n", taint("x", v1.TaintEffectNoSchedule))},
+		"node selector":                   {testPod("p", selector), testNode("n"), nil, []refusal{{"node(s) didn't match Pod's node affinity/selector", true}}},
+		"node selector matches":           {pod: testPod("p", selector), node: testNode("n", nodeLabel("disk", "ssd"))},
+		"all of the CPU":                  {pod: testPod("p", requests("2", "1Gi")), node: testNode("n")},
+		"a bit more than is left": {testPod("p", requests("1001m", "1Gi")), testNode("n"),
+			[]*v1.Pod{testPod("q", on("n"), requests("1", "1Gi"))}, []refusal{{cpu, false}}},
+		"more than the node ever has": {testPod("p", requests("3", "5Gi")), testNode("n"), nil,
+			[]refusal{{cpu, true}, {"Insufficient memory", true}}},
+		"the largest init container counts":  {testPod("p", requests("1", "1Gi"), initContainer("2500m", false)), testNode("n"), nil, []refusal{{cpu, true}}},
+		"init containers are not summed":     {pod: testPod("p", requests("1", "1Gi"), initContainer("1500m", false), initContainer("1500m", false)), node: testNode("n")},
+		"sidecars are summed":                {testPod("p", requests("1", "1Gi"), initContainer("600m", true), initContainer("600m", true)), testNode("n"), nil, []refusal{{cpu, true}}},
+		"overhead":                           {testPod("p", requests("2", "1Gi"), func(p *v1.Pod) { p.Spec.Overhead = v1.ResourceList{v1.ResourceCPU: resource.MustParse("1m")} }), testNode("n"), nil, []refusal{{cpu, true}}},
+		"requests of nothing fit a full CPU": {pod: testPod("p"), node: testNode("n"), there: []*v1.Pod{testPod("q", on("n"), requests("2", "1Gi"))}},
+		"an extended resource": {testPod("p", func(p *v1.Pod) {
+			p.Spec.Containers[0].Resources.Requests = v1.ResourceList{"example.com/gpu": resource.MustParse("1")}
+		}), testNode("n"), nil, []refusal{{"Insufficient example.com/gpu", true}}},
+		"too many pods": {testPod("p"), testNode("n", func(n *v1.Node) { n.Status.Allocatable[v1.ResourcePods] = resource.MustParse("1") }),
+			[]*v1.Pod{testPod("q", on("n"))}, []refusal{{"Too many pods", false}}},
+		"host port taken":                 {testPod("p", port(80, "")), testNode("n"), []*v1.Pod{testPod("q", on("n"), port(80, "127.0.0.1"))}, []refusal{{ports, false}}},
+		"host port on another address":    {pod: testPod("p", port(80, "127.0.0.2")), node: testNode("n"), there: []*v1.Pod{testPod("q", on("n"), port(80, "127.0.0.1"))}},
+		"host port taken on another node": {pod: testPod("p", port(80, "")), node: testNode("n"), there: []*v1.Pod{testPod("q", on("other"), port(80, ""))}},
+		"must be near, and is":            {pod: testPod("p", near("db")), node: testNode("n"), there: []*v1.Pod{testPod("q", on("n"), podLabels("app", "db"))}},
+		"must be near, and is not": {testPod("p", near("db")), testNode("n"), []*v1.Pod{testPod("q", on("other"), podLabels("app", "db"))},
+			[]refusal{{"node(s) didn't match pod affinity rules", true}}},
+		"the first of its kind need not be near": {pod: testPod("p", near("db"), podLabels("app", "db")), node: testNode("n")},
+		"must be away": {testPod("p", awayFrom("web")), testNode("n"), []*v1.Pod{testPod("q", on("n"), podLabels("app", "web"))},
+			[]refusal{{"node(s) didn't match pod anti-affinity rules", false}}},
+		"must be away, in another namespace": {pod: testPod("p", awayFrom("web")), node: testNode("n"),
+			there: []*v1.Pod{testPod("q", on("n"), podLabels("app", "web"), func(p *v1.Pod) { p.Namespace = "other" })}},
+		"one there must be away from it": {testPod("p", podLabels("app", "web")), testNode("n"), []*v1.Pod{testPod("q", on("n"), awayFrom("web"))},
+			[]refusal{{"node(s) didn't satisfy existing pods anti-affinity rules", false}}},
+		"uneven": {testPod("p", podLabels("app", "web"), spreadOver(v1.LabelHostname, 1)), testNode("n"),
+			[]*v1.Pod{testPod("q", on("n"), podLabels("app", "web"))}, []refusal{{spread, false}}},
+		"even enough": {pod: testPod("p", podLabels("app", "web"), spreadOver(v1.LabelHostname, 2)), node: testNode("n"),
+			there: []*v1.Pod{testPod("q", on("n"), podLabels("app", "web"))}},
+		"spread over a label that is missing": {testPod("p", podLabels("app", "web"), spreadOver("zone", 1)), testNode("n"), nil,
+			[]refusal{{spread + " (missing required label)", true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := []metav1.Object{c.node, testNode("other")}
+			for _, p := range c.there {
+				objects = append(objects, p)
+			}
+			_, cycle := cluster(c.pod, objects...)
+			got, by := cycle.check(cycle.nodes[0])
+			if cycle.nodes[0].name != "n" {
+				t.Fatalf("looking at node %s", cycle.nodes[0].name)
+			}
+			if (by != nil) != (len(c.want) > 0) || len(got) != len(c.want) {
+				t.Fatalf("refusals %+v, want %+v", got, c.want)
+			}
+			for i := range got {
+				if got[i] != c.want[i] {
+					t.Errorf("refusal %+v, want %+v", got[i], c.want[i])
+				}
+			}
+		})
+	}
+}
+
+// What a removed pod had is free to the last bit.
+func TestCacheCountsBackToZero(t *testing.T) {
+	s, _ := cluster(testPod("p"), testNode("n"))
+	pods := []*v1.Pod{testPod("a", on("n"), requests("500m", "1Gi"), awayFrom("x")), testPod("b", on("n"), requests("1", "2Gi"))}
+	for _, pod := range pods {
+		s.cache.setPod(pod)
+		s.cache.setPod(pod) // an update is no second pod
+	}
+	n := s.cache.nodes["n"]
+	if n.requested.cpu != 1500 || len(n.pods) != 2 || n.repelling != 1 {
+		t.Fatalf("%d pods, %+v requested, %d repelling", len(n.pods), n.requested, n.repelling)
+	}
+	for _, pod := range pods {
+		if !s.cache.dropPod(pod.UID) || s.cache.dropPod(pod.UID) {
+			t.Error("dropPod should be true once")
+		}
+	}
+	if n.requested.cpu != 0 || n.requested.memory != 0 || n.likelyUse.cpu != 0 || len(n.pods) != 0 || n.repelling != 0 {
+		t.Errorf("left over: %+v", n)
+	}
+}
+
+func TestAssumedPodsAreConfirmedOrForgotten(t *testing.T) {
+	s, _ := cluster(testPod("p"), testNode("n"))
+	pod := testPod("a", requests("1", "1Gi"))
+	s.cache.assume(pod, "n")
+	if !s.cache.isAssumed(pod.UID) || s.cache.nodes["n"].requested.cpu != 1000 {
+		t.Fatal("an assumed pod takes no room")
+	}
+	s.cache.forget(pod.UID)
+	if s.cache.nodes["n"].requested.cpu != 0 {
+		t.Fatal("a forgotten pod still takes room")
+	}
+	s.cache.assume(pod, "n")
+	s.cache.setPod(testPod("a", requests("1", "1Gi"), on("n"))) // the watch confirms it
+	s.cache.forget(pod.UID)                                     // too late
+	if s.cache.isAssumed(pod.UID) || s.cache.nodes["n"].requested.cpu != 1000 {
+		t.Error("a confirmed pod was forgotten")
+	}
+}
+
+func TestPodsOfALostNodeAreKept(t *testing.T) {
+	s, _ := cluster(testPod("p"), testNode("n"))
+	s.cache.setPod(testPod("a", on("n")))
+	s.cache.dropNode("n")
+	if len(s.cache.sorted) != 0 {
+		t.Error("the node is still there")
+	}
+	s.cache.setNode(testNode("n"))
+	if len(s.cache.nodes["n"].pods) != 1 {
+		t.Error("the node came back without its pod")
+	}
+}
+
+func TestScoresPreferWhatTheyShould(t *testing.T) {
+	prefersSSD := func(p *v1.Pod) {
+		affinityOf(p).NodeAffinity = &v1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []v1.PreferredSchedulingTerm{{Weight: 10,
+			Preference: v1.NodeSelectorTerm{MatchExpressions: []v1.NodeSelectorRequirement{{Key: "disk", Operator: v1.NodeSelectorOpIn, Values: []string{"ssd"}}}}}}}
+	}
+	prefersNear := func(p *v1.Pod) {
+		affinityOf(p).PodAffinity = &v1.PodAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []v1.WeightedPodAffinityTerm{{Weight: 1, PodAffinityTerm: hostname("db")}}}
+	}
+	owned := func(p *v1.Pod) {
+		p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "web", UID: "rs", Controller: ptr.To(true)}}
+	}
+	bigImage := func(n *v1.Node) {
+		n.Status.Images = []v1.ContainerImage{{Names: []string{"docker.io/library/nginx:latest"}, SizeBytes: 900 << 20}}
+	}
+	for name, c := range map[string]struct {
+		pod          *v1.Pod
+		better, than *v1.Node
+		there        []*v1.Pod
+	}{
+		"the emptier node":            {testPod("p"), testNode("a"), testNode("b"), []*v1.Pod{testPod("q", on("b"), requests("1", "2Gi"))}},
+		"pods without requests count": {testPod("p"), testNode("a"), testNode("b"), []*v1.Pod{testPod("q", on("b"))}},
+		"fewer siblings":              {testPod("p", owned), testNode("a"), testNode("b"), []*v1.Pod{testPod("q", owned, on("b")), testPod("r", on("a"))}},
+		"no PreferNoSchedule taint":   {testPod("p"), testNode("a"), testNode("b", taint("x", v1.TaintEffectPreferNoSchedule)), nil},
+		"the preferred node":          {testPod("p", prefersSSD), testNode("a", nodeLabel("disk", "ssd")), testNode("b"), nil},
+		"the preferred neighbour":     {testPod("p", prefersNear), testNode("a"), testNode("b"), []*v1.Pod{testPod("q", on("a"), podLabels("app", "db"))}},
+		"the image is there":          {testPod("p"), testNode("a", bigImage), testNode("b"), nil},
+		"CPU and memory in balance": {testPod("p", requests("1", "100Mi")), testNode("a"), testNode("b"),
+			[]*v1.Pod{testPod("q", on("a"), requests("100m", "2Gi")), testPod("r", on("b"), requests("1100m", "100Mi"))}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := []metav1.Object{c.better, c.than}
+			for _, p := range c.there {
+				objects = append(objects, p)
+			}
+			_, cycle := cluster(c.pod, objects...)
+			totals := score(cycle, cycle.nodes)
+			if totals[0] <= totals[1] {
+				t.Errorf("scores %v, want the first higher", totals)
+			}
+			for _, s := range scorers {
+				for _, points := range s.points(cycle, cycle.nodes) {
+					if points < 0 || points > maxScore || math.IsNaN(points) {
+						t.Errorf("%s gives %v points", s.name, points)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestTiesAreBrokenAtRandom(t *testing.T) {
+	counts := map[int]int{}
+	for range 3000 {
+		counts[highest([]float64{1, 7, 7, 3, 7})]++
+	}
+	for _, i := range []int{1, 2, 4} {
+		if counts[i] < 800 || counts[i] > 1200 {
+			t.Errorf("counts %v, want about 1000 for each of 1, 2 and 4", counts)
+		}
+	}
+}
+
+func TestImageNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"nginx": "docker.io/library/nginx:latest", "nginx:1.26": "docker.io/library/nginx:1.26",
+		"noriter/hello:v1": "docker.io/noriter/hello:v1", "registry.example:5000/a/b": "registry.example:5000/a/b:latest",
+		"localhost/x:1": "localhost/x:1",
+	} {
+		names := imageNames(name)
+		if got := names[len(names)-1]; got != want {
+			t.Errorf("imageNames(%q) = %q, want %q last", name, names, want)
+		}
+	}
+}
