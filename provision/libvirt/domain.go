@@ -1,0 +1,169 @@
+package libvirt
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"libvirt.org/go/libvirtxml"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+// defaultMemoryMiB is for a Spec that names none.
+const defaultMemoryMiB = 768
+
+// tbCacheMiB is what an emulated machine may keep of translated code. QEMU's
+// own default is an eighth of the host's memory for each.
+const tbCacheMiB = 192
+
+// baseCmdline is the kernel's for every machine: a quiet console, because
+// each line through an emulated serial port costs milliseconds, and a reboot
+// in place of a hang.
+const baseCmdline = "root=/dev/vda rw console=ttyS0 quiet loglevel=3 panic=10 random.trust_cpu=on"
+
+// emulatedCmdline is added without KVM: what would guard against the
+// processor's mistakes guards nothing here, and checks of its timers take
+// longer than they are worth.
+const emulatedCmdline = "mitigations=off tsc=reliable no_timer_check nokaslr apparmor=0"
+
+// domainSpec is all that a domain is made of.
+type domainSpec struct {
+	tb      machine.Testbed
+	machine machine.Spec
+	virt    string
+	files   bootFiles
+	disk    string // the overlay's path
+	console string // the log's path
+}
+
+// domainXML is a machine as libvirt is told of it: as few devices as it can
+// do with, since each is found and set up at every boot.
+func domainXML(d domainSpec) (string, error) {
+	creds, err := credentials(d.tb, d.machine.Name)
+	if err != nil {
+		return "", err
+	}
+	md, err := mark{Name: d.tb.Name, Machine: d.machine.Name, Dir: d.tb.Dir, Address: d.machine.Address.String()}.xml()
+	if err != nil {
+		return "", err
+	}
+	memory := d.machine.MemoryMiB
+	if memory == 0 {
+		memory = defaultMemoryMiB
+	}
+	x := libvirtxml.Domain{
+		Type:     d.virt,
+		Name:     DomainName(d.tb.Name, d.machine.Name),
+		UUID:     uuid("domain", d.tb.Name, d.machine.Name),
+		Metadata: &libvirtxml.DomainMetadata{XML: md},
+		Memory:   &libvirtxml.DomainMemory{Unit: "MiB", Value: uint(memory)},
+		VCPU:     &libvirtxml.DomainVCPU{Placement: "static", Value: uint(max(d.machine.CPUs, 1))},
+		SysInfo: []libvirtxml.DomainSysInfo{{SMBIOS: &libvirtxml.DomainSysInfoSMBIOS{
+			OEMStrings: &libvirtxml.DomainSysInfoOEMStrings{Entry: creds},
+		}}},
+		OS: &libvirtxml.DomainOS{
+			Type:   &libvirtxml.DomainOSType{Arch: "x86_64", Machine: "pc", Type: "hvm"},
+			Kernel: d.files.kernel, Initrd: d.files.initrd, Cmdline: cmdline(d),
+			SMBios: &libvirtxml.DomainSMBios{Mode: "sysinfo"},
+		},
+		Features: &libvirtxml.DomainFeatureList{ACPI: &libvirtxml.DomainFeature{}},
+		CPU:      &libvirtxml.DomainCPU{Mode: "host-passthrough", Migratable: "on"},
+		Clock:    &libvirtxml.DomainClock{Offset: "utc"},
+		PM: &libvirtxml.DomainPM{
+			SuspendToMem:  &libvirtxml.DomainPMPolicy{Enabled: "no"},
+			SuspendToDisk: &libvirtxml.DomainPMPolicy{Enabled: "no"},
+		},
+		OnPoweroff: "destroy", OnReboot: "restart", OnCrash: "restart",
+		Devices: devices(d),
+	}
+	if d.virt == "qemu" {
+		x.CPU = emulatedCPU()
+		x.Features.TCG = &libvirtxml.DomainFeatureTCG{TBCache: &libvirtxml.DomainFeatureTCGTBCache{Unit: "MiB", Size: tbCacheMiB}}
+	}
+	return marshal(&x)
+}
+
+// emulatedCPU is all that QEMU can emulate.
+func emulatedCPU() *libvirtxml.DomainCPU {
+	return &libvirtxml.DomainCPU{Mode: "maximum", Migratable: "on"}
+}
+
+// cmdline is the machine's kernel command line. The host name is in it as
+// well as in the lease, so that no program ever sees another.
+func cmdline(d domainSpec) string {
+	parts := []string{baseCmdline}
+	if d.virt == "qemu" {
+		parts = append(parts, emulatedCmdline)
+	}
+	return strings.Join(append(parts, "systemd.hostname="+d.machine.Name), " ")
+}
+
+// credentials are systemd's system credentials (systemd.system-credentials(7))
+// as SMBIOS strings of type 11: the key that may log in, and the machine's
+// own.
+func credentials(tb machine.Testbed, name string) ([]string, error) {
+	key, ok := tb.HostKeys[name]
+	if !ok || len(key) == 0 {
+		return nil, fmt.Errorf("machine %s has no SSH host key, so nothing could check who answers at its address", name)
+	}
+	if strings.TrimSpace(tb.AuthorizedKey) == "" {
+		return nil, fmt.Errorf("testbed %s has no SSH key, so nobody could log in to %s", tb.Name, name)
+	}
+	enc := base64.StdEncoding.EncodeToString
+	return []string{
+		"io.systemd.credential.binary:ssh.authorized_keys.root=" + enc([]byte(strings.TrimSpace(tb.AuthorizedKey)+"\n")),
+		"io.systemd.credential.binary:ssh.hostkey.ed25519=" + enc(key),
+	}, nil
+}
+
+// devices are a disk, a network card, a source of randomness and a console.
+func devices(d domainSpec) *libvirtxml.DomainDeviceList {
+	zero := uint(0)
+	return &libvirtxml.DomainDeviceList{
+		Disks: []libvirtxml.DomainDisk{disk(d)},
+		Controllers: []libvirtxml.DomainController{
+			{Type: "usb", Model: "none"},
+		},
+		Interfaces: []libvirtxml.DomainInterface{{
+			MAC:    &libvirtxml.DomainInterfaceMAC{Address: MAC(d.tb.Name, d.machine.Name)},
+			Source: &libvirtxml.DomainInterfaceSource{Network: &libvirtxml.DomainInterfaceSourceNetwork{Network: NetworkName(d.tb.Name)}},
+			Model:  &libvirtxml.DomainInterfaceModel{Type: "virtio"},
+			ROM:    &libvirtxml.DomainROM{Enabled: "no"},
+		}},
+		Serials: []libvirtxml.DomainSerial{{
+			Source: &libvirtxml.DomainChardevSource{File: &libvirtxml.DomainChardevSourceFile{Path: d.console, Append: "on"}},
+			Target: &libvirtxml.DomainSerialTarget{Port: &zero},
+		}},
+		MemBalloon: &libvirtxml.DomainMemBalloon{Model: "none"},
+		RNGs: []libvirtxml.DomainRNG{{
+			Model:   "virtio",
+			Backend: &libvirtxml.DomainRNGBackend{Random: &libvirtxml.DomainRNGBackendRandom{Device: "/dev/urandom"}},
+		}},
+		Videos: nil,
+	}
+}
+
+// disk is the overlay. What the guest flushes reaches the host's page cache
+// and no further: a power failure of the host costs a testbed, which is
+// cheaply made again, and etcd's many flushes cost nothing.
+func disk(d domainSpec) libvirtxml.DomainDisk {
+	x := libvirtxml.DomainDisk{
+		Device: "disk",
+		Driver: &libvirtxml.DomainDiskDriver{Name: "qemu", Type: "qcow2", Cache: "unsafe", Discard: "unmap"},
+		Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: d.disk}},
+		Target: &libvirtxml.DomainDiskTarget{Dev: "vda", Bus: "virtio"},
+	}
+	if !d.files.relabel {
+		// Said here, libvirt neither looks for it nor changes its owner.
+		x.BackingStore = &libvirtxml.DomainDiskBackingStore{
+			Format: &libvirtxml.DomainDiskFormat{Type: d.files.disk.format},
+			Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{
+				File:     d.files.disk.path,
+				SecLabel: []libvirtxml.DomainDeviceSecLabel{{Model: "dac", Relabel: "no"}},
+			}},
+			BackingStore: &libvirtxml.DomainDiskBackingStore{},
+		}
+	}
+	return x
+}

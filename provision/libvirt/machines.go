@@ -1,0 +1,314 @@
+package libvirt
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path"
+	"slices"
+
+	golibvirt "github.com/digitalocean/go-libvirt"
+	"libvirt.org/go/libvirtxml"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+// Ensure makes the machine if it is absent, starts it if it is stopped, and
+// lets it run on if it is paused. A domain of the machine's name that is not
+// this testbed's is an error.
+func (p *Provider) Ensure(ctx context.Context, spec machine.Spec) error {
+	c, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.ensure(ctx, c, spec); err != nil {
+		return fmt.Errorf("machine %s: %w", spec.Name, err)
+	}
+	return nil
+}
+
+func (p *Provider) ensure(ctx context.Context, c *conn, spec machine.Spec) error {
+	if err := p.ensureLease(ctx, c, spec); err != nil {
+		return err
+	}
+	dom, err := p.lookup(ctx, c, spec.Name)
+	if isCode(err, golibvirt.ErrNoDomain) {
+		dom, err = p.define(ctx, c, spec)
+	}
+	if err != nil {
+		return err
+	}
+	return p.run(ctx, c, dom)
+}
+
+// lookup finds the machine's domain and makes sure that it is ours.
+func (p *Provider) lookup(ctx context.Context, c *conn, name string) (golibvirt.Domain, error) {
+	dn := DomainName(p.tb.Name, name)
+	dom, err := ask(ctx, c, "looking for domain "+dn, func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
+		return lv.DomainLookupByName(dn)
+	})
+	if err != nil {
+		return dom, err
+	}
+	x, err := readDomain(ctx, c, dom)
+	if err != nil {
+		return dom, err
+	}
+	md := ""
+	if x.Metadata != nil {
+		md = x.Metadata.XML
+	}
+	return dom, p.own("domain "+dn, md)
+}
+
+func readDomain(ctx context.Context, c *conn, dom golibvirt.Domain) (libvirtxml.Domain, error) {
+	var x libvirtxml.Domain
+	text, err := ask(ctx, c, "reading domain "+dom.Name, func(lv *golibvirt.Libvirt) (string, error) {
+		return lv.DomainGetXMLDesc(dom, golibvirt.DomainXMLInactive)
+	})
+	if err != nil {
+		return x, err
+	}
+	if err := x.Unmarshal(text); err != nil {
+		return x, fmt.Errorf("reading domain %s: %w", dom.Name, err)
+	}
+	return x, nil
+}
+
+// define makes the machine's disk and its domain; from here on it exists.
+func (p *Provider) define(ctx context.Context, c *conn, spec machine.Spec) (golibvirt.Domain, error) {
+	files, err := p.bootFiles(ctx, c)
+	if err != nil {
+		return golibvirt.Domain{}, err
+	}
+	virt, err := p.virtType(ctx, c)
+	if err != nil {
+		return golibvirt.Domain{}, err
+	}
+	overlay, err := p.ensureOverlay(ctx, c, spec, files.disk)
+	if err != nil {
+		return golibvirt.Domain{}, err
+	}
+	text, err := domainXML(domainSpec{
+		tb: p.tb, machine: spec, virt: virt, files: files, disk: overlay,
+		console: path.Join(path.Dir(overlay), consoleName(spec.Name)),
+	})
+	if err != nil {
+		return golibvirt.Domain{}, err
+	}
+	dom, err := ask(ctx, c, "defining the domain", func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
+		return lv.DomainDefineXMLFlags(text, golibvirt.DomainDefineValidate)
+	})
+	return dom, hostError(err)
+}
+
+// domainState gives libvirt's word for where a domain is in its life.
+func domainState(ctx context.Context, c *conn, dom golibvirt.Domain) (golibvirt.DomainState, error) {
+	return ask(ctx, c, "the state of "+dom.Name, func(lv *golibvirt.Libvirt) (golibvirt.DomainState, error) {
+		s, _, err := lv.DomainGetState(dom, 0)
+		return golibvirt.DomainState(s), err
+	})
+}
+
+// run brings a domain to running, from wherever it is.
+func (p *Provider) run(ctx context.Context, c *conn, dom golibvirt.Domain) error {
+	state, err := domainState(ctx, c, dom)
+	if err != nil {
+		return err
+	}
+	switch state {
+	case golibvirt.DomainRunning, golibvirt.DomainBlocked:
+		return nil
+	case golibvirt.DomainPaused, golibvirt.DomainPmsuspended:
+		return resume(ctx, c, dom)
+	case golibvirt.DomainShutdown, golibvirt.DomainCrashed:
+		if err := destroy(ctx, c, dom); err != nil {
+			return err
+		}
+	}
+	return start(ctx, c, dom, 0)
+}
+
+func start(ctx context.Context, c *conn, dom golibvirt.Domain, flags golibvirt.DomainCreateFlags) error {
+	_, err := ask(ctx, c, "starting "+dom.Name, func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
+		return lv.DomainCreateWithFlags(dom, uint32(flags))
+	})
+	if err == nil || !isCode(err, golibvirt.ErrOperationInvalid) {
+		return hostError(err)
+	}
+	// It may have been started by another in between.
+	if s, serr := domainState(ctx, c, dom); serr == nil && s == golibvirt.DomainRunning {
+		return nil
+	}
+	return hostError(err)
+}
+
+// destroy takes the power away; a domain that is off already is fine.
+func destroy(ctx context.Context, c *conn, dom golibvirt.Domain) error {
+	err := c.call(ctx, "switching off "+dom.Name, func(lv *golibvirt.Libvirt) error {
+		return lv.DomainDestroyFlags(dom, golibvirt.DomainDestroyDefault)
+	})
+	if err != nil && !isCode(err, golibvirt.ErrOperationInvalid) && !isCode(err, golibvirt.ErrNoDomain) {
+		return fmt.Errorf("switching off %s: %w", dom.Name, err)
+	}
+	return nil
+}
+
+// Stop switches the machine off at once, as if its power failed.
+func (p *Provider) Stop(ctx context.Context, name string) error {
+	c, ok, err := p.existing(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	dom, err := p.lookup(ctx, c, name)
+	if isCode(err, golibvirt.ErrNoDomain) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("machine %s: %w", name, err)
+	}
+	return destroy(ctx, c, dom)
+}
+
+// existing is connect for calls that must not make anything: ok is false
+// where nothing was made yet.
+func (p *Provider) existing(ctx context.Context) (*conn, bool, error) {
+	if p.daemon != nil {
+		if _, err := os.Stat(p.daemon.path("etc")); errors.Is(err, os.ErrNotExist) {
+			return nil, false, nil
+		}
+	}
+	c, err := p.connect(ctx)
+	return c, err == nil, err
+}
+
+// ours is a domain of the testbed.
+type ours struct {
+	dom     golibvirt.Domain
+	machine string
+	address netip.Addr
+	state   golibvirt.DomainState
+}
+
+// domains finds the testbed's domains, in order of the machines' names.
+func (p *Provider) domains(ctx context.Context, c *conn) ([]ours, error) {
+	all, err := ask(ctx, c, "the list of domains", func(lv *golibvirt.Libvirt) ([]golibvirt.Domain, error) {
+		d, _, err := lv.ConnectListAllDomains(1, golibvirt.ConnectListDomainsActive|golibvirt.ConnectListDomainsInactive)
+		return d, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []ours
+	for _, dom := range all {
+		x, err := readDomain(ctx, c, dom)
+		if isCode(err, golibvirt.ErrNoDomain) {
+			continue // it went in between
+		}
+		if err != nil {
+			return nil, err
+		}
+		if x.Metadata == nil {
+			continue
+		}
+		m, ok := marked(x.Metadata.XML)
+		if !ok || m.Name != p.tb.Name || m.Dir != p.tb.Dir {
+			continue
+		}
+		o := ours{dom: dom, machine: m.Machine}
+		o.address, _ = netip.ParseAddr(m.Address) // absent: the zero address
+		if o.state, err = domainState(ctx, c, dom); err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	slices.SortFunc(out, func(a, b ours) int { return cmp.Compare(a.machine, b.machine) })
+	return out, nil
+}
+
+// List tells of every machine of the testbed, in order of name.
+func (p *Provider) List(ctx context.Context) ([]machine.Info, error) {
+	c, ok, err := p.existing(ctx)
+	if err != nil || !ok {
+		return nil, err
+	}
+	doms, err := p.domains(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var infos []machine.Info
+	for _, d := range doms {
+		info := machine.Info{Name: d.machine, Address: d.address, State: machine.Stopped, Detail: "domain " + d.dom.Name}
+		switch d.state {
+		case golibvirt.DomainRunning, golibvirt.DomainBlocked:
+			info.State = machine.Running
+		case golibvirt.DomainPaused:
+			info.Detail += ", paused: a snapshot or a restore was interrupted"
+		case golibvirt.DomainCrashed:
+			info.Detail += ", crashed"
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// RemoveMachine removes one machine with its disk, and with it every
+// snapshot it is part of.
+func (p *Provider) RemoveMachine(ctx context.Context, name string) error {
+	c, ok, err := p.existing(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	if err := p.dropSnapshotsWith(name); err != nil {
+		return err
+	}
+	dom, err := p.lookup(ctx, c, name)
+	switch {
+	case isCode(err, golibvirt.ErrNoDomain):
+	case err != nil:
+		return fmt.Errorf("machine %s: %w", name, err)
+	default:
+		if err := removeDomain(ctx, c, dom); err != nil {
+			return err
+		}
+	}
+	if err := p.removeDisk(ctx, c, name); err != nil {
+		return err
+	}
+	return p.removeLease(ctx, c, name)
+}
+
+func removeDomain(ctx context.Context, c *conn, dom golibvirt.Domain) error {
+	if err := destroy(ctx, c, dom); err != nil {
+		return err
+	}
+	err := c.call(ctx, "forgetting "+dom.Name, func(lv *golibvirt.Libvirt) error {
+		return lv.DomainUndefineFlags(dom, golibvirt.DomainUndefineManagedSave|golibvirt.DomainUndefineSnapshotsMetadata|
+			golibvirt.DomainUndefineNvram|golibvirt.DomainUndefineCheckpointsMetadata)
+	})
+	if err != nil && !isCode(err, golibvirt.ErrNoDomain) {
+		return fmt.Errorf("forgetting %s: %w", dom.Name, err)
+	}
+	return nil
+}
+
+func (p *Provider) removeDisk(ctx context.Context, c *conn, name string) error {
+	pool, err := ask(ctx, c, "looking for the testbed's pool", func(lv *golibvirt.Libvirt) (golibvirt.StoragePool, error) {
+		return lv.StoragePoolLookupByName(PoolName(p.tb.Name))
+	})
+	if isCode(err, golibvirt.ErrNoStoragePool) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, vol := range []string{diskName(name), consoleName(name)} {
+		if err := deleteVolume(ctx, c, pool, vol); err != nil {
+			return err
+		}
+	}
+	return nil
+}

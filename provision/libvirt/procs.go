@@ -1,0 +1,144 @@
+package libvirt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// procs finds the processes of the testbed's libvirtd: those that see the
+// testbed's folder as /run/libvirt. No pid file could be as sure, since none
+// is written by what a killed libvirtd leaves behind.
+func (d *daemon) procs() ([]int, error) {
+	own, err := os.Stat(d.path("run"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for the testbed's processes: %w", err)
+	}
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err == nil && pid != os.Getpid() && sees(pid, own) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// sees says whether a process sees this folder as /run/libvirt.
+func sees(pid int, own os.FileInfo) bool {
+	seen, err := os.Stat(fmt.Sprintf("/proc/%d/root/run/libvirt", pid))
+	return err == nil && os.SameFile(own, seen)
+}
+
+// elsewhere picks the processes that are in another network namespace than
+// this one.
+func elsewhere(pids []int) []int {
+	own, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil
+	}
+	var out []int
+	for _, pid := range pids {
+		ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
+		if err == nil && ns != own {
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// kill ends processes of the testbed: asked first, then forced.
+func (d *daemon) kill(ctx context.Context, pids []int) error {
+	own, err := os.Stat(d.path("run"))
+	if len(pids) == 0 || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ending the testbed's processes: %w", err)
+	}
+	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
+		var left []int
+		for _, pid := range pids {
+			switch err := signal(pid, sig, own); {
+			case errors.Is(err, unix.ESRCH):
+			case err != nil:
+				return fmt.Errorf("ending process %d: %w", pid, err)
+			default:
+				left = append(left, pid)
+			}
+		}
+		var err error
+		if pids, err = waitGone(ctx, left, daemonStopLimit); err != nil {
+			return err
+		}
+		if len(pids) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("processes %v did not end, even when killed", pids)
+}
+
+// signal sends a signal to the process meant and no other: the pidfd holds on
+// to it, and it is looked at again, since its number may be another's by now.
+func signal(pid int, sig unix.Signal, own os.FileInfo) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if !sees(pid, own) {
+		return unix.ESRCH
+	}
+	return unix.PidfdSendSignal(fd, sig, nil, 0)
+}
+
+// waitGone waits until the processes have ended and gives those that did not
+// within the limit.
+func waitGone(ctx context.Context, pids []int, limit time.Duration) ([]int, error) {
+	deadline := time.Now().Add(limit)
+	for {
+		var left []int
+		for _, pid := range pids {
+			if running(pid) {
+				left = append(left, pid)
+			}
+		}
+		if len(left) == 0 || time.Now().After(deadline) {
+			return left, nil
+		}
+		select {
+		case <-ctx.Done():
+			return left, fmt.Errorf("waiting for processes %v to end: %w", left, context.Cause(ctx))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// running says whether a process still has its resources; a zombie has none.
+func running(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	s := string(b)
+	for i := len(s) - 1; i >= 0; i-- {
+		if s[i] == ')' { // the name before it may hold anything
+			return i+2 >= len(s) || (s[i+2] != 'Z' && s[i+2] != 'X')
+		}
+	}
+	return true
+}

@@ -1,0 +1,221 @@
+// Package libvirt makes the machines of a testbed as virtual machines, through
+// libvirt's own protocol and without its C library.
+//
+// A machine boots the node image's kernel directly; its disk is a qcow2
+// overlay on the image that all machines share; its SSH keys come by SMBIOS,
+// so nothing has to run in it first; its address is a fixed lease of the
+// testbed's NAT network. Everything goes through the storage, network and
+// domain calls of libvirt, so a host reached by qemu+ssh:// serves as well as
+// this one. A testbed may also have a libvirtd of its own, inside its network
+// namespace and with folders of its own, beside the host's.
+//
+// Snapshots are QEMU's internal ones of memory and disk together. Going back
+// needs no boot; the guests' clocks are then as old as the snapshot, and the
+// layer that has SSH sets them first.
+package libvirt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/preflight/kvm"
+)
+
+// DriverName is what Driver returns.
+const DriverName = "libvirt"
+
+// Image is the node image as virtual machines need it; paths on this host.
+type Image struct {
+	// Disk is the root file system, qcow2 or raw, without partitions. It must
+	// not change or go while a testbed uses it.
+	Disk string
+	// Kernel and Initrd are booted directly.
+	Kernel, Initrd string
+}
+
+// Options say which libvirt, and how.
+type Options struct {
+	// Connect is libvirt's address: qemu:///system (the default),
+	// qemu+unix:///system?socket=PATH, or qemu+ssh://USER@HOST/system.
+	Connect string
+	// Isolated runs a libvirtd for this testbed alone, in the network
+	// namespace this process is in. Connect must be empty then.
+	Isolated bool
+	// Virt is "kvm" or "qemu" (emulation); empty means kvm where it runs
+	// guests.
+	Virt string
+}
+
+// Provider makes and removes the virtual machines of one testbed. It
+// implements machine.Provider and machine.Snapshotter; its methods may be
+// called from several goroutines.
+type Provider struct {
+	tb     machine.Testbed
+	img    Image
+	opts   Options
+	target target
+	dir    string  // tb.Dir/libvirt
+	daemon *daemon // nil unless isolated
+
+	mu    sync.Mutex // guards what follows
+	conn  *conn
+	virt  string
+	files *bootFiles
+	// network serializes changes of the network's leases.
+	network sync.Mutex
+}
+
+var (
+	_ machine.Provider    = (*Provider)(nil)
+	_ machine.Snapshotter = (*Provider)(nil)
+)
+
+// New gives the provider of a testbed. It touches nothing yet; the image may
+// be empty where only List, Stop, Restore or Remove are wanted.
+func New(tb machine.Testbed, img Image, opts Options) (*Provider, error) {
+	if err := checkTestbed(tb); err != nil {
+		return nil, err
+	}
+	switch opts.Virt {
+	case "", "kvm", "qemu":
+	default:
+		return nil, fmt.Errorf("virtualization %q is not known: use kvm or qemu", opts.Virt)
+	}
+	p := &Provider{tb: tb, img: img, opts: opts, dir: filepath.Join(tb.Dir, "libvirt")}
+	if opts.Isolated {
+		if opts.Connect != "" {
+			return nil, errors.New("an isolated testbed has a libvirtd of its own: leave the connect address empty")
+		}
+		d, err := newDaemon(p.dir)
+		if err != nil {
+			return nil, err
+		}
+		p.daemon, p.target = d, target{uri: systemURI, socket: d.socket()}
+		return p, nil
+	}
+	t, err := parseConnect(opts.Connect)
+	if err != nil {
+		return nil, err
+	}
+	p.target = t
+	return p, nil
+}
+
+// checkTestbed refuses what would make names or paths that libvirt can't hold.
+func checkTestbed(tb machine.Testbed) error {
+	if tb.Name == "" || len(tb.Name) > 20 {
+		return fmt.Errorf("testbed name %q: 1 to 20 characters are needed", tb.Name)
+	}
+	for i, r := range tb.Name {
+		ok := r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' && i > 0
+		if !ok {
+			return fmt.Errorf("testbed name %q: only a-z, 0-9 and - may be in it", tb.Name)
+		}
+	}
+	if !filepath.IsAbs(tb.Dir) {
+		return fmt.Errorf("testbed folder %q: an absolute path is needed", tb.Dir)
+	}
+	return nil
+}
+
+// Driver is "libvirt".
+func (p *Provider) Driver() string { return DriverName }
+
+// Virtualized says how the machines run: "kvm" or "qemu" (emulated).
+func (p *Provider) Virtualized(ctx context.Context) (string, error) {
+	c, err := p.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	return p.virtType(ctx, c)
+}
+
+// virtType decides between kvm and emulation, once.
+func (p *Provider) virtType(ctx context.Context, c *conn) (string, error) {
+	p.mu.Lock()
+	virt := p.virt
+	p.mu.Unlock()
+	if virt != "" {
+		return virt, nil
+	}
+	virt = p.opts.Virt
+	if virt == "" {
+		has, err := c.hasKVM(ctx)
+		if err != nil {
+			return "", err
+		}
+		virt = "qemu"
+		if has && p.target.remote() {
+			virt = "kvm" // its libvirt is all we can ask
+		} else if has {
+			if works, _ := kvm.Works(ctx); works {
+				virt = "kvm"
+			}
+		}
+	}
+	p.mu.Lock()
+	p.virt = virt
+	p.mu.Unlock()
+	return virt, nil
+}
+
+// connect gives the connection and makes it if there is none; an isolated
+// testbed's libvirtd is started if it is not running.
+func (p *Provider) connect(ctx context.Context) (*conn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn != nil && p.conn.alive() {
+		return p.conn, nil
+	}
+	if p.daemon != nil {
+		if err := p.daemon.start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	c, err := dial(ctx, p.target)
+	if err != nil {
+		return nil, err
+	}
+	p.conn = c
+	return c, nil
+}
+
+// Close ends the connection to libvirt; the machines run on.
+func (p *Provider) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn == nil {
+		return nil
+	}
+	c := p.conn
+	p.conn = nil
+	return c.close()
+}
+
+// Prepare makes what the machines share: the storage pool with the image in
+// it or behind it, and the network. A restore that was interrupted is
+// completed first, since until then the machines are of different times.
+func (p *Provider) Prepare(ctx context.Context) error {
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return fmt.Errorf("making the driver's folder: %w", err)
+	}
+	c, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.ensureNetwork(ctx, c); err != nil {
+		return err
+	}
+	if err := p.ensurePool(ctx, c, PoolName(p.tb.Name), p.poolPath()); err != nil {
+		return err
+	}
+	if _, err := p.bootFiles(ctx, c); err != nil {
+		return err
+	}
+	return p.resumeRestore(ctx)
+}
