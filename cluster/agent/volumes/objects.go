@@ -7,7 +7,9 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -44,7 +46,7 @@ func (o *Objects) ConfigMap(ctx context.Context, namespace, name string) (*v1.Co
 		return o.client.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
 	})
 	if err != nil {
-		return nil, err
+		return nil, inWords(err, "configmap", name)
 	}
 	return got.(*v1.ConfigMap), nil
 }
@@ -55,9 +57,18 @@ func (o *Objects) Secret(ctx context.Context, namespace, name string) (*v1.Secre
 		return o.client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 	})
 	if err != nil {
-		return nil, err
+		return nil, inWords(err, "secret", name)
 	}
 	return got.(*v1.Secret), nil
+}
+
+// inWords makes of a missing object what events and waiting containers say of it:
+// the kubelet names the kind, not the resource.
+func inWords(err error, kind, name string) error {
+	if apierrors.IsNotFound(err) {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: kind}, name)
+	}
+	return err
 }
 
 func (o *Objects) get(ctx context.Context, key string, read func(context.Context) (any, error)) (any, error) {
