@@ -28,7 +28,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
-	aggregator "k8s.io/kube-aggregator/pkg/apiserver"
 
 	"noriter.dev/noriter/cluster/component"
 )
@@ -41,6 +40,8 @@ const (
 	readyPoll = 20 * time.Millisecond
 	// stopTimeout is how long running requests may take at the end.
 	stopTimeout = 1500 * time.Millisecond
+	// hangUpTimeout is how long clients may take to hang up after that.
+	hangUpTimeout = 100 * time.Millisecond
 )
 
 // Run serves until ctx is done, or returns the error that ended the server. It
@@ -50,7 +51,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("apiserver: %w", err)
 	}
 	quietLibraries(o.Verbosity)
-	saveMemory()
+	collect(collectAtStart)
 	s, err := Start(ctx, o)
 	if err != nil {
 		return err
@@ -66,6 +67,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := component.NotifyReady(); err != nil {
 		return fmt.Errorf("apiserver: %w", err)
 	}
+	collect(collectLater)
 	debug.FreeOSMemory() // what start-up needed is not needed again
 	select {
 	case <-ctx.Done():
@@ -76,11 +78,19 @@ func Run(ctx context.Context, o Options) error {
 	}
 }
 
-// saveMemory trades some of the collector's time for memory: a machine of a
-// testbed has little of it, and the server idles most of its life.
-func saveMemory() {
+// Collecting garbage is half of the work of starting, since almost all that is
+// made then stays. So the collector rests until the server is ready; afterwards
+// it trades some of its time for memory, of which a machine of a testbed has
+// little.
+const (
+	collectAtStart = 400
+	collectLater   = 50
+)
+
+// collect sets the collector's pace, unless GOGC says otherwise.
+func collect(percent int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(percent)
 	}
 }
 
@@ -92,13 +102,16 @@ type Server struct {
 	// done is closed when the server has ended, for the reason in err.
 	done chan struct{}
 	err  error
+	// drained is closed when the last request was answered while stopping.
+	drained <-chan struct{}
 }
 
 // Start assembles the server and starts it; see WaitReady.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	began := time.Now()
 	o.setDefaults()
-	chain, err := assemble(o)
+	a := &assembly{options: o}
+	chain, err := a.assemble()
 	if err != nil {
 		return nil, fmt.Errorf("apiserver: %w", err)
 	}
@@ -106,27 +119,23 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("apiserver: preparing: %w", err)
 	}
-	return start(ctx, began, chain, prepared.Run), nil
-}
-
-// start runs the prepared chain in the background.
-func start(ctx context.Context, began time.Time, chain *aggregator.APIAggregator, run func(context.Context) error) *Server {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Server{
 		began:    began,
-		loopback: chain.GenericAPIServer.LoopbackClientConfig,
+		loopback: a.config.LoopbackClientConfig,
 		cancel:   cancel,
 		done:     make(chan struct{}),
+		drained:  a.config.DrainedNotify(),
 	}
 	go func() {
 		defer close(s.done)
-		if err := run(ctx); err != nil {
+		if err := prepared.Run(ctx); err != nil {
 			s.err = fmt.Errorf("apiserver: serving: %w", err)
 		} else if ctx.Err() == nil {
 			s.err = errors.New("apiserver: the server stopped by itself; the log above says why")
 		}
 	}()
-	return s
+	return s, nil
 }
 
 // Loopback is a configuration for clients in this process, with all rights.
@@ -160,13 +169,21 @@ func (s *Server) WaitReady(ctx context.Context) error {
 	}
 }
 
-// Close ends the server: no new requests, running ones are let finish for
-// stopTimeout.
+// Close ends the server: no new requests are taken, running ones may finish
+// within stopTimeout. Every write that was answered is in etcd, and every line
+// of the audit log on disk.
 func (s *Server) Close() {
 	s.cancel()
 	select {
+	case <-s.drained:
 	case <-s.done:
 	case <-time.After(stopTimeout):
+	}
+	// The rest is courtesy to clients that keep connections open: HTTP/2 gives
+	// them a second to notice, and a stopped process tells them as well.
+	select {
+	case <-s.done:
+	case <-time.After(hangUpTimeout):
 	}
 }
 

@@ -63,8 +63,7 @@ var steps = []struct {
 }
 
 // assemble makes the chain of servers; nothing runs yet.
-func assemble(o Options) (*aggregator.APIAggregator, error) {
-	a := &assembly{options: o}
+func (a *assembly) assemble() (*aggregator.APIAggregator, error) {
 	for _, s := range steps {
 		if err := s.do(a); err != nil {
 			return nil, fmt.Errorf("setting up %s: %w", s.name, err)

@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apiserver/pkg/endpoints/discovery"
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -58,6 +60,7 @@ const (
 // know it hands on to next.
 func (a *assembly) newKubeServer(next genericapiserver.DelegationTarget) (*genericapiserver.GenericAPIServer, error) {
 	a.config.DiscoveryAddresses = a.discoveryAddresses()
+	a.config.SkipOpenAPIInstallation = true // ours is lazy
 	server, err := a.config.Complete(a.informers).New("kube-apiserver", next)
 	if err != nil {
 		return nil, err
@@ -71,6 +74,7 @@ func (a *assembly) newKubeServer(next genericapiserver.DelegationTarget) (*gener
 	if err := a.installGroups(server); err != nil {
 		return nil, err
 	}
+	installOpenAPI(server, a.config.OpenAPIConfig, a.config.OpenAPIV3Config)
 	return server, a.addBootstrapHooks(server)
 }
 
@@ -86,6 +90,9 @@ func (a *assembly) installGroups(server *genericapiserver.GenericAPIServer) erro
 		if err != nil {
 			return fmt.Errorf("group %q: %w", storage.GroupName(), err)
 		}
+		info.PrioritizedVersions = slices.DeleteFunc(info.PrioritizedVersions, func(gv schema.GroupVersion) bool {
+			return len(info.VersionedResourcesStorageMap[gv.Version]) == 0 // a beta that isn't served
+		})
 		if err := a.addStorageHook(server, storage); err != nil {
 			return fmt.Errorf("group %q: %w", storage.GroupName(), err)
 		}

@@ -18,6 +18,8 @@ import (
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"noriter.dev/noriter/cluster/component"
 )
@@ -122,17 +124,14 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 // Close stops the server. The data is safe on disk when it returns; clients
 // that don't hang up are given stopTimeout.
 func (s *Server) Close() {
-	// The raft node and the database first: that is what must end in order.
-	// Closing the listeners may wait for clients' watches, which only end
-	// when their clients do.
-	s.etcd.Server.Stop()
 	go func() {
 		defer close(s.stopped)
-		s.etcd.Close()
+		s.etcd.Close() // waits for clients' watches, then stops the server
 	}()
 	select {
 	case <-s.stopped:
 	case <-time.After(stopTimeout):
+		s.etcd.Server.Stop() // the raft node and the database, in order
 	}
 }
 
@@ -169,6 +168,24 @@ func (o *Options) config() (*embed.Config, error) {
 	cfg.UnsafeNoFsync = o.UnsafeNoFsync
 	// The gateway speaks JSON over HTTP; the API server speaks gRPC.
 	cfg.EnableGRPCGateway = false
-	cfg.LogLevel, cfg.LogOutputs = "warn", []string{"stderr"}
+	logger, err := newLogger()
+	if err != nil {
+		return nil, err
+	}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
 	return cfg, nil
+}
+
+// newLogger is etcd's logger: warnings and errors as JSON on standard error,
+// without the stack traces, which etcd adds to each error.
+func newLogger() (*zap.Logger, error) {
+	c := zap.NewProductionConfig()
+	c.Level = zap.NewAtomicLevelAt(zap.WarnLevel)
+	c.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	c.DisableStacktrace = true
+	logger, err := c.Build()
+	if err != nil {
+		return nil, fmt.Errorf("making the logger: %w", err)
+	}
+	return logger, nil
 }
