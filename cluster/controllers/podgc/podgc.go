@@ -1,0 +1,191 @@
+// Package podgc removes pods that nobody else will ever remove.
+//
+// A pod is normally taken off the API server by the agent of its node, when its
+// containers have ended. That can't happen if the node is gone for good, or if the
+// pod never had one; and pods that have run to their end pile up if nobody looks.
+// Every 20 seconds this loop looks for such pods.
+//
+// It follows pkg/controller/podgc of Kubernetes 1.37, which can't be used as a
+// library without half of the kubelet.
+package podgc
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+
+	"noriter.dev/noriter/cluster/controllers/podset"
+	"noriter.dev/noriter/cluster/trace"
+)
+
+const (
+	period = 20 * time.Second
+	// quarantine is how long a node must be missing before its pods are: a node may be
+	// removed and registered again, and the watch of nodes may lag behind that of pods.
+	quarantine = 40 * time.Second
+)
+
+// Controller is the loop.
+type Controller struct {
+	client  kubernetes.Interface
+	pods    corelisters.PodLister
+	nodes   corelisters.NodeLister
+	clock   clock.WithTicker
+	keep    int
+	missing map[string]time.Time // nodes that pods name and that do not exist, since when
+}
+
+// New prepares the loop. keep is how many ended pods may stay; 0 means all.
+func New(client kubernetes.Interface, factory informers.SharedInformerFactory, clk clock.WithTicker, keep int) *Controller {
+	pods, nodes := factory.Core().V1().Pods(), factory.Core().V1().Nodes()
+	pods.Informer() // so that the factory starts them
+	nodes.Informer()
+	return &Controller{client: client, pods: pods.Lister(), nodes: nodes.Lister(), clock: clk, keep: keep, missing: map[string]time.Time{}}
+}
+
+// Run works until ctx ends.
+func (c *Controller) Run(ctx context.Context) {
+	ticker := c.clock.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		if err := c.sweep(ctx); err != nil && ctx.Err() == nil {
+			slog.Warn("collecting pods, will try again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C():
+		}
+	}
+}
+
+// sweep looks at all pods once.
+func (c *Controller) sweep(ctx context.Context) error {
+	pods, err := c.pods.List(labels.Everything())
+	if err != nil {
+		return fmt.Errorf("listing pods: %w", err)
+	}
+	var ended []*v1.Pod
+	goneNodes := c.goneNodes(ctx, pods)
+	for _, pod := range pods {
+		node, err := c.nodes.Get(pod.Spec.NodeName)
+		switch {
+		case pod.DeletionTimestamp != nil && pod.Spec.NodeName == "":
+			c.remove(ctx, pod, "it is to end and never had a node", "")
+		case pod.DeletionTimestamp != nil && err == nil && outOfService(node):
+			c.remove(ctx, pod, "it is to end, and its node is out of service", "")
+		case goneNodes[pod.Spec.NodeName]:
+			c.remove(ctx, pod, "its node no longer exists", "PodGC: node no longer exists")
+		case podset.IsTerminal(pod):
+			ended = append(ended, pod)
+		}
+	}
+	if c.keep > 0 && len(ended) > c.keep {
+		slices.SortFunc(ended, evictedThenOldest)
+		for _, pod := range ended[:len(ended)-c.keep] {
+			c.remove(ctx, pod, fmt.Sprintf("%d pods have ended, and %d may stay", len(ended), c.keep), "")
+		}
+	}
+	return nil
+}
+
+// goneNodes are the nodes that pods name, that have been missing for the quarantine,
+// and that the API server says don't exist. The cache alone is not trusted with it.
+func (c *Controller) goneNodes(ctx context.Context, pods []*v1.Pod) map[string]bool {
+	seen, gone := map[string]bool{}, map[string]bool{}
+	for _, pod := range pods {
+		name := pod.Spec.NodeName
+		if name == "" || seen[name] {
+			continue
+		}
+		seen[name] = true
+		if _, err := c.nodes.Get(name); !apierrors.IsNotFound(err) {
+			delete(c.missing, name)
+			continue
+		}
+		if _, known := c.missing[name]; !known {
+			c.missing[name] = c.clock.Now()
+		}
+		if c.clock.Since(c.missing[name]) < quarantine {
+			continue
+		}
+		_, err := c.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		gone[name] = apierrors.IsNotFound(err)
+	}
+	for name := range c.missing {
+		if !seen[name] {
+			delete(c.missing, name)
+		}
+	}
+	return gone
+}
+
+// outOfService is true for a node that is not ready and that someone has declared
+// to be switched off. Only then is it safe to say that its containers have ended.
+func outOfService(node *v1.Node) bool {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == v1.NodeReady && condition.Status == v1.ConditionTrue {
+			return false
+		}
+	}
+	return slices.ContainsFunc(node.Spec.Taints, func(t v1.Taint) bool { return t.Key == v1.TaintNodeOutOfService })
+}
+
+func evictedThenOldest(a, b *v1.Pod) int {
+	evicted := func(p *v1.Pod) int {
+		if p.Status.Phase == v1.PodFailed && p.Status.Reason == "Evicted" {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(evicted(a), evicted(b)), a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+}
+
+// remove ends a pod without asking its node. It is marked as failed first, if it had
+// not ended, so that whoever counts ended pods, such as a Job, sees what became of it.
+func (c *Controller) remove(ctx context.Context, pod *v1.Pod, why, disruption string) {
+	trace.Decide(ctx, trace.For(pod), "removed", why, "node", pod.Spec.NodeName)
+	err := c.markFailed(ctx, pod, disruption)
+	if err == nil {
+		err = c.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+			GracePeriodSeconds: ptr.To[int64](0), Preconditions: metav1.NewUIDPreconditions(string(pod.UID))})
+	}
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		slog.Warn("removing a pod, will try again", "pod", pod.Namespace+"/"+pod.Name, "error", err)
+	}
+}
+
+func (c *Controller) markFailed(ctx context.Context, pod *v1.Pod, disruption string) error {
+	if podset.IsTerminal(pod) {
+		return nil
+	}
+	status := v1.PodStatus{Phase: v1.PodFailed}
+	if disruption != "" {
+		status.Conditions = []v1.PodCondition{{
+			Type: v1.DisruptionTarget, Status: v1.ConditionTrue, Reason: "DeletionByPodGC", Message: disruption,
+			ObservedGeneration: pod.Generation, LastTransitionTime: metav1.NewTime(c.clock.Now()),
+		}}
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": pod.UID}, "status": status})
+	if err != nil {
+		return fmt.Errorf("writing the status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	_, err = c.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	return err
+}
