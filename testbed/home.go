@@ -82,7 +82,7 @@ func (h Home) readState(name string) (State, error) {
 		return s, fmt.Errorf("reading the state of testbed %q: %w", name, err)
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("reading the state of testbed %q: %w; `nori down --name %s` removes it", name, err, name)
+		return s, fmt.Errorf("reading the state of testbed %q: %w; mend or remove the file in %s", name, err, h.testbed(name))
 	}
 	return s, nil
 }

@@ -54,6 +54,20 @@ func (t *Testbed) RESTConfig() (*rest.Config, error) {
 	return cfg, nil
 }
 
+// Answering asks the API server whether it is ready.
+func (t *Testbed) Answering(ctx context.Context) error {
+	cfg, err := t.RESTConfig()
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return err
+	}
+	_, err = client.RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
+	return err
+}
+
 // statusLimit is how long Status waits for one machine or the API.
 const statusLimit = 3 * time.Second
 

@@ -50,6 +50,9 @@ func (t *Testbed) Namespace() string {
 	return t.Name()
 }
 
+// Home is where this host's testbeds and learners' progress are kept.
+func (t *Testbed) Home() Home { return t.home }
+
 // Dir is the testbed's own folder.
 func (t *Testbed) Dir() string { return t.home.testbed(t.Name()) }
 
@@ -88,8 +91,8 @@ func (t *Testbed) driver(img image.Image) (driver, error) {
 	if t.state.Spec.Driver == Nspawn {
 		return nspawn.New(tb, img.Root)
 	}
-	return libvirt.New(tb, img, libvirt.Options{
-		Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
+	return libvirt.New(tb, libvirt.Image{Disk: img.Disk, Kernel: img.Kernel, Initrd: img.Initrd}, libvirt.Options{
+		Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated, CacheDir: t.home.Cache(),
 	})
 }
 
@@ -184,7 +187,7 @@ func ensureKey(path string) ([]byte, error) {
 	if pem, err := os.ReadFile(path); err == nil {
 		return pem, nil
 	}
-	pair, err := remote.NewKeyPair()
+	pair, err := remote.NewKeyPair("noriter " + filepath.Base(path))
 	if err != nil {
 		return nil, fmt.Errorf("making an SSH key: %w", err)
 	}

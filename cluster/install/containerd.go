@@ -46,18 +46,3 @@ func containerdConfig(pause string, f facts) []byte {
 	_ = containerdTemplate.Execute(&b, map[string]any{"Pause": pause, "RestrictOOM": !f.sysResource})
 	return b.Bytes()
 }
-
-// auditPolicy writes one line per request that changes something, and none
-// for the reads and heartbeats that would drown them.
-const auditPolicy = `apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules:
-- level: None
-  resources: [{group: coordination.k8s.io, resources: [leases]}]
-- level: None
-  verbs: [get, list, watch]
-- level: None
-  nonResourceURLs: ["/healthz*", "/readyz*", "/livez*", "/version", "/openapi*"]
-- level: Metadata
-`

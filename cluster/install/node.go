@@ -90,9 +90,6 @@ func (c *Cluster) prepareNode(ctx context.Context, n Node, m machine.Machine) er
 		machine.File{Path: "/etc/hosts", Content: c.hosts(n)},
 		machine.File{Path: "/etc/crictl.yaml", Content: []byte("runtime-endpoint: unix:///run/containerd/containerd.sock\n")},
 	)
-	if n.Control {
-		files = append(files, machine.File{Path: "/etc/kubernetes/audit-policy.yaml", Content: []byte(auditPolicy)})
-	}
 	if err := m.Upload(ctx, files...); err != nil {
 		return fmt.Errorf("sending the configuration to %s: %w", n.Name, err)
 	}

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/crypto/ssh"
 
 	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/provision/machine"
 )
 
 func newSSHCommand(g *globals) *cobra.Command {
+	var tty bool
 	c := &cobra.Command{
 		Use:   "ssh NODE [-- COMMAND…]",
 		Short: lang.T("Open a shell on a machine, or run a command there", "머신에서 셸 열기 또는 명령 실행"),
@@ -28,13 +29,14 @@ func newSSHCommand(g *globals) *cobra.Command {
 			}
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: func(c *cobra.Command, args []string) error { return g.ssh(c.Context(), args[0], args[1:]) },
+		RunE: func(c *cobra.Command, args []string) error { return g.ssh(c.Context(), args[0], args[1:], tty) },
 	}
+	c.Flags().BoolVarP(&tty, "tty", "t", false, lang.T("give the command a terminal", "명령에 터미널 주기"))
 	c.Flags().SetInterspersed(false)
 	return c
 }
 
-func (g *globals) ssh(ctx context.Context, node string, args []string) error {
+func (g *globals) ssh(ctx context.Context, node string, args []string, tty bool) error {
 	t, err := g.open()
 	if err != nil {
 		return err
@@ -46,15 +48,10 @@ func (g *globals) ssh(ctx context.Context, node string, args []string) error {
 		return err
 	}
 	defer m.Close()
-	err = m.Shell(ctx, g.stdin, g.stdout, g.stderr, strings.Join(args, " "))
-	var exit *ssh.ExitError
-	var missing *ssh.ExitMissingError
-	switch {
-	case errors.As(err, &exit):
-		return &exitStatus{exit.ExitStatus()}
-	case errors.As(err, &missing):
-		// A reboot takes the connection away before the status comes.
-		return nil
+	err = m.Shell(ctx, g.stdin, g.stdout, g.stderr, g.interactive() && (len(args) == 0 || tty), strings.Join(args, " "))
+	var exit *machine.ExitError
+	if errors.As(err, &exit) && exit.Status >= 0 {
+		return &exitStatus{exit.Status}
 	}
 	return err
 }

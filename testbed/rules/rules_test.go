@@ -119,7 +119,7 @@ func TestPackageComments(t *testing.T) {
 func TestTopLevel(t *testing.T) {
 	allowed := map[string]bool{
 		"labs": true, "provision": true, "cluster": true, "cheatsheets": true, "cmd": true, "testbed": true,
-		"go.mod": true, "go.sum": true, "Vagrantfile": true, "README.md": true, "README.ko.md": true, "Makefile": true, "LICENSE": true,
+		"go.mod": true, "go.sum": true, "Vagrantfile": true, "README.md": true, "Makefile": true, "LICENSE": true,
 		"bin": true,
 	}
 	entries, err := filepath.Glob("../../*")
