@@ -75,9 +75,10 @@ func (m *Manager) addContainer(ctx context.Context, pod *v1.Pod, c *v1.Container
 			continue
 		}
 		w := newWorker(m, pod, c.DeepCopy(), kind)
-		ctx, w.cancel = context.WithCancel(ctx)
+		running, cancel := context.WithCancel(ctx)
+		w.cancel = cancel
 		m.workers[k] = w
-		go w.run(ctx)
+		go w.run(running)
 	}
 }
 

@@ -106,7 +106,7 @@ func (p *prober) once(ctx context.Context, spec *v1.Probe, s *v1.PodStatus, c *v
 		if spec.GRPC.Service != nil {
 			service = *spec.GRPC.Service
 		}
-		return p.grpc.Probe(s.PodIP, service, int(spec.GRPC.Port), timeout)
+		return p.grpc.Probe(s.PodIP, service, int(spec.GRPC.Port), timeout, grpcprobe.ProbeOptions{})
 	}
 	return upstream.Unknown, "", fmt.Errorf("missing probe handler for container %s", c.Name)
 }

@@ -25,7 +25,7 @@ type worker struct {
 
 	id   string // of the instance being probed
 	last Result // of the last single probe
-	run  int32  // how often in a row it came out so
+	row  int32  // how often in a row it came out so
 	hold bool   // nothing to probe until there is another instance
 }
 
@@ -129,7 +129,7 @@ func (w *worker) follow(ctx context.Context, pod *v1.Pod, s *v1.ContainerStatus)
 	if w.id != "" {
 		w.m.results.remove(w.id, w.kind)
 	}
-	w.id, w.hold, w.last, w.run = id, false, Unknown, 0
+	w.id, w.hold, w.last, w.row = id, false, Unknown, 0
 	if r := s.State.Running; r != nil && r.StartedAt.Time.Before(w.m.started.Truncate(time.Second)) {
 		// It ran before the agent did: its verdicts are in its status and stay until
 		// probing says otherwise.
@@ -147,17 +147,17 @@ func (w *worker) judge(ctx context.Context, pod *v1.Pod, r Result) {
 		return // the probe itself went wrong: that says nothing about the container
 	}
 	if r == w.last {
-		w.run++
+		w.row++
 	} else {
-		w.last, w.run = r, 1
+		w.last, w.row = r, 1
 	}
-	if r == Failure && w.run < max(1, w.spec.FailureThreshold) || r == Success && w.run < max(1, w.spec.SuccessThreshold) {
+	if r == Failure && w.row < max(1, w.spec.FailureThreshold) || r == Success && w.row < max(1, w.spec.SuccessThreshold) {
 		return
 	}
 	w.set(ctx, pod, r)
 	if w.kind == Liveness && r == Failure || w.kind == Startup {
 		// The instance will be killed, or is started for good: nothing more to ask it.
-		w.hold, w.run = true, 0
+		w.hold, w.row = true, 0
 	}
 }
 
@@ -166,9 +166,9 @@ func (w *worker) set(ctx context.Context, pod *v1.Pod, r Result) {
 	if !w.m.results.set(w.id, w.kind, r) {
 		return
 	}
-	if known && before != r && w.run > 0 {
+	if known && before != r && w.row > 0 {
 		trace.Decide(ctx, trace.For(pod), verdicts[w.kind][r],
-			w.kind.String()+" probe came out so often enough in a row", "container", w.container.Name, "times", w.run)
+			w.kind.String()+" probe came out so often enough in a row", "container", w.container.Name, "times", w.row)
 	}
 	w.m.changed(pod.UID)
 }

@@ -72,7 +72,8 @@ func NewManager(images runtime.Images, events record.EventRecorder, c clock.Pass
 type Request struct {
 	Pod       *v1.Pod
 	Container *v1.Container
-	Secrets   []*v1.Secret
+	// Secrets reads the pod's pull secrets; it is called only if a pull is due.
+	Secrets func(context.Context) []*v1.Secret
 	Sandbox   *cri.PodSandboxConfig
 }
 
@@ -171,7 +172,11 @@ func (m *Manager) pull(ctx context.Context, r Request, image, repository string)
 
 // fetch tries each credential for the repository in turn, or none if there is none.
 func (m *Manager) fetch(ctx context.Context, r Request, image, repository string) (string, error) {
-	ring, err := NewKeyring(r.Secrets)
+	var secrets []*v1.Secret
+	if r.Secrets != nil {
+		secrets = r.Secrets(ctx)
+	}
+	ring, err := NewKeyring(secrets)
 	if err != nil {
 		m.event(r, v1.EventTypeWarning, "FailedToRetrieveImagePullSecret",
 			fmt.Sprintf("Unable to use some image pull secrets: %v; attempting to pull the image may not succeed.", err))

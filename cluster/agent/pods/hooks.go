@@ -1,0 +1,148 @@
+package pods
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	httpprobe "k8s.io/kubernetes/pkg/probe/http"
+
+	"noriter.dev/noriter/cluster/agent/podspec"
+	"noriter.dev/noriter/cluster/agent/runtime"
+	"noriter.dev/noriter/cluster/agent/status"
+)
+
+// maxHookBody is how much of an HTTP hook's answer is read, in bytes.
+const maxHookBody = 10 << 10
+
+// hookRecord remembers which containers' ends were begun, so that a shortened grace
+// period doesn't repeat hooks and events.
+type hookRecord struct {
+	mu      sync.Mutex
+	killed  map[string]bool
+	preStop map[string]bool
+}
+
+func newHookRecord() *hookRecord {
+	return &hookRecord{killed: map[string]bool{}, preStop: map[string]bool{}}
+}
+
+func (h *hookRecord) firstKill(id string) bool { return h.first(h.killed, id) }
+func (h *hookRecord) firstHook(id string) bool { return h.first(h.preStop, id) }
+
+func (h *hookRecord) first(m map[string]bool, id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m[id] {
+		return false
+	}
+	m[id] = true
+	return true
+}
+
+// postStart runs the hook that follows the start of a container. If it fails, the
+// container is killed: it would run without what the hook was to set up.
+func (w *worker) postStart(ctx context.Context, pod *v1.Pod, c *v1.Container, id string, in instance) *failure {
+	if c.Lifecycle == nil || c.Lifecycle.PostStart == nil {
+		return nil
+	}
+	ip := ""
+	if len(in.facts.PodIPs) > 0 {
+		ip = in.facts.PodIPs[0]
+	}
+	message, err := w.runHook(ctx, pod, c, id, c.Lifecycle.PostStart, ip)
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	slog.Warn("postStart hook", "pod", podspec.Full(pod), "container", c.Name, "error", err)
+	// The message stays out of the event: it may hold what the hook's output reveals.
+	w.containerEvent(pod, c, v1.EventTypeWarning, "FailedPostStartHook", "PostStartHook failed")
+	have := &runtime.Container{ID: id, Name: c.Name}
+	if err := w.stopContainer(ctx, pod, have, c, stopOptions{message: "FailedPostStartHook", grace: graceOf(pod), ip: ip}); err != nil {
+		slog.Warn("killing a container whose postStart hook failed", "pod", podspec.Full(pod), "container", c.Name, "error", err)
+	}
+	return &failure{status.Waiting{Reason: postStartHookError, Message: message}, w.m.Clock.Now()}
+}
+
+// preStop runs the hook that comes before SIGTERM, for at most the grace period,
+// which it uses up.
+func (w *worker) preStop(ctx context.Context, pod *v1.Pod, c *runtime.Container, spec *v1.Container, o stopOptions) {
+	if spec.Lifecycle == nil || spec.Lifecycle.PreStop == nil || !w.hooked.firstHook(c.ID) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(o.grace)*time.Second)
+	defer cancel()
+	if _, err := w.runHook(ctx, pod, spec, c.ID, spec.Lifecycle.PreStop, o.ip); err != nil && ctx.Err() == nil {
+		slog.Warn("preStop hook", "pod", podspec.Full(pod), "container", c.Name, "error", err)
+		w.containerEvent(pod, spec, v1.EventTypeWarning, "FailedPreStopHook", "PreStopHook failed")
+	}
+}
+
+// runHook runs a lifecycle handler and returns, if it fails, the message for the
+// container's status.
+func (w *worker) runHook(ctx context.Context, pod *v1.Pod, c *v1.Container, id string, h *v1.LifecycleHandler, ip string) (string, error) {
+	full := podspec.Full(pod)
+	switch {
+	case h.Exec != nil:
+		stdout, stderr, err := w.m.Runtime.ExecSync(ctx, id, h.Exec.Command, 0)
+		if err != nil {
+			return fmt.Sprintf("Exec lifecycle hook (%v) for Container %q in Pod %q failed - error: %v, message: %q",
+				h.Exec.Command, c.Name, full, err, string(stdout)+string(stderr)), err
+		}
+	case h.HTTPGet != nil:
+		if err := httpHook(ctx, h.HTTPGet, c, ip); err != nil {
+			return fmt.Sprintf("HTTP lifecycle hook (%s) for Container %q in Pod %q failed - error: %v", h.HTTPGet.Path, c.Name, full, err), err
+		}
+	case h.Sleep != nil:
+		select {
+		case <-w.m.Clock.After(time.Duration(h.Sleep.Seconds) * time.Second):
+		case <-ctx.Done():
+			err := fmt.Errorf("container terminated before sleep hook finished")
+			return fmt.Sprintf("Sleep lifecycle hook (%d) for Container %q in Pod %q failed - error: %v", h.Sleep.Seconds, c.Name, full, err), err
+		}
+	default:
+		err := fmt.Errorf("invalid handler: %v", h)
+		return fmt.Sprintf("Cannot run handler: %v", err), err
+	}
+	return "", nil
+}
+
+// httpHook sends the request; any answer will do. A server that turns out to speak
+// plain HTTP is asked again without TLS, as upstream does.
+func httpHook(ctx context.Context, get *v1.HTTPGetAction, c *v1.Container, ip string) error {
+	if get.Host != "" {
+		ip = get.Host
+	}
+	if ip == "" {
+		return fmt.Errorf("failed to find networking container: the pod has no address")
+	}
+	request, err := httpprobe.NewRequestForHTTPGetAction(get, c, ip, "lifecycle")
+	if err != nil {
+		return err
+	}
+	err = send(request.WithContext(ctx))
+	if err != nil && strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+		plain := request.Clone(ctx)
+		plain.URL.Scheme = "http"
+		plain.Header.Del("Authorization")
+		err = send(plain)
+	}
+	return err
+}
+
+func send(request *http.Request) error {
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	// What is left unread only costs the connection.
+	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxHookBody))
+	return err
+}
