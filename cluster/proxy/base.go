@@ -64,7 +64,7 @@ func fixedChains(podRange string, nodePortRanges []string) map[string][]rule {
 		rejectChain:      {{"meta l4proto tcp reject with tcp reset", ""}, {"reject", ""}},
 		noEndpointsChain: {{"ip daddr . meta l4proto . th dport vmap @" + noEndpointServices, ""}},
 		noNodePortsChain: {{toNodePort + " meta l4proto . th dport vmap @" + noEndpointNodePorts, ""}},
-		clusterIPsChain:  {{"ip daddr @" + clusterIPs + " reject", "no such port on this ClusterIP"}},
+		clusterIPsChain:  {{"ip daddr @" + clusterIPs + " goto " + rejectChain, "no such port on this ClusterIP"}},
 		firewallChain:    {{"ip daddr . meta l4proto . th dport vmap @" + firewallIPs, ""}},
 	}
 }

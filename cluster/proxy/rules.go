@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/knftables"
 )
@@ -166,7 +167,7 @@ func (p *servicePort) stick(s *state, n names, chain string, endpoints []endpoin
 	choices := make([]string, len(endpoints))
 	for i, e := range endpoints {
 		name := n.endpoint(e)
-		set := strings.Replace(name, "endpoint-", "affinity-", 1)
+		set := n.affinity(e, p.affinity)
 		s.affinity[set] = p.affinity
 		s.chains[name] = []rule{
 			{"update @" + set + " { ip saddr }", "remember the client"},
@@ -204,6 +205,12 @@ func namesFor(p *servicePort) names {
 
 func (n names) endpoint(e endpoint) string {
 	return "endpoint-" + hashed(fmt.Sprintf("%s__%s/%d", n.base, e.addr.Addr(), e.addr.Port()))
+}
+
+// affinity names an endpoint's set of clients. The time is part of the name,
+// because that of an existing set can't be changed.
+func (n names) affinity(e endpoint, keep time.Duration) string {
+	return "affinity-" + hashed(fmt.Sprintf("%s__%s/%d/%ds", n.base, e.addr.Addr(), e.addr.Port(), int(keep.Seconds())))
 }
 
 // hashed puts a hash before a name, which makes it unique even where it has to be cut.

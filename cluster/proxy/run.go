@@ -56,10 +56,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making a client for EndpointSlices: %w", err)
 	}
-	return run(ctx, o, core.RESTClient(), discovery.RESTClient(), component.NotifyReady)
+	return run(ctx, o, listWatch(core.RESTClient(), "services"), listWatch(discovery.RESTClient(), "endpointslices"), component.NotifyReady)
 }
 
-func run(ctx context.Context, o Options, core, discovery rest.Interface, ready func() error) error {
+func run(ctx context.Context, o Options, services, endpointSlices cache.ListerWatcher, ready func() error) error {
 	nft, err := knftables.New(knftables.IPv4Family, table)
 	if err != nil {
 		return fmt.Errorf("nftables can't be used on this node (is the package nftables installed, and does the kernel have it?): %w", err)
@@ -73,7 +73,7 @@ func run(ctx context.Context, o Options, core, discovery rest.Interface, ready f
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if err := watch(ctx, p, core, discovery); err != nil {
+	if err := watch(ctx, p, services, endpointSlices); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -93,10 +93,10 @@ const byService = "service"
 
 // watch starts the informers, connects them with p and returns when p knows
 // everything that there is: rules written earlier would take away Services that work.
-func watch(ctx context.Context, p *proxier, core, discovery rest.Interface) error {
+func watch(ctx context.Context, p *proxier, services, endpointSlices cache.ListerWatcher) error {
 	i := &informers{
-		services: cache.NewSharedIndexInformer(listWatch(core, "services"), &corev1.Service{}, 0, cache.Indexers{}),
-		endpointSlices: cache.NewSharedIndexInformer(listWatch(discovery, "endpointslices"), &discoveryv1.EndpointSlice{}, 0,
+		services: cache.NewSharedIndexInformer(services, &corev1.Service{}, 0, cache.Indexers{}),
+		endpointSlices: cache.NewSharedIndexInformer(endpointSlices, &discoveryv1.EndpointSlice{}, 0,
 			cache.Indexers{byService: func(obj any) ([]string, error) {
 				name, ok := serviceOf(obj)
 				if !ok {

@@ -66,6 +66,7 @@ func (w *writer) apply(ctx context.Context, want *state) (operations int, err er
 
 // start begins the first transaction after the proxy's start or after an error.
 func (w *writer) start(ctx context.Context, tx *knftables.Transaction) (*state, error) {
+	clear(w.stale) // those that are still there will be found again
 	if w.failures > 1 {
 		slog.Warn("writing the nftables table anew", "failures", w.failures)
 		tx.Add(&knftables.Table{})
@@ -100,7 +101,7 @@ func (w *writer) observe(ctx context.Context) (*state, error) {
 	}
 	for _, set := range objects["set"] {
 		if isAffinitySet(set) {
-			s.affinity[set] = 0
+			s.affinity[set] = 0 // not known, and not needed
 		}
 	}
 	for _, c := range containers {
@@ -158,14 +159,14 @@ func difference(tx *knftables.Transaction, have, want *state) (emptied []string)
 
 func differAffinity(tx *knftables.Transaction, have, want *state) {
 	for _, name := range sortedKeys(have.affinity) {
-		if keep, wanted := want.affinity[name]; !wanted || have.affinity[name] != 0 && keep != have.affinity[name] {
+		if _, wanted := want.affinity[name]; !wanted {
 			tx.Delete(&knftables.Set{Name: name})
 		}
 	}
 	for _, name := range sortedKeys(want.affinity) {
 		keep := want.affinity[name]
-		if have.affinity[name] == keep {
-			continue
+		if _, there := have.affinity[name]; there {
+			continue // its name says for how long it remembers
 		}
 		tx.Add(&knftables.Set{
 			Name: name, Type: "ipv4_addr", Timeout: &keep,
@@ -219,6 +220,9 @@ func (w *writer) sweep(ctx context.Context) (left bool) {
 	if len(going) > 0 {
 		if err := w.nft.Run(ctx, tx); err != nil {
 			slog.Warn("deleting emptied nftables chains; trying again", "chains", len(going), "error", err)
+			if knftables.IsNotFound(err) { // somebody else was quicker: look what there is
+				w.forget()
+			}
 			for _, chain := range going {
 				w.stale[chain] = w.now()
 			}

@@ -1,0 +1,322 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/knftables"
+)
+
+const (
+	vip      = "10.96.7.7:80"
+	nodePort = nodeIP + ":30080"
+)
+
+// cluster is a source with one Service, and the proxier that follows it.
+type cluster struct {
+	t       *testing.T
+	svc     *corev1.Service
+	slice   *discoveryv1.EndpointSlice
+	proxier *proxier
+}
+
+func (c *cluster) service(types.NamespacedName) *corev1.Service { return c.svc }
+func (c *cluster) slices(types.NamespacedName) []*discoveryv1.EndpointSlice {
+	return []*discoveryv1.EndpointSlice{c.slice}
+}
+
+func testService(name, ip string, node int32) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeNodePort, ClusterIP: ip,
+			Ports: []corev1.ServicePort{
+				{Name: "http", Port: 80, NodePort: node, Protocol: corev1.ProtocolTCP},
+				{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP},
+			},
+		},
+	}
+}
+
+func testSlice(name string, addresses ...string) *discoveryv1.EndpointSlice {
+	s := &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Namespace: "default", Name: name + "-abc", Labels: map[string]string{discoveryv1.LabelServiceName: name}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports: []discoveryv1.EndpointPort{
+			{Name: ptr.To("http"), Port: ptr.To[int32](8080), Protocol: ptr.To(corev1.ProtocolTCP)},
+			{Name: ptr.To("dns"), Port: ptr.To[int32](5353), Protocol: ptr.To(corev1.ProtocolUDP)},
+		},
+	}
+	for _, a := range addresses {
+		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{a}, NodeName: ptr.To("node"), Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}})
+	}
+	return s
+}
+
+func newCluster(t *testing.T) *cluster {
+	c := &cluster{t: t, svc: testService("web", "10.96.7.7", 30080), slice: testSlice("web")}
+	c.restart()
+	return c
+}
+
+// restart replaces the proxier by one that knows nothing, as after a crash.
+func (c *cluster) restart() {
+	c.t.Helper()
+	nft, err := knftables.New(knftables.IPv4Family, table)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.proxier = newProxier("node", c, newWriter(nft, testRange, nil))
+	c.sync()
+}
+
+func (c *cluster) sync() {
+	c.t.Helper()
+	c.proxier.changed(types.NamespacedName{Namespace: "default", Name: "web"})
+	if err := c.proxier.sync(context.Background()); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cluster) endpoints(addresses ...string) {
+	c.t.Helper()
+	c.slice = testSlice("web", addresses...)
+	c.sync()
+}
+
+func TestTraffic(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	buildNode(t)
+	c := newCluster(t)
+
+	t.Run("without endpoints connections are refused", func(t *testing.T) {
+		for _, from := range []string{"node", "pod1", "client"} {
+			refused(t, from, vip)
+			refused(t, from, nodePort)
+		}
+	})
+	c.endpoints("10.244.1.2", "10.244.1.3")
+	t.Run("both pods answer, wherever one asks", func(t *testing.T) {
+		for _, from := range []string{"node", "pod1", "client"} {
+			for _, to := range []string{vip, nodePort} {
+				answers, _ := mustAsk(t, 40, from, to)
+				if answers["pod1"] < 5 || answers["pod2"] < 5 {
+					t.Errorf("from %s to %s: %v", from, to, answers)
+				}
+			}
+		}
+	})
+	t.Run("another port of the address is refused", func(t *testing.T) { refused(t, "pod1", "10.96.7.7:81") })
+	t.Run("a pod is seen by its own address", func(t *testing.T) {
+		c.endpoints("10.244.1.3")
+		if _, seen := mustAsk(t, 1, "pod1", vip); seen != "10.244.1.2" {
+			t.Errorf("pod2 saw %s", seen)
+		}
+	})
+	t.Run("a pod reaches itself", func(t *testing.T) {
+		c.endpoints("10.244.1.2")
+		for _, to := range []string{vip, nodePort} {
+			if _, seen := mustAsk(t, 3, "pod1", to); seen != podGateway {
+				t.Errorf("to %s: pod1 saw %s", to, seen)
+			}
+		}
+	})
+	t.Run("policy Local keeps the client's address", func(t *testing.T) {
+		if _, seen := mustAsk(t, 1, "client", nodePort); seen != podGateway {
+			t.Errorf("with policy Cluster the pod saw %s", seen)
+		}
+		c.svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+		c.sync()
+		if _, seen := mustAsk(t, 1, "client", nodePort); seen != clientIP {
+			t.Errorf("with policy Local the pod saw %s", seen)
+		}
+		c.svc.Spec.ExternalTrafficPolicy = ""
+		c.sync()
+	})
+	t.Run("session affinity", c.testAffinity)
+	t.Run("a restart drops nothing", c.testRestart)
+	t.Run("UDP follows the endpoints", c.testUDP)
+	t.Run("tampering is mended", c.testTampering)
+	t.Run("a removed Service leaves nothing", c.testRemoval)
+}
+
+func (c *cluster) testAffinity(t *testing.T) {
+	c.endpoints("10.244.1.2", "10.244.1.3")
+	c.svc.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
+	c.sync()
+	first, _ := mustAsk(t, 1, "client", nodePort)
+	again, _ := mustAsk(t, 20, "client", nodePort)
+	c.restart()
+	restarted, _ := mustAsk(t, 20, "client", nodePort)
+	for pod := range first {
+		if again[pod] != 20 || restarted[pod] != 20 {
+			t.Errorf("first %v, then %v, after a restart %v", first, again, restarted)
+		}
+	}
+	// Another time to remember, and then none at all.
+	c.svc.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr.To[int32](60)}}
+	c.sync()
+	mustAsk(t, 1, "client", nodePort)
+	c.svc.Spec.SessionAffinity, c.svc.Spec.SessionAffinityConfig = "", nil
+	c.sync()
+	if answers, _ := mustAsk(t, 40, "client", nodePort); len(answers) != 2 {
+		t.Errorf("without affinity: %v", answers)
+	}
+}
+
+func (c *cluster) testRestart(t *testing.T) {
+	c.endpoints("10.244.1.2", "10.244.1.3")
+	var conn net.Conn
+	in(t, "client", func() {
+		var err error
+		if conn, err = net.DialTimeout("tcp4", nodePort, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	})
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				mustAsk(t, 1, "pod1", vip)
+			}
+		}
+	})
+	for range 5 {
+		c.restart()
+	}
+	close(stop)
+	asking.Wait()
+	if _, err := conn.Write([]byte("still here\n")); err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 100)
+	for got := ""; !strings.Contains(got, "still here"); {
+		n, err := conn.Read(buffer)
+		if err != nil {
+			t.Fatalf("the connection broke: %v", err)
+		}
+		got += string(buffer[:n])
+	}
+}
+
+func (c *cluster) testUDP(t *testing.T) {
+	c.endpoints("10.244.1.2")
+	var conn net.Conn
+	in(t, "client", func() {
+		var err error
+		if conn, err = net.Dial("udp4", "10.96.7.7:53"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	defer conn.Close()
+	exchange := func() (string, error) {
+		buffer := make([]byte, 100)
+		if _, err := conn.Write([]byte("who")); err != nil {
+			return "", err
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			return "", err
+		}
+		n, err := conn.Read(buffer)
+		return string(buffer[:n]), err
+	}
+	if got, err := exchange(); got != "pod1" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	c.endpoints("10.244.1.3")
+	if got, err := exchange(); got != "pod2" {
+		t.Errorf("after the endpoint moved, one and the same flow gets %q, %v", got, err)
+	}
+	c.endpoints()
+	if got, err := exchange(); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("without endpoints the flow gets %q, %v", got, err)
+	}
+	c.endpoints("10.244.1.2")
+	if got, err := exchange(); got != "pod1" {
+		t.Errorf("with an endpoint again the flow gets %q, %v", got, err)
+	}
+}
+
+func (c *cluster) testTampering(t *testing.T) {
+	c.endpoints("10.244.1.2")
+	w := c.proxier.writer
+	if different, err := w.verify(t.Context()); err != nil || different != "" {
+		t.Errorf("untouched: %q, %v", different, err)
+	}
+	run1(t, "nft flush ruleset")
+	if different, err := w.verify(t.Context()); err != nil || different == "" {
+		t.Errorf("after nft flush ruleset: %q, %v", different, err)
+	}
+	w.forget()
+	c.sync()
+	mustAsk(t, 1, "client", nodePort)
+	// Without a check in between, the next change fails once and is then mended.
+	run1(t, "nft delete table ip kube-proxy")
+	c.slice = testSlice("web", "10.244.1.3")
+	c.proxier.changed(types.NamespacedName{Namespace: "default", Name: "web"})
+	if err := c.proxier.sync(t.Context()); err == nil {
+		t.Error("a change of a table that is gone worked")
+	}
+	c.sync()
+	mustAsk(t, 1, "client", nodePort)
+}
+
+func (c *cluster) testRemoval(t *testing.T) {
+	c.svc = nil
+	c.sync()
+	w := c.proxier.writer
+	w.now = func() time.Time { return time.Now().Add(staleAge) }
+	if w.sweep(t.Context()) {
+		t.Error("emptied chains can't be deleted")
+	}
+	have, err := w.observe(t.Context())
+	if err != nil || len(have.chains) != 0 || len(have.affinity) != 0 {
+		t.Errorf("left over: %v %v, %v", sortedKeys(have.chains), sortedKeys(have.affinity), err)
+	}
+	for name, elements := range have.elements {
+		if len(elements) != 0 {
+			t.Errorf("left over in %s: %v", name, sortedKeys(elements))
+		}
+	}
+}
+
+func TestStaleFlowsNeedsTheNodesAddress(t *testing.T) {
+	p := servicePort{protocol: "udp", clusterIP: netip.MustParseAddr("10.96.0.10"), number: 53, nodePort: 30053, endpoints: []endpoint{ep("10.244.1.2:53")}}
+	s := newStaleFlows([]servicePort{p}, map[netip.Addr]bool{netip.MustParseAddr("10.77.0.11"): true})
+	for _, c := range []struct {
+		to    string
+		port  uint16
+		by    string
+		stale bool
+	}{
+		{"10.96.0.10", 53, "10.244.1.2", false},
+		{"10.96.0.10", 53, "10.244.1.9", true},
+		{"10.96.0.10", 54, "10.244.1.9", false},
+		{"10.77.0.11", 30053, "10.244.1.9", true},
+		{"192.0.2.1", 30053, "10.244.1.9", false}, // another host's port
+	} {
+		if got := s.MatchConntrackFlow(flow(c.to, c.port, c.by, 53)); got != c.stale {
+			t.Errorf("flow to %s:%d answered by %s: stale is %v", c.to, c.port, c.by, got)
+		}
+	}
+}
