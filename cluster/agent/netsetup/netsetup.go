@@ -48,8 +48,6 @@ const (
 	checkPeriod = 15 * time.Second
 	// retryPause follows an attempt that failed.
 	retryPause = time.Second
-
-	forwarding = "/proc/sys/net/ipv4/ip_forward"
 )
 
 // Config is what Run needs.
@@ -69,9 +67,10 @@ type Config struct {
 	// with the default route.
 	MTU int
 
-	// nft and routes are replaced in tests.
-	nft    knftables.Interface
-	routes routeTable
+	// These are replaced in tests.
+	nft        knftables.Interface
+	routes     routeTable
+	forwarding string
 }
 
 // peer is what has to be known of a node.
@@ -87,7 +86,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.complete(); err != nil {
 		return err
 	}
-	if err := enableForwarding(forwarding); err != nil {
+	if err := enableForwarding(cfg.forwarding); err != nil {
 		return err
 	}
 	changed := make(chan struct{}, 1)
@@ -135,6 +134,9 @@ func (c *Config) complete() error {
 	cidr, err := netip.ParsePrefix(c.ClusterCIDR)
 	if err != nil || !cidr.Addr().Is4() {
 		return fmt.Errorf("%q is not an IPv4 network such as %s; see --cluster-cidr", c.ClusterCIDR, DefaultClusterCIDR)
+	}
+	if c.forwarding == "" {
+		c.forwarding = "/proc/sys/net/ipv4/ip_forward"
 	}
 	if c.routes == nil {
 		c.routes = kernelRoutes{}
