@@ -24,7 +24,7 @@ import (
 //	DIR/run   → /run/libvirt        its socket, pid file, the machines' state
 //	DIR/etc   → /etc/libvirt        what is defined
 //	DIR/lib   → /var/lib/libvirt    monitor sockets, leases
-//	DIR/cache → /var/cache/libvirt  what it learnt of QEMU
+//	DIR/cache → /var/cache/libvirt  what it learnt of QEMU; may be shared
 //	DIR/log   → /var/log/libvirt
 //
 // The rest of /run is hidden, so that it finds no D-Bus: neither firewalld
@@ -32,6 +32,9 @@ import (
 // mount namespace is gone too.
 type daemon struct {
 	dir string
+	// cache is DIR/cache, or a folder shared with other testbeds' libvirtds:
+	// they write there only whole files, and check what they read.
+	cache string
 }
 
 // bound are the folders put over libvirt's own, in the order of mounting.
@@ -83,13 +86,25 @@ done
 exec libvirtd --daemon --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirt/libvirtd.pid
 `
 
-func newDaemon(dir string) (*daemon, error) {
+func newDaemon(dir, cacheDir string) (*daemon, error) {
 	for _, hidden := range []string{"/run", "/var/run", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt"} {
 		if within(dir, hidden) {
 			return nil, fmt.Errorf("the testbed's folder %s lies below %s, which its libvirtd can't see: choose another state folder", dir, hidden)
 		}
 	}
-	return &daemon{dir: dir}, nil
+	d := &daemon{dir: dir, cache: filepath.Join(dir, "cache")}
+	if cacheDir != "" {
+		d.cache = filepath.Join(cacheDir, "libvirtd")
+	}
+	return d, nil
+}
+
+// source is the folder that is bound over one of libvirt's.
+func (d *daemon) source(name string) string {
+	if name == "cache" {
+		return d.cache
+	}
+	return d.path(name)
 }
 
 // within says whether path is dir or below it.
@@ -189,7 +204,7 @@ func lookProgram(name string) (string, error) {
 // layOut makes the folders and the configuration.
 func (d *daemon) layOut() error {
 	for _, b := range bound {
-		if err := os.MkdirAll(d.path(b.name), 0o755); err != nil {
+		if err := os.MkdirAll(d.source(b.name), 0o755); err != nil {
 			return fmt.Errorf("making libvirtd's folders: %w", err)
 		}
 	}
@@ -210,7 +225,7 @@ func (d *daemon) exec(ctx context.Context) error {
 	defer cancel()
 	args := []string{"-c", startScript, "nori-libvirtd"}
 	for _, b := range bound {
-		args = append(args, d.path(b.name), b.over)
+		args = append(args, d.source(b.name), b.over)
 	}
 	cmd := exec.Command("/bin/sh", args...)
 	cmd.Env = append(os.Environ(), "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")

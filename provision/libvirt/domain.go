@@ -25,7 +25,7 @@ const baseCmdline = "root=/dev/vda rw console=ttyS0 quiet loglevel=3 panic=10 ra
 // emulatedCmdline is added without KVM: what would guard against the
 // processor's mistakes guards nothing here, and checks of its timers take
 // longer than they are worth.
-const emulatedCmdline = "mitigations=off tsc=reliable no_timer_check nokaslr apparmor=0"
+const emulatedCmdline = "mitigations=off tsc=reliable no_timer_check nokaslr"
 
 // domainSpec is all that a domain is made of.
 type domainSpec struct {

@@ -46,6 +46,10 @@ type Options struct {
 	// Isolated runs a libvirtd for this testbed alone, in the network
 	// namespace this process is in. Connect must be empty then.
 	Isolated bool
+	// CacheDir keeps, in a sub-folder "libvirtd", what the libvirtds of isolated
+	// testbeds learn of QEMU, which takes each some seconds otherwise. Empty
+	// means that it is not kept.
+	CacheDir string
 	// Virt is "kvm" or "qemu" (emulation); empty means kvm where it runs
 	// guests.
 	Virt string
@@ -91,7 +95,7 @@ func New(tb machine.Testbed, img Image, opts Options) (*Provider, error) {
 		if opts.Connect != "" {
 			return nil, errors.New("an isolated testbed has a libvirtd of its own: leave the connect address empty")
 		}
-		d, err := newDaemon(p.dir)
+		d, err := newDaemon(p.dir, opts.CacheDir)
 		if err != nil {
 			return nil, err
 		}
@@ -143,17 +147,20 @@ func (p *Provider) virtType(ctx context.Context, c *conn) (string, error) {
 	if virt != "" {
 		return virt, nil
 	}
-	virt = p.opts.Virt
-	if virt == "" {
-		has, err := c.hasKVM(ctx)
-		if err != nil {
-			return "", err
-		}
+	if virt = p.opts.Virt; virt == "" {
 		virt = "qemu"
-		if has && p.target.remote() {
-			virt = "kvm" // its libvirt is all we can ask
-		} else if has {
-			if works, _ := kvm.Works(ctx); works {
+		// Its own libvirt is all we can ask another host; here it is asked
+		// last, since it starts QEMU several times to find out.
+		works := p.target.remote()
+		if !works {
+			works, _ = kvm.Works(ctx)
+		}
+		if works {
+			has, err := c.hasKVM(ctx)
+			if err != nil {
+				return "", err
+			}
+			if has {
 				virt = "kvm"
 			}
 		}
