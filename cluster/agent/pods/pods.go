@@ -37,6 +37,9 @@ type Volumes interface {
 	// SetUp returns once every volume of the pod is there, by its name. It is
 	// cheap when they are. An error may be several, joined.
 	SetUp(ctx context.Context, pod *v1.Pod) (map[string]podspec.Volume, error)
+	// SubPath is where a path inside a volume is on the node, for the container's
+	// volumeMount number index. It is made as a directory if nothing is there.
+	SubPath(uid types.UID, container string, index int, name string, volume podspec.Volume, path string) (string, error)
 	// TearDown removes all volumes of a pod that runs no more.
 	TearDown(ctx context.Context, uid types.UID) error
 }

@@ -53,6 +53,10 @@ func (f *fakeVolumes) SetUp(context.Context, *v1.Pod) (map[string]podspec.Volume
 	return nil, f.err
 }
 
+func (f *fakeVolumes) SubPath(types.UID, string, int, string, podspec.Volume, string) (string, error) {
+	return "/sub", nil
+}
+
 func (f *fakeVolumes) TearDown(_ context.Context, uid types.UID) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -196,7 +196,12 @@ func (w *worker) carryOut(ctx, syncing context.Context, pod *v1.Pod, have *runti
 		return false, w.sandbox.left(w.m.Clock.Now())
 	}
 	did = p.newSandbox
-	facts := podspec.Facts{PodIPs: have.IPs, HostIPs: w.m.HostIPs(), Allocatable: w.m.Allocatable(), Volumes: volumes}
+	facts := podspec.Facts{
+		PodIPs: have.IPs, HostIPs: w.m.HostIPs(), Allocatable: w.m.Allocatable(), Volumes: volumes,
+		SubPath: func(container string, index int, volume, path string) (string, error) {
+			return w.m.Volumes.SubPath(w.uid, container, index, volume, volumes[volume], path)
+		},
+	}
 	if pod.Spec.HostNetwork {
 		facts.PodIPs = facts.HostIPs
 	}

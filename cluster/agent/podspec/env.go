@@ -30,6 +30,9 @@ type Facts struct {
 	PodIPs, HostIPs []string
 	Allocatable     v1.ResourceList // of the node
 	Volumes         map[string]Volume
+	// SubPath is the place on the node of a path inside a volume: that of the
+	// container's volumeMount number index.
+	SubPath func(container string, index int, volume, path string) (string, error)
 }
 
 // Volume is a mounted volume of the pod, by its name in pod.spec.volumes.

@@ -17,7 +17,7 @@ func (n *Node) mounts(pod *v1.Pod, container *v1.Container, facts Facts, env []*
 	ownHosts := false
 	for i := range container.VolumeMounts {
 		m := &container.VolumeMounts[i]
-		mount, err := volumeMount(container, m, facts, env)
+		mount, err := volumeMount(container, i, facts, env)
 		if err != nil {
 			return nil, err
 		}
@@ -41,7 +41,8 @@ func (n *Node) mounts(pod *v1.Pod, container *v1.Container, facts Facts, env []*
 	return out, nil
 }
 
-func volumeMount(container *v1.Container, m *v1.VolumeMount, facts Facts, env []*cri.KeyValue) (*cri.Mount, error) {
+func volumeMount(container *v1.Container, index int, facts Facts, env []*cri.KeyValue) (*cri.Mount, error) {
+	m := &container.VolumeMounts[index]
 	volume, ok := facts.Volumes[m.Name]
 	if !ok || volume.HostPath == "" {
 		return nil, fmt.Errorf("cannot find volume %q to mount into container %q", m.Name, container.Name)
@@ -52,7 +53,7 @@ func volumeMount(container *v1.Container, m *v1.VolumeMount, facts Facts, env []
 		return nil, err
 	}
 	if subPath != "" {
-		if host, err = insideVolume(volume.HostPath, subPath); err != nil {
+		if host, err = facts.SubPath(container.Name, index, m.Name, subPath); err != nil {
 			return nil, fmt.Errorf("failed to prepare subPath for volumeMount %q of container %q: %w", m.Name, container.Name, err)
 		}
 	}
@@ -86,39 +87,6 @@ func subPathOf(m *v1.VolumeMount, env []*cri.KeyValue) (string, error) {
 		return "", fmt.Errorf("missing value for %q", strings.Join(missing, ", "))
 	}
 	return path, nil
-}
-
-// insideVolume is the path of subPath in the volume, made as a directory if nothing
-// is there. A symbolic link must not lead out: the volume's content is the user's,
-// what is around it is the node's.
-func insideVolume(volume, subPath string) (string, error) {
-	if !filepath.IsLocal(subPath) {
-		return "", fmt.Errorf("subPath %q must stay inside the volume: no absolute path, no \"..\"", subPath)
-	}
-	root, err := os.OpenRoot(volume)
-	if err != nil {
-		return "", err
-	}
-	defer root.Close()
-	if _, err := root.Stat(subPath); os.IsNotExist(err) {
-		if err := root.MkdirAll(subPath, 0o755); err != nil {
-			return "", err
-		}
-	} else if err != nil {
-		return "", err
-	}
-	base, err := filepath.EvalSymlinks(volume)
-	if err != nil {
-		return "", err
-	}
-	real, err := filepath.EvalSymlinks(filepath.Join(volume, subPath))
-	if err != nil {
-		return "", err
-	}
-	if rel, err := filepath.Rel(base, real); err != nil || !filepath.IsLocal(rel) {
-		return "", fmt.Errorf("subPath %q leads out of the volume", subPath)
-	}
-	return real, nil
 }
 
 func propagationOf(mode *v1.MountPropagationMode) (cri.MountPropagation, error) {
