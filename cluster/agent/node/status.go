@@ -123,7 +123,6 @@ func (m *Manager) fillInfo(st *v1.NodeStatus) {
 	st.NodeInfo.KernelVersion, st.NodeInfo.OSImage = id.Kernel, id.OSImage
 	st.NodeInfo.OperatingSystem, st.NodeInfo.Architecture = runtime.GOOS, runtime.GOARCH
 	st.NodeInfo.KubeletVersion = m.cfg.Version
-	st.NodeInfo.KubeProxyVersion = "" // deprecated, KEP-4004
 	if v := m.runtime.version; v != "" {
 		st.NodeInfo.ContainerRuntimeVersion = v
 	}

@@ -282,20 +282,3 @@ func copyMounted(in map[string]Mounted) map[string]Mounted {
 	}
 	return out
 }
-
-// metadataChanged reports whether the parts of a pod that a volume can show differ.
-func metadataChanged(old, now *v1.Pod) bool {
-	return old == nil || !sameMap(old.Labels, now.Labels) || !sameMap(old.Annotations, now.Annotations)
-}
-
-func sameMap(a, b map[string]string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k, v := range a {
-		if w, ok := b[k]; !ok || v != w {
-			return false
-		}
-	}
-	return true
-}
