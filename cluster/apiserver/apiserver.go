@@ -37,7 +37,7 @@ const (
 	// the wait for etcd. On an emulated CPU it is a matter of ten seconds.
 	readyTimeout = 3 * time.Minute
 	// readyPoll is how often /readyz is asked until then.
-	readyPoll = 20 * time.Millisecond
+	readyPoll = 50 * time.Millisecond
 	// stopTimeout is how long running requests may take at the end.
 	stopTimeout = 1500 * time.Millisecond
 	// hangUpTimeout is how long clients may take to hang up after that.
@@ -97,6 +97,7 @@ func collect(percent int) {
 // Server is a running API server.
 type Server struct {
 	began    time.Time
+	address  string
 	loopback *rest.Config
 	cancel   context.CancelFunc
 	// done is closed when the server has ended, for the reason in err.
@@ -122,6 +123,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Server{
 		began:    began,
+		address:  a.config.SecureServing.Listener.Addr().String(),
 		loopback: a.config.LoopbackClientConfig,
 		cancel:   cancel,
 		done:     make(chan struct{}),
@@ -140,6 +142,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 
 // Loopback is a configuration for clients in this process, with all rights.
 func (s *Server) Loopback() *rest.Config { return rest.CopyConfig(s.loopback) }
+
+// Address is the address and port that the server listens on.
+func (s *Server) Address() string { return s.address }
 
 // WaitReady returns when /readyz is ok: etcd answers, every hook after start
 // has run, and every cache is filled.
@@ -189,7 +194,7 @@ func (s *Server) Close() {
 
 // askReady asks /readyz once.
 func askReady(ctx context.Context, client *http.Client, host string) (bool, string) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, host+"/readyz?verbose", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, host+"/readyz", nil)
 	if err != nil {
 		return false, err.Error()
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 
+	"google.golang.org/grpc/grpclog"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 )
@@ -29,6 +30,10 @@ func quietLibraries(verbosity int) {
 	info := io.Writer(io.Discard)
 	if verbosity > 0 {
 		info = os.Stderr
+	} else {
+		// While etcd is away, each of some sixty connections would complain
+		// twice a second; /readyz and every request that fails say so too.
+		grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, os.Stderr))
 	}
 	klog.SetOutputBySeverity("INFO", info)
 	for _, severity := range []string{"WARNING", "ERROR", "FATAL"} {
