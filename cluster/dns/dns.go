@@ -41,8 +41,8 @@ type Options struct {
 	// Replicas is how many pods serve; 0 means 1.
 	Replicas int
 	// Forward is where questions about other domains go: a resolv.conf or
-	// addresses, as ForwardFor finds them. Empty: they are refused, at once,
-	// which is what a testbed without a way out wants.
+	// addresses, as ForwardFor finds them. Empty: the answer is SERVFAIL, at
+	// once, which is what a testbed without a way out wants.
 	Forward string
 }
 
