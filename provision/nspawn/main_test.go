@@ -1,0 +1,225 @@
+package nspawn
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"noriter.dev/noriter/provision/image"
+	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/netns"
+	"noriter.dev/noriter/provision/remote"
+)
+
+// insideEnv tells the test program that it is the one inside the namespace.
+const insideEnv = "NSPAWN_TEST_INSIDE"
+
+// TestMain runs all tests in a network namespace made for them, so that no
+// bridge and no packet of theirs touches the host's network.
+func TestMain(m *testing.M) {
+	if os.Geteuid() != 0 || os.Getenv(insideEnv) != "" {
+		os.Exit(m.Run())
+	}
+	name := fmt.Sprintf("test-nspawn-%d", os.Getpid())
+	code, err := runInside(name)
+	if derr := netns.Delete(name); err == nil {
+		err = derr
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runInside(name string) (int, error) {
+	if err := netns.Create(name); err != nil {
+		return 1, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return 1, err
+	}
+	cmd := exec.Command(self, os.Args[1:]...)
+	cmd.Env = append(os.Environ(), insideEnv+"="+name)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := netns.Do(name, cmd.Start); err != nil {
+		return 1, err
+	}
+	_ = cmd.Wait() // the exit code says all
+	return cmd.ProcessState.ExitCode(), nil
+}
+
+// bed is a testbed for tests.
+type bed struct {
+	*Provider
+	t     *testing.T
+	key   remote.KeyPair
+	hosts map[string]remote.KeyPair
+}
+
+// newBed makes a provider on the cached image, and checks at the end of the
+// test that nothing of it is left.
+func newBed(t *testing.T, names ...string) *bed {
+	t.Helper()
+	lacks := t.Skip
+	if os.Getenv("CI") == "true" {
+		lacks = t.Fatal
+	}
+	if os.Geteuid() != 0 {
+		lacks("needs root")
+	}
+	img, ok := image.Find(image.DefaultCacheDir)
+	if !ok {
+		lacks("needs the node image in " + image.DefaultCacheDir)
+	}
+	key, err := remote.NewKeyPair("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bed{t: t, key: key, hosts: map[string]remote.KeyPair{}}
+	keys := map[string][]byte{}
+	for _, n := range names {
+		if b.hosts[n], err = remote.NewKeyPair(n); err != nil {
+			t.Fatal(err)
+		}
+		keys[n] = b.hosts[n].Private
+	}
+	dir, err := os.MkdirTemp("/var/tmp", "nspawn-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Provider = New(machine.Testbed{
+		Name: "test", Dir: dir, Subnet: netip.MustParsePrefix("10.77.0.0/24"),
+		AuthorizedKey: key.Public, HostKeys: keys,
+	}, img.Root)
+	before := census(t, dir)
+	t.Cleanup(func() {
+		if err := b.Remove(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := os.Remove(dir); err != nil {
+			t.Error("files are left: ", err)
+		}
+		compare(t, before, census(t, dir))
+	})
+	return b
+}
+
+func (b *bed) spec(name string) machine.Spec {
+	last := map[string]byte{"control": 10, "node1": 11, "node2": 12}[name]
+	return machine.Spec{Name: name, Address: netip.AddrFrom4([4]byte{10, 77, 0, last}), MemoryMiB: 1024}
+}
+
+func (b *bed) up(ctx context.Context, names ...string) {
+	b.t.Helper()
+	if err := b.Prepare(ctx); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := each(names, func(n string) error { return b.Ensure(ctx, b.spec(n)) }); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bed) dial(ctx context.Context, name string) *remote.Client {
+	b.t.Helper()
+	signer, err := remote.ParseKey(b.key.Private)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	host, err := remote.ParseKey(b.hosts[name].Private)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	c, err := remote.Dial(ctx, remote.Target{Name: name, Address: b.spec(name).Address, Signer: signer, HostKey: host.PublicKey()})
+	if err != nil {
+		console, _ := os.ReadFile(b.machine(name).console())
+		b.t.Fatalf("%v\n%s", err, console)
+	}
+	b.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func (b *bed) run(ctx context.Context, c *remote.Client, line string) string {
+	b.t.Helper()
+	res, err := c.Run(ctx, machine.Command{Line: line})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(res.Stdout)
+}
+
+// census lists what a testbed must not leave behind.
+func census(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	mounts, err := mountPoints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mounts {
+		all["mount "+m] = true
+	}
+	links, err := os.ReadDir("/proc/self/net/dev_snmp6")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		all["link "+l.Name()] = true
+	}
+	trees, err := hierarchies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range trees {
+		found, err := filepath.Glob(filepath.Join(h.dir, groupRoot, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			all["cgroup "+f] = true
+		}
+	}
+	runtime, err := filepath.Glob("/run/systemd/nspawn/*/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range runtime {
+		all["runtime "+r] = true
+	}
+	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range procs {
+		if b, err := os.ReadFile(p); err == nil && len(b) > 0 && filepath.Base(dir) != "" && contains(b, dir) {
+			all["process "+p] = true
+		}
+	}
+	return all
+}
+
+func contains(b []byte, s string) bool {
+	for i := 0; i+len(s) <= len(b); i++ {
+		if string(b[i:i+len(s)]) == s {
+			return true
+		}
+	}
+	return false
+}
+
+func compare(t *testing.T, before, after map[string]bool) {
+	t.Helper()
+	for what := range after {
+		if !before[what] {
+			t.Errorf("left behind: %s", what)
+		}
+	}
+}

@@ -1,0 +1,227 @@
+// Package nspawn makes machines out of containers: the node image with
+// systemd, sshd and containerd of its own, booted by systemd-nspawn. They need
+// no virtualization and answer after a second.
+//
+// Each machine is an overlay on the image's root, a plain folder for
+// containerd (whose own overlays can't lie on an overlay), a tree of cgroups
+// and a card on the testbed's bridge. A small supervisor keeps it running
+// apart from this program and starts it again when it reboots itself:
+//
+//	nori … ─ setsid ─ sh run.sh ─ systemd-nspawn ─ /sbin/init of the machine
+//
+// What is true of a machine is read from the kernel (its cgroups, its mounts),
+// never from a note that may be out of date.
+package nspawn
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+// Provider makes the container machines of one testbed in the current network
+// namespace.
+type Provider struct {
+	tb    machine.Testbed
+	image string // the node image's root, never written to
+	dir   string
+
+	// mu keeps a snapshot or a restore (writer) apart from the calls that
+	// concern one machine (readers), which may run side by side.
+	mu sync.RWMutex
+}
+
+var (
+	_ machine.Provider    = (*Provider)(nil)
+	_ machine.Snapshotter = (*Provider)(nil)
+)
+
+// New gives the provider of a testbed's machines; root is the node image's tree.
+func New(tb machine.Testbed, root string) *Provider {
+	return &Provider{tb: tb, image: root, dir: filepath.Join(tb.Dir, "nspawn")}
+}
+
+// Driver is "nspawn".
+func (p *Provider) Driver() string { return "nspawn" }
+
+// NeedsBoot says that machines boot after a Restore.
+func (p *Provider) NeedsBoot() bool { return true }
+
+// tag tells this testbed's things from those of another of the same name.
+func (p *Provider) tag(of string) string {
+	sum := sha256.Sum256([]byte(p.tb.Dir + "\x00" + of))
+	return hex.EncodeToString(sum[:])
+}
+
+// Prepare makes the bridge and takes up what an interrupted call left.
+func (p *Provider) Prepare(ctx context.Context) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(p.machinesDir(), 0o711); err != nil {
+		return fmt.Errorf("making the machines' folder: %w", err)
+	}
+	if err := p.makeBridge(); err != nil {
+		return fmt.Errorf("making the bridge %s: %w", p.bridge(), err)
+	}
+	prepareHost(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.resume(ctx)
+}
+
+// check says what this host lacks.
+func (p *Provider) check() error {
+	if os.Geteuid() != 0 {
+		return &machine.HostError{What: "container machines need root", Remedy: "run it with sudo"}
+	}
+	for name, pkg := range map[string]string{"systemd-nspawn": "systemd-container", "flock": "util-linux"} {
+		if _, err := exec.LookPath(name); err != nil {
+			return &machine.HostError{What: "container machines need the program " + name, Remedy: "apt-get install " + pkg, Err: err}
+		}
+	}
+	return nil
+}
+
+// Ensure makes the machine if it isn't there and starts it if it is stopped.
+func (p *Provider) Ensure(ctx context.Context, spec machine.Spec) error {
+	if err := checkSpec(spec, p.tb.Subnet); err != nil {
+		return err
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	m := p.machine(spec.Name)
+	if err := m.ensureFiles(spec); err != nil {
+		return fmt.Errorf("making machine %s: %w", spec.Name, err)
+	}
+	if err := m.start(ctx); err != nil {
+		return fmt.Errorf("starting machine %s: %w", spec.Name, err)
+	}
+	return nil
+}
+
+func checkSpec(spec machine.Spec, subnet netip.Prefix) error {
+	if !nameForm.MatchString(spec.Name) {
+		return fmt.Errorf("%q can't be a machine's name: use a-z, 0-9 and inner dashes, 30 at most", spec.Name)
+	}
+	if !subnet.Contains(spec.Address) {
+		return fmt.Errorf("machine %s: address %s is not in the testbed's subnet %s", spec.Name, spec.Address, subnet)
+	}
+	return nil
+}
+
+// Stop switches the machine off as if its power failed.
+func (p *Provider) Stop(ctx context.Context, name string) error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if err := p.machine(name).stop(ctx); err != nil {
+		return fmt.Errorf("stopping machine %s: %w", name, err)
+	}
+	return nil
+}
+
+// List tells of every machine, in order of name.
+func (p *Provider) List(context.Context) ([]machine.Info, error) {
+	names, err := p.names()
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]machine.Info, 0, len(names))
+	for _, name := range names {
+		m := p.machine(name)
+		note, err := m.read()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // Ensure was interrupted before the machine was whole
+		}
+		if err != nil {
+			return nil, err
+		}
+		info := machine.Info{Name: name, Address: note.Spec.Address, State: machine.Stopped, Detail: m.exitDetail()}
+		running, err := m.running()
+		if err != nil {
+			return nil, err
+		}
+		if running {
+			info.State, info.Detail = machine.Running, "container "+m.unit()
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// names lists the machines' folders in order.
+func (p *Provider) names() ([]string, error) {
+	entries, err := os.ReadDir(p.machinesDir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing the machines: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// RemoveMachine removes one machine with all of its files.
+func (p *Provider) RemoveMachine(ctx context.Context, name string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.machine(name).remove(ctx); err != nil {
+		return fmt.Errorf("removing machine %s: %w", name, err)
+	}
+	return p.collectLayers()
+}
+
+// Remove removes all of the testbed: machines, snapshots, bridge, files.
+func (p *Provider) Remove(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names, err := p.names()
+	if err != nil {
+		return err
+	}
+	err = each(names, func(name string) error {
+		if err := p.machine(name).remove(ctx); err != nil {
+			return fmt.Errorf("removing machine %s: %w", name, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.removeBridge(); err != nil {
+		return fmt.Errorf("removing the bridge %s: %w", p.bridge(), err)
+	}
+	if err := p.removeGroups(); err != nil {
+		return err
+	}
+	if err := removeTree(p.dir); err != nil {
+		return fmt.Errorf("removing the machines' folder: %w", err)
+	}
+	return nil
+}
+
+// each runs f for all names at once and gives their errors together.
+func each(names []string, f func(string) error) error {
+	errs := make([]error, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() { errs[i] = f(name) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
