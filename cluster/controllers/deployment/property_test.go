@@ -1,0 +1,134 @@
+package deployment
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"noriter.dev/noriter/cluster/controllers/podset"
+)
+
+// Whatever the limits and however the controllers and the node interleave: at no
+// time are there more pods than replicas and maxSurge, nor fewer ready ones than
+// replicas less maxUnavailable.
+func TestRollingNeverLeavesTheLimits(t *testing.T) {
+	for i := range 12 {
+		replicas := 1 + rand.Int32N(9)
+		surge, unavailable := randomLimit(replicas), randomLimit(replicas)
+		t.Run(fmt.Sprintf("%d: replicas=%d surge=%s unavailable=%s", i, replicas, surge, unavailable), func(t *testing.T) {
+			t.Parallel()
+			d := deployment(replicas, surge, unavailable)
+			s, u := limits(d)
+			w := start(t, d)
+			w.complete()
+			w.watchLimits(int(replicas+s), int(replicas-u))
+			for version := range 4 { // some come while the last is still being rolled out
+				w.change(image(fmt.Sprintf("web:v%d", 2+rand.IntN(2)+version%2)))
+				if rand.IntN(2) == 0 {
+					w.complete()
+				}
+			}
+			w.complete()
+		})
+	}
+}
+
+func randomLimit(replicas int32) string {
+	if rand.IntN(2) == 0 {
+		return fmt.Sprintf("%d%%", rand.IntN(101))
+	}
+	return fmt.Sprint(rand.Int32N(replicas + 1))
+}
+
+func (w *world) watchLimits(most, fewest int) {
+	w.Client.Lock()
+	defer w.Client.Unlock()
+	w.OnWrite = func(verb, resource string) {
+		if resource != "pods" || verb == "watch" {
+			return
+		}
+		pods := w.stored()
+		ready := 0
+		for i := range pods {
+			if podset.IsReady(&pods[i]) {
+				ready++
+			}
+		}
+		if len(pods) > most {
+			w.t.Errorf("%d pods after a %s, want at most %d", len(pods), verb, most)
+		}
+		if ready < fewest {
+			w.t.Errorf("%d pods are ready after a %s, want at least %d", ready, verb, fewest)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for _, c := range []struct {
+		replicas           int32
+		surge, unavailable string
+		wantS, wantU       int32
+	}{
+		{10, "25%", "25%", 3, 2}, {1, "25%", "25%", 1, 0}, {4, "0", "0", 0, 1}, {3, "0", "10", 0, 3}, {0, "25%", "25%", 0, 0},
+	} {
+		s, u := limits(deployment(c.replicas, c.surge, c.unavailable))
+		if s != c.wantS || u != c.wantU {
+			t.Errorf("%d replicas, %s and %s: surge %d, unavailable %d, want %d and %d", c.replicas, c.surge, c.unavailable, s, u, c.wantS, c.wantU)
+		}
+	}
+}
+
+// A Deployment that is scaled in the middle of a rollout keeps its proportions.
+func TestScalingInProportion(t *testing.T) {
+	sized := func(image string, replicas, before int32) *appsv1.ReplicaSet {
+		return &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: image, UID: types.UID(image),
+			Annotations: map[string]string{maxAnnotation: fmt.Sprint(before), desiredAnnotation: fmt.Sprint(before - 3)}},
+			Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To(replicas)}}
+	}
+	for name, c := range map[string]struct {
+		to           int32
+		fresh, old   int32
+		wantF, wantO int32
+	}{
+		"up":          {15, 5, 8, 7, 11}, // 13 → 18
+		"down":        {5, 5, 8, 3, 5},   // 13 → 8
+		"to nothing":  {0, 5, 8, 0, 0},
+		"nothing new": {10, 5, 8, 5, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := deployment(c.to, "3", "2")
+			w := start(t)
+			r := newRollout(w.c, d, nil)
+			r.fresh, r.old = sized("fresh", c.fresh, 13), []*appsv1.ReplicaSet{sized("old", c.old, 13)}
+			for _, rs := range r.all() {
+				if err := w.Store.Add(rs); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := r.scaleInProportion(t.Context(), []*appsv1.ReplicaSet{r.fresh, r.old[0]}); err != nil {
+				t.Fatal(err)
+			}
+			if f, o := *r.fresh.Spec.Replicas, *r.old[0].Spec.Replicas; f != c.wantF || o != c.wantO {
+				t.Errorf("new %d and old %d, want %d and %d", f, o, c.wantF, c.wantO)
+			}
+		})
+	}
+}
+
+// The hash is part of names that people write down; it must be upstream's.
+func TestTemplateHash(t *testing.T) {
+	template := v1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}},
+		Spec: v1.PodSpec{Containers: []v1.Container{{Name: "c", Image: "nginx"}}, TerminationGracePeriodSeconds: ptr.To[int64](30)}}
+	if got := templateHash(&template, nil); got != "5bcd64fd5f" {
+		t.Errorf("hash %s, want that of upstream's ComputeHash", got)
+	}
+	if got := templateHash(&template, ptr.To[int32](1)); got != "74cf4885db" {
+		t.Errorf("hash %s after a collision, want that of upstream's ComputeHash", got)
+	}
+}
