@@ -59,6 +59,9 @@ type Env struct {
 	// Command is how this program is called in texts and in the sub-shell:
 	// "nori", or with the flags that find this testbed again.
 	Command string
+	// Lang is the language of the texts, "en" or "ko"; empty leaves the
+	// current one.
+	Lang string
 
 	In       io.Reader
 	Out, Err io.Writer

@@ -17,69 +17,68 @@ import (
 )
 
 // lookHTTP asks for a page; with a selector, every pod that fits.
-func (c *Cluster) lookHTTP(ctx context.Context, s *Scope, h *format.HTTP, base expr.Scope) ([]expr.Scope, error) {
+func (c *Cluster) lookHTTP(ctx context.Context, s *Scope, h *format.HTTP, base expr.Scope) (expr.Scope, error) {
 	path, err := fill(ctx, h.Path, base, "/")
 	if err != nil {
 		return nil, err
 	}
-	if h.URL != nil || h.Node != nil {
+	switch {
+	case h.URL != nil || h.Node != nil:
 		return c.fromHost(ctx, h, path, base)
+	case h.Selector != nil:
+		return c.fromEach(ctx, s, h, path, base)
 	}
-	resource, names, err := c.targets(ctx, s, h, base)
+	resource, name := "services", ""
+	if h.Service != nil {
+		name, err = h.Service.Render(ctx, base)
+	} else if name, err = h.Pod.Render(ctx, base); err == nil {
+		resource, err = "pods", c.runningPod(ctx, s.Namespace, name)
+	}
 	if err != nil {
 		return nil, err
 	}
-	var scopes []expr.Scope
-	for _, name := range names {
-		page, err := c.Reach.Get(ctx, s.Namespace, resource, name, h.Port, path)
-		if err != nil {
-			return nil, missing("%v", err)
-		}
-		scopes = append(scopes, pageScope(base, name, page))
+	page, err := c.Reach.Get(ctx, s.Namespace, resource, name, h.Port, path)
+	if err != nil {
+		return nil, missing("%v", err)
 	}
-	return scopes, nil
+	return pageScope(base, name, page), nil
 }
 
 func pageScope(base expr.Scope, target string, p Page) expr.Scope {
 	return base.With("target", target).With("code", p.Code).With("body", p.Body)
 }
 
-// targets names what is asked through the API server.
-func (c *Cluster) targets(ctx context.Context, s *Scope, h *format.HTTP, base expr.Scope) (resource string, names []string, err error) {
-	switch {
-	case h.Service != nil:
-		name, err := h.Service.Render(ctx, base)
-		return "services", []string{name}, err
-	case h.Pod != nil:
-		name, err := h.Pod.Render(ctx, base)
-		if err != nil {
-			return "", nil, err
-		}
-		return "pods", []string{name}, c.runningPod(ctx, s.Namespace, name)
-	}
+// fromEach asks every pod that is ready and carries the label.
+func (c *Cluster) fromEach(ctx context.Context, s *Scope, h *format.HTTP, path string, base expr.Scope) (expr.Scope, error) {
 	selector, err := h.Selector.Render(ctx, base)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	pods, err := c.List(ctx, "Pod", "v1", s.Namespace, selector)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
+	pages := []map[string]any{}
 	for i := range pods {
-		if expr.Ready(pods[i].Object) {
-			names = append(names, pods[i].GetName())
+		if !expr.Ready(pods[i].Object) {
+			continue
 		}
+		page, err := c.Reach.Get(ctx, s.Namespace, "pods", pods[i].GetName(), h.Port, path)
+		if err != nil {
+			page = Page{Body: err.Error()}
+		}
+		pages = append(pages, map[string]any{"target": pods[i].GetName(), "code": page.Code, "body": page.Body})
 	}
-	if len(names) == 0 {
-		return "", nil, missing("%s", lang.T(
+	if len(pages) == 0 {
+		return nil, missing("%s", lang.T(
 			fmt.Sprintf("no pod with the label %s is ready", selector),
 			fmt.Sprintf("레이블 %s을(를) 가진 파드 중 준비된 것이 없습니다", selector)))
 	}
-	return "pods", names, nil
+	return base.With("pages", pages), nil
 }
 
 // fromHost asks from this process's own network: a URL, or a port of a node.
-func (c *Cluster) fromHost(ctx context.Context, h *format.HTTP, path string, base expr.Scope) ([]expr.Scope, error) {
+func (c *Cluster) fromHost(ctx context.Context, h *format.HTTP, path string, base expr.Scope) (expr.Scope, error) {
 	url, err := fill(ctx, h.URL, base, "")
 	if err != nil {
 		return nil, err
@@ -102,7 +101,7 @@ func (c *Cluster) fromHost(ctx context.Context, h *format.HTTP, path string, bas
 	if err != nil || closeErr != nil {
 		return nil, missing("reading the answer of %s: %v", url, err)
 	}
-	return []expr.Scope{pageScope(base, url, Page{Code: resp.StatusCode, Body: string(body)})}, nil
+	return pageScope(base, url, Page{Code: resp.StatusCode, Body: string(body)}), nil
 }
 
 // plainClient follows no redirects, uses no proxy and keeps no connection: a

@@ -13,27 +13,25 @@ import (
 	"noriter.dev/noriter/labs/lang"
 )
 
-// look gathers what a check's expression is about: one scope, or one for
-// each pod that is asked.
-func (c *Cluster) look(ctx context.Context, s *Scope, ck *format.Check, base expr.Scope) ([]expr.Scope, error) {
-	one := func(scope expr.Scope, err error) ([]expr.Scope, error) { return []expr.Scope{scope}, err }
+// look gathers what a check's expression is about.
+func (c *Cluster) look(ctx context.Context, s *Scope, ck *format.Check, base expr.Scope) (expr.Scope, error) {
 	switch {
 	case ck.Object != nil:
-		return one(c.lookObject(ctx, s, ck.Object, base))
+		return c.lookObject(ctx, s, ck.Object, base)
 	case ck.List != nil:
-		return one(c.lookList(ctx, s, ck.List, base))
+		return c.lookList(ctx, s, ck.List, base)
 	case ck.HTTP != nil:
 		return c.lookHTTP(ctx, s, ck.HTTP, base)
 	case ck.Log != nil:
-		return one(c.lookLog(ctx, s, ck.Log, base))
+		return c.lookLog(ctx, s, ck.Log, base)
 	case ck.Event != nil:
-		return one(c.lookEvents(ctx, s, ck.Event, base))
+		return c.lookEvents(ctx, s, ck.Event, base)
 	case ck.Exec != nil:
-		return one(c.lookExec(ctx, s, ck.Exec, base))
+		return c.lookExec(ctx, s, ck.Exec, base)
 	case ck.Node != nil:
-		return one(c.lookNode(ctx, ck.Node, base))
+		return c.lookNode(ctx, ck.Node, base)
 	case ck.Script != nil:
-		return one(c.lookScript(ctx, s, ck.Script, base))
+		return c.lookScript(ctx, s, ck.Script, base)
 	}
 	return nil, fmt.Errorf("check %s: a %s check can't be looked at", ck.ID, ck.Kind())
 }

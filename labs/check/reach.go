@@ -94,7 +94,8 @@ func (r *reach) Logs(ctx context.Context, namespace, pod, container string, tail
 // error code is an answer, not an error.
 func (r *reach) Get(ctx context.Context, namespace, resource, name string, port int, path string) (Page, error) {
 	req := r.core.Get().Resource(resource).Namespace(namespace).
-		Name(name + ":" + strconv.Itoa(port)).SubResource("proxy")
+		Name(name+":"+strconv.Itoa(port)).SubResource("proxy").
+		SetHeader("Accept", "text/plain, */*")
 	if rest := strings.Trim(path, "/"); rest != "" {
 		req = req.Suffix(strings.Split(rest, "/")...)
 	}
@@ -121,4 +122,3 @@ func (c *capped) Write(p []byte) (int, error) {
 	}
 	return c.Buffer.Write(p)
 }
-

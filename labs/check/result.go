@@ -56,7 +56,7 @@ func (c *Cluster) variables(ctx context.Context, s *Scope) expr.Scope {
 		seen = map[string]any{}
 	}
 	return expr.Scope{
-		"vars": s.Vars, "namespace": s.Namespace, "seen": seen, "files": s.Files,
+		"vars": s.Vars, "ns": s.Namespace, "seen": seen, "files": s.Files,
 		"pods": func() any {
 			pods, err := c.List(ctx, "Pod", "v1", s.Namespace, "")
 			if err != nil {
@@ -94,14 +94,14 @@ func (c *Cluster) run(ctx context.Context, s *Scope, ck *format.Check, extra exp
 	for k, v := range extra {
 		base[k] = v
 	}
-	scopes, err := c.look(looking, s, ck, base)
+	scope, err := c.look(looking, s, ck, base)
 	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			err = missing("%s", lang.T(fmt.Sprintf("no answer within %s", limit), fmt.Sprintf("%s 안에 응답이 없습니다", limit)))
 		}
 		return unseen(looking, ck, base, err)
 	}
-	return judge(looking, ck, scopes)
+	return judge(looking, ck, scope)
 }
 
 // unseen is the result where there was nothing to apply the expression to.
@@ -115,29 +115,23 @@ func unseen(ctx context.Context, ck *format.Check, base expr.Scope, err error) R
 	return r
 }
 
-// judge applies the check's expression to each scope; the first that fails
-// makes the result. No expression means that being there was all.
-func judge(ctx context.Context, ck *format.Check, scopes []expr.Scope) Result {
-	r := Result{ID: ck.ID, State: Holds}
-	for _, scope := range scopes {
-		verdict := expr.Verdict{True: true}
-		if ck.Expr != nil {
-			var err error
-			if verdict, err = ck.Expr.Test(ctx, scope); err != nil {
-				return Result{ID: ck.ID, State: Unknown, Actual: err.Error()}
-			}
+// judge applies the check's expression. No expression means that being there
+// (or absent) was all.
+func judge(ctx context.Context, ck *format.Check, scope expr.Scope) Result {
+	verdict := expr.Verdict{True: true}
+	if ck.Expr != nil {
+		var err error
+		if verdict, err = ck.Expr.Test(ctx, scope); err != nil {
+			return Result{ID: ck.ID, State: Unknown, Actual: err.Error()}
 		}
-		if !verdict.True {
-			r.State = Fails
-			r.Expected = expected(ctx, ck, scope, verdict.Reasons)
-			r.Actual = actual(verdict)
-			r.Why = render(ctx, ck.Explain, scope)
-			return r
-		}
-		r.Expected = expected(ctx, ck, scope, verdict.Reasons)
-		if r.Fact = render(ctx, ck.Fact, scope); r.Fact == "" {
-			r.Fact = facts(verdict.Reasons, r.Expected)
-		}
+	}
+	r := Result{ID: ck.ID, State: Holds, Expected: expected(ctx, ck, scope, verdict.Reasons)}
+	if !verdict.True {
+		r.State, r.Actual, r.Why = Fails, actual(verdict), render(ctx, ck.Explain, scope)
+		return r
+	}
+	if r.Fact = render(ctx, ck.Fact, scope); r.Fact == "" {
+		r.Fact = facts(verdict.Reasons, r.Expected)
 	}
 	return r
 }

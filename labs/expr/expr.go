@@ -31,28 +31,29 @@ const (
 // Common are the variables that every expression has:
 //
 //	vars       map of the learner's own variables
-//	namespace  the lab's namespace
+//	ns         the lab's namespace
 //	now        the time of the evaluation
 //	seen       what the step's `remember` noted when the step was opened
 //	pods       the live pods of the lab's namespace
-var Common = []string{"vars", "namespace", "now", "seen", "pods"}
+var Common = []string{"vars", "ns", "now", "seen", "pods"}
 
 // typed lists the variables whose type is known; the others are dynamic.
 var typed = map[string]*cel.Type{
-	"vars":      cel.MapType(cel.StringType, cel.StringType),
-	"namespace": cel.StringType,
-	"now":       cel.TimestampType,
-	"seen":      cel.MapType(cel.StringType, cel.DynType),
-	"pods":      cel.ListType(cel.DynType),
-	"items":     cel.ListType(cel.DynType),
-	"lines":     cel.ListType(cel.StringType),
-	"log":       cel.StringType,
-	"body":      cel.StringType,
-	"stdout":    cel.StringType,
-	"stderr":    cel.StringType,
-	"target":    cel.StringType,
-	"files":     cel.StringType,
-	"code":      cel.IntType,
+	"vars":   cel.MapType(cel.StringType, cel.StringType),
+	"ns":     cel.StringType,
+	"now":    cel.TimestampType,
+	"seen":   cel.MapType(cel.StringType, cel.DynType),
+	"pods":   cel.ListType(cel.DynType),
+	"items":  cel.ListType(cel.DynType),
+	"pages":  cel.ListType(cel.MapType(cel.StringType, cel.DynType)),
+	"lines":  cel.ListType(cel.StringType),
+	"log":    cel.StringType,
+	"body":   cel.StringType,
+	"stdout": cel.StringType,
+	"stderr": cel.StringType,
+	"target": cel.StringType,
+	"files":  cel.StringType,
+	"code":   cel.IntType,
 }
 
 // Program is a compiled expression. It is safe for use by several goroutines.

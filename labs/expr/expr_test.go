@@ -7,7 +7,7 @@ import (
 )
 
 func scope(extra map[string]any) Scope {
-	s := Scope{"vars": map[string]string{"color": "red"}, "namespace": "lab-x", "seen": map[string]any{}, "pods": []any{}}
+	s := Scope{"vars": map[string]string{"color": "red"}, "ns": "lab-x", "seen": map[string]any{}, "pods": []any{}}
 	for k, v := range extra {
 		s[k] = v
 	}

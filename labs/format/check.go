@@ -84,8 +84,9 @@ type List struct {
 
 // HTTP asks for a page. From the host: URL, or Node with Port for a node
 // port. Through the API server, as `kubectl proxy` does: Pod, Service, or
-// Selector, which asks each pod that is ready. The expression sees `code`,
-// `body` and `target`.
+// Selector, which asks every pod that is ready. The expression sees `code`,
+// `body` and `target`; with Selector it sees `pages`, a list of maps with
+// these three keys (code 0 and the error as body where no answer came).
 type HTTP struct {
 	URL      *Name `lab:"url"`
 	Node     *Name
@@ -165,7 +166,14 @@ type Delete struct {
 	At   Pos `lab:"-"`
 }
 
-// kindVariables are what each kind adds to the common variables.
+// variables are what the check's kind adds to the common variables.
+func (c *Check) variables() []string {
+	if c.HTTP != nil && c.HTTP.Selector != nil {
+		return []string{"pages"}
+	}
+	return kindVariables[c.Kind()]
+}
+
 var kindVariables = map[string][]string{
 	"object": {"object"},
 	"list":   {"items"},

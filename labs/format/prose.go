@@ -1,6 +1,7 @@
 package format
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -47,6 +48,9 @@ const End = "end"
 // code block.
 const columns = 56
 
+// placeholder is counted as a word of eight letters.
+var placeholder = regexp.MustCompile(`\{\{.*?\}\}`)
+
 var heading = regexp.MustCompile(`^## +(.*?) *\{#([a-z0-9-]+)\} *$`)
 
 // proseParser goes over the lines and collects them into sections.
@@ -74,9 +78,8 @@ func ParseProse(file, text string) (*Prose, Problems) {
 		if fence {
 			fenced = !fenced
 		}
-		if fenced && !fence && runewidth.StringWidth(line) > columns {
-			p.fail(n, "this line of a code block is %d columns wide; at most %d fit on a terminal of 60",
-				runewidth.StringWidth(line), columns)
+		if width := runewidth.StringWidth(placeholder.ReplaceAllString(line, "12345678")); fenced && !fence && width > columns {
+			p.fail(n, "this line of a code block is %d columns wide; at most %d fit on a terminal of 60", width, columns)
 		}
 		if fenced || !p.headline(n, line) {
 			p.lines = append(p.lines, line)
@@ -140,12 +143,19 @@ func (p *proseParser) hint(n int, words []string) {
 
 // flush ends the piece of text that was being collected.
 func (p *proseParser) flush() {
-	text := strings.Trim(strings.Join(p.lines, "\n"), "\n")
+	text := strings.Join(p.lines, "\n")
 	p.lines = nil
-	t, err := expr.CompileTemplate(text, "files")
+	trimmed := strings.TrimLeft(text, "\n")
+	skipped := len(text) - len(trimmed)
+	t, err := expr.CompileTemplate(strings.TrimRight(trimmed, "\n"), "files")
 	if err != nil {
-		p.fail(p.start, "%v", err)
-		t, _ = expr.CompileTemplate("")
+		line := p.start + skipped
+		var mistake *expr.Error
+		if errors.As(err, &mistake) {
+			line += mistake.Line - 1
+		}
+		p.fail(line, "%v", err)
+		t, _ = expr.CompileTemplate("") // no expression in it, so no mistake
 	}
 	p.store(t)
 }

@@ -23,7 +23,7 @@ func (v *validator) check(c *Check, extra ...string) {
 		return
 	}
 	v.kind(c)
-	variables := append(append([]string{}, kindVariables[c.Kind()]...), extra...)
+	variables := append(append([]string{}, c.variables()...), extra...)
 	switch {
 	case c.Triggered != nil, c.Object != nil && c.Object.Absent:
 		if c.Expr != nil {

@@ -121,7 +121,7 @@ func (s *Session) scope(state *progress.Lab, step *format.Step) *check.Scope {
 // namespace and the folder of the files.
 func (s *Session) Render(ctx context.Context, t *expr.Template, state *progress.Lab) (string, error) {
 	return t.Render(ctx, expr.Scope{
-		"vars": state.Vars, "namespace": s.Namespace, "files": s.Env.Work(s.Lab.ID),
+		"vars": state.Vars, "ns": s.Namespace, "files": s.Env.Work(s.Lab.ID),
 		"seen": map[string]any{}, "pods": []any{},
 	})
 }
@@ -174,13 +174,15 @@ func Score(lab *format.Lab, state *progress.Lab) (points, most int) {
 		step := &lab.Steps[i]
 		most += step.Points
 		if state.Passed(step.ID) {
-			points += stepPoints(step, state.Steps[step.ID])
+			points += StepPoints(step, state)
 		}
 	}
 	return points, most
 }
 
-func stepPoints(step *format.Step, state *progress.Step) int {
+// StepPoints is what one step is worth, after the hints that were taken.
+func StepPoints(step *format.Step, lab *progress.Lab) int {
+	state := lab.StepState(step.ID)
 	if state.Solved {
 		return 0
 	}

@@ -154,8 +154,8 @@ func kinds(step *format.Step) [][2]string {
 	return out
 }
 
-// Look evaluates the open step once, without triggering anything, and counts
-// a try that didn't pass.
+// Look evaluates the open step once, triggered checks included if their turn
+// has come, and counts a try that didn't pass.
 func (s *Session) Look(ctx context.Context) (Update, error) {
 	var last Update
 	step, state, err := s.Step()

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"noriter.dev/noriter/labs"
+	"noriter.dev/noriter/labs/content"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/run"
+	"noriter.dev/noriter/labs/screen"
+)
+
+func newLabCommand(g *globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lab",
+		Short: lang.T("Learn by doing, on your own cluster", "내 클러스터에서 직접 해 보며 배우기"),
+	}
+	cmd.AddCommand(newLabListCommand(g), newLabStartCommand(g), newLabStatusCommand(g), newLabHintCommand(g),
+		newLabNextCommand(g), newLabSolveCommand(g), newLabResetCommand(g), newLabStopCommand(g), newLabProveCommand(g))
+	return cmd
+}
+
+// labScreen opens what all lab commands need.
+func (g *globals) labScreen(ctx context.Context) (*labs.Env, *screen.UI, error) {
+	env, err := g.labEnv(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return env, screen.New(env, g.plain, g.noColor), nil
+}
+
+// allLabs reads the labs that are built in.
+func allLabs() ([]*format.Lab, error) { return format.LoadAll(content.FS) }
+
+// findLab finds a lab by its id.
+func (g *globals) findLab(id string) (*format.Lab, error) {
+	all, err := allLabs()
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, l := range all {
+		if l.ID == id {
+			return l, nil
+		}
+		ids = append(ids, l.ID)
+	}
+	return nil, g.usage("%s", lang.T(
+		fmt.Sprintf("there is no lab %q; there are: %s", id, strings.Join(ids, ", ")),
+		fmt.Sprintf("%q(이)라는 실습은 없습니다. 있는 것: %s", id, strings.Join(ids, ", "))))
+}
+
+// openLab is the session of the lab named, or else of the one that is open.
+func (g *globals) openLab(ctx context.Context, args []string) (*run.Session, *screen.UI, error) {
+	env, ui, err := g.labScreen(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	id := ""
+	if len(args) > 0 {
+		id = args[0]
+	} else {
+		state, err := run.StoreFor(env).Load()
+		if err != nil {
+			return nil, nil, err
+		}
+		if id = state.Current; id == "" {
+			return nil, nil, errors.New(lang.T(
+				"no lab is open; `nori lab list` shows them, `nori lab start LAB` opens one",
+				"진행 중인 실습이 없습니다. `nori lab list`로 목록을 보고 `nori lab start 실습`으로 시작하세요"))
+		}
+	}
+	lab, err := g.findLab(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := run.New(env, lab)
+	return s, ui, err
+}
+
+// completeLab offers the ids of the labs to shell completion.
+func completeLab(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	all, err := allLabs()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var ids []string
+	for _, l := range all {
+		ids = append(ids, l.ID+"\t"+l.Summary.Pick())
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+// outputFlag adds -o json.
+func (g *globals) outputFlag(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVarP(&g.output, "output", "o", "", lang.T("json, for scripts", "스크립트용 json"))
+	return cmd
+}
+
+func (g *globals) printJSON(v any) error {
+	enc := json.NewEncoder(g.stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func newLabListCommand(g *globals) *cobra.Command {
+	return g.outputFlag(&cobra.Command{
+		Use: "list", Short: lang.T("List the labs and how far you are", "실습 목록과 진행 상황 보기"), Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			env, ui, err := g.labScreen(c.Context())
+			if err != nil {
+				return err
+			}
+			all, err := allLabs()
+			if err != nil {
+				return err
+			}
+			state, err := run.StoreFor(env).Load()
+			if err != nil {
+				return err
+			}
+			entries := screen.Entries(all, state)
+			if g.output == "json" {
+				return g.printJSON(entries)
+			}
+			return ui.List(entries)
+		},
+	})
+}
+
+func newLabStartCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "start [LAB]", Short: lang.T("Start a lab, or go on with it", "실습을 시작하거나 이어서 하기"),
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeLab,
+		RunE: func(c *cobra.Command, args []string) error { return g.startLab(c.Context(), args) },
+	}
+}
+
+func (g *globals) startLab(ctx context.Context, args []string) error {
+	env, ui, err := g.labScreen(ctx)
+	if err != nil {
+		return err
+	}
+	lab, err := g.chooseLab(env, ui, args)
+	if err != nil {
+		return err
+	}
+	s, err := run.New(env, lab)
+	if err != nil {
+		return err
+	}
+	if err := s.Start(ctx, ui.Say); err != nil {
+		return err
+	}
+	if err := ui.Play(ctx, s); !errors.Is(err, screen.ErrLeft) {
+		return err
+	}
+	return nil
+}
+
+// chooseLab is the lab named, or the one that is chosen from the list.
+func (g *globals) chooseLab(env *labs.Env, ui *screen.UI, args []string) (*format.Lab, error) {
+	if len(args) > 0 {
+		return g.findLab(args[0])
+	}
+	all, err := allLabs()
+	if err != nil {
+		return nil, err
+	}
+	state, err := run.StoreFor(env).Load()
+	if err != nil {
+		return nil, err
+	}
+	var labels []string
+	for _, e := range screen.Entries(all, state) {
+		labels = append(labels, e.Label())
+	}
+	n, err := ui.Choose(lang.T("Which lab?", "어떤 실습을 할까요?"), labels)
+	if errors.Is(err, screen.ErrNoAnswer) {
+		return nil, g.usage("%s", lang.T("name a lab: nori lab start LAB", "실습을 지정하세요: nori lab start 실습"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return all[n], nil
+}

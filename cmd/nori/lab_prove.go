@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/prove"
+)
+
+func newLabProveCommand(g *globals) *cobra.Command {
+	var all bool
+	var o prove.Options
+	cmd := &cobra.Command{
+		Use:   "prove [LAB…|--all]",
+		Short: lang.T("Prove that labs can be failed, solved, and not cheated", "실습이 제대로 채점되는지 증명하기"),
+		Long: lang.T(
+			"Each lab is gone through four ways: untouched (nothing passes), by its solution (all of it passes),\n"+
+				"by each wrong fix (it fails at the check named for it), by each other right fix (it passes).\n"+
+				"Every way works in a namespace of its own; your own labs are not touched.",
+			"실습마다 네 가지 길로 가 봅니다. 아무것도 하지 않으면 통과하지 않고, 풀이대로 하면 모두 통과하며,\n"+
+				"틀린 풀이는 저마다 정해진 검사에서 걸리고, 다른 올바른 풀이는 통과해야 합니다.\n"+
+				"길마다 따로 만든 네임스페이스에서 진행하므로 여러분의 실습은 건드리지 않습니다."),
+		ValidArgsFunction: completeLab,
+		RunE: func(c *cobra.Command, args []string) error {
+			labs, err := g.labsToProve(args, all)
+			if err != nil {
+				return err
+			}
+			return g.prove(c.Context(), labs, o)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, lang.T("prove every lab", "모든 실습을 증명"))
+	cmd.Flags().IntVarP(&o.Jobs, "jobs", "j", 2, lang.T("how many ways at once", "동시에 가 볼 길의 수"))
+	cmd.Flags().BoolVar(&o.Keep, "keep", false, lang.T("keep the namespaces of ways that fail", "실패한 길의 네임스페이스를 남겨 둠"))
+	return g.outputFlag(cmd)
+}
+
+func (g *globals) labsToProve(args []string, all bool) ([]*format.Lab, error) {
+	if all == (len(args) > 0) {
+		return nil, g.usage("%s", lang.T("name the labs to prove, or give --all", "증명할 실습을 지정하거나 --all을 주세요"))
+	}
+	if all {
+		return allLabs()
+	}
+	var out []*format.Lab
+	for _, id := range args {
+		l, err := g.findLab(id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+// prove goes all ways of the labs and ends with exit code 1 if one of them
+// broke its promise.
+func (g *globals) prove(ctx context.Context, labs []*format.Lab, o prove.Options) error {
+	env, ui, err := g.labScreen(ctx)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	var outcomes []prove.Outcome
+	if g.output != "json" {
+		o.Report = func(out prove.Outcome) {
+			// A report that can't be printed shows in the exit code all the same.
+			_ = ui.Outcome(out)
+		}
+	}
+	for _, l := range labs {
+		some, err := prove.Lab(ctx, env, l, o)
+		if err != nil {
+			return err
+		}
+		outcomes = append(outcomes, some...)
+	}
+	broken := 0
+	for _, out := range outcomes {
+		if !out.OK {
+			broken++
+		}
+	}
+	if g.output == "json" {
+		if err := g.printJSON(outcomes); err != nil {
+			return err
+		}
+	} else {
+		ui.Say(lang.T(fmt.Sprintf("%d ways, %d broken, %s", len(outcomes), broken, time.Since(began).Round(time.Second)),
+			fmt.Sprintf("길 %d개 중 %d개 실패, %s", len(outcomes), broken, time.Since(began).Round(time.Second))))
+	}
+	if broken > 0 {
+		return &exitStatus{exitFailed}
+	}
+	return nil
+}

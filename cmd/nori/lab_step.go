@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/progress"
+	"noriter.dev/noriter/labs/run"
+	"noriter.dev/noriter/labs/screen"
+)
+
+// labCommand is a command on the lab that is named, or open.
+func (g *globals) labCommand(use, en, ko string, do func(context.Context, *run.Session, *screen.UI) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " [LAB]", Short: lang.T(en, ko), Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeLab,
+		RunE: func(c *cobra.Command, args []string) error {
+			s, ui, err := g.openLab(c.Context(), args)
+			if err != nil {
+				return err
+			}
+			err = do(c.Context(), s, ui)
+			if errors.Is(err, run.ErrNotStarted) {
+				return fmt.Errorf("%w; `nori lab start %s` does", err, s.Lab.ID)
+			}
+			return err
+		},
+	}
+}
+
+// labStatus is `status -o json`.
+type labStatus struct {
+	Lab     string         `json:"lab"`
+	Phase   progress.Phase `json:"phase"`
+	Step    string         `json:"step"`
+	Number  int            `json:"number"`
+	Steps   int            `json:"steps"`
+	Passed  bool           `json:"passed"`
+	Points  int            `json:"points"`
+	Max     int            `json:"max"`
+	Results []check.Result `json:"results"`
+	Hints   []string       `json:"hints"`
+}
+
+func newLabStatusCommand(g *globals) *cobra.Command {
+	return g.outputFlag(g.labCommand("status", "Look how far you are, and what is missing", "어디까지 했고 무엇이 남았는지 보기",
+		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
+			up, err := s.Look(ctx)
+			if err != nil {
+				return err
+			}
+			if g.output != "json" {
+				return ui.Status(s, up)
+			}
+			state, err := s.State()
+			if err != nil {
+				return err
+			}
+			out := labStatus{Lab: s.Lab.ID, Phase: state.Phase, Step: up.Step.ID, Number: s.Lab.Index(up.Step.ID) + 1,
+				Steps: len(s.Lab.Steps), Passed: up.Passed, Results: up.Results, Hints: up.Hints}
+			out.Points, out.Max = run.Score(s.Lab, state)
+			return g.printJSON(out)
+		}))
+}
+
+func newLabHintCommand(g *globals) *cobra.Command {
+	return g.labCommand("hint", "Get the next hint (it costs points)", "다음 힌트 보기 (점수가 깎입니다)",
+		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
+			text, cost, ok, err := s.Hint(ctx)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				ui.Say(lang.T("There are no more hints for this step; `nori lab solve` shows and types its solution.",
+					"이 단계에는 힌트가 더 없습니다. `nori lab solve`가 풀이를 보여 주고 실행합니다."))
+				return nil
+			}
+			return ui.Hint(text, cost)
+		})
+}
+
+func newLabNextCommand(g *globals) *cobra.Command {
+	return g.labCommand("next", "Go on to the next step, once this one has passed", "이 단계를 통과했으면 다음 단계로 가기", nextStep)
+}
+
+// nextStep opens the next step and prints it; a step that has not passed is
+// looked at once more, and shown if it still doesn't.
+func nextStep(ctx context.Context, s *run.Session, ui *screen.UI) error {
+	up, err := s.Look(ctx)
+	if err != nil {
+		return err
+	}
+	if !up.Passed {
+		return errors.Join(ui.Status(s, up), &exitStatus{exitFailed})
+	}
+	done, err := s.Advance(ctx)
+	switch {
+	case errors.Is(err, run.ErrReopened):
+		ui.Say(lang.T("Almost at the end, but this step must hold until then, and it no longer does:",
+			"거의 끝났지만, 이 단계는 끝까지 유지되어야 하는데 지금은 그렇지 않습니다."))
+	case err != nil:
+		return err
+	case done:
+		return ui.End(ctx, s)
+	}
+	if err := s.Remember(ctx); err != nil {
+		return err
+	}
+	return ui.Step(ctx, s)
+}
+
+func newLabSolveCommand(g *globals) *cobra.Command {
+	return g.labCommand("solve", "Show and type the solution of this step (no points for it)", "이 단계의 풀이를 보여 주고 실행하기 (점수 없음)",
+		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
+			script, err := s.Solution()
+			if err != nil {
+				return err
+			}
+			if err := ui.Script(script); err != nil {
+				return err
+			}
+			if err := s.Solve(ctx, func(run.Update) {}); err != nil {
+				return err
+			}
+			up, err := s.Look(ctx)
+			if err != nil {
+				return err
+			}
+			return ui.Status(s, up)
+		})
+}
+
+func newLabResetCommand(g *globals) *cobra.Command {
+	return g.labCommand("reset", "Put a lab back to its beginning; the scores are kept", "실습을 처음 상태로 되돌리기 (점수 기록은 남음)",
+		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
+			yes, err := ui.Confirm(lang.T(
+				"Everything in the namespace "+s.Namespace+" goes. Begin the lab anew?",
+				"네임스페이스 "+s.Namespace+"의 모든 것이 지워집니다. 실습을 새로 시작할까요?"))
+			if err != nil || !yes {
+				return err
+			}
+			if err := s.Requirements(ctx); err != nil {
+				return err
+			}
+			if err := s.Reset(ctx, ui.Say); err != nil {
+				return err
+			}
+			ui.Say(lang.T("The lab is back at its beginning: `"+ui.Command+" lab start "+s.Lab.ID+"`.",
+				"실습이 처음 상태로 돌아갔습니다. `"+ui.Command+" lab start "+s.Lab.ID+"`"))
+			return nil
+		})
+}
+
+func newLabStopCommand(g *globals) *cobra.Command {
+	return g.labCommand("stop", "Close the lab: the progress stays, kubectl goes back to its default namespace",
+		"실습 닫기 (진행 상황은 남고, kubectl은 기본 네임스페이스로 돌아감)",
+		func(_ context.Context, s *run.Session, ui *screen.UI) error {
+			if err := s.Leave(); err != nil {
+				return err
+			}
+			ui.Say(lang.T("Closed. `"+ui.Command+" lab start "+s.Lab.ID+"` goes on where you were.",
+				"닫았습니다. `"+ui.Command+" lab start "+s.Lab.ID+"`으로 이어서 할 수 있습니다."))
+			return nil
+		})
+}

@@ -1,0 +1,4 @@
+kubectl get pod hello -o wide
+node=$(kubectl get pod hello -o jsonpath='{.spec.nodeName}')
+ip=$(kubectl get pod hello -o jsonpath='{.status.podIP}')
+kubectl annotate pod hello node="$node" ip="$ip"

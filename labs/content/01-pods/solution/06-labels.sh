@@ -1,0 +1,2 @@
+kubectl label pod hello duo team="$LAB_COLOR"
+kubectl label pod teller team-

@@ -1,0 +1,1 @@
+kubectl run lonely --image=noriter/hello:v1 --labels=app=lonely

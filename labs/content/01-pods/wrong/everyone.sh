@@ -1,0 +1,1 @@
+kubectl label pod --all team="$LAB_COLOR" --overwrite

@@ -1,0 +1,1 @@
+kubectl logs teller | sed -n 's/.*the word is //p' > word

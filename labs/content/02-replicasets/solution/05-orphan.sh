@@ -1,0 +1,2 @@
+pod=$(kubectl get pods -l app=web -o name | head -1)
+kubectl label "$pod" app=debug --overwrite

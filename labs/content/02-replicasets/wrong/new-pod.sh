@@ -1,0 +1,3 @@
+pod=$(kubectl get pods -l app=web -o name | head -1)
+kubectl delete "$pod" --wait=false
+kubectl run debug --image=noriter/hello:v1 --labels=app=debug

@@ -1,0 +1,2 @@
+kubectl delete rs web
+kubectl apply -f web.yaml

@@ -1,0 +1,263 @@
+package screen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/progress"
+	"noriter.dev/noriter/labs/run"
+)
+
+// Escape sequences: clear the screen, go up so many lines, clear what is below.
+const (
+	clearScreen = "\x1b[H\x1b[2J"
+	clearBelow  = "\x1b[J"
+)
+
+// ErrLeft means that the learner left before the end; the progress is kept.
+var ErrLeft = errors.New("left before the end")
+
+// Play leads through a lab until it is finished (nil) or left (ErrLeft).
+func (u *UI) Play(ctx context.Context, s *run.Session) error {
+	play := u.plain
+	if u.Redraw {
+		play = u.live
+	}
+	err := play(ctx, s)
+	switch {
+	case err == nil:
+		return u.End(ctx, s)
+	case errors.Is(err, ErrLeft) || ctx.Err() != nil:
+		return errors.Join(u.Leaving(s), ErrLeft)
+	}
+	return err
+}
+
+// live is the view that redraws itself.
+type live struct {
+	u     *UI
+	s     *run.Session
+	board *keyboard
+
+	last   run.Update
+	detail bool
+	// note is a line above the keys: what a key could not do.
+	note string
+	// height is how many lines the block below the text takes now.
+	height int
+}
+
+func (u *UI) live(ctx context.Context, s *run.Session) (err error) {
+	board, err := openKeyboard(u.In.(*os.File))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, board.restore()) }()
+	l := &live{u: u, s: s, board: board}
+	for {
+		done, err := l.step(ctx)
+		if err != nil || done {
+			return err
+		}
+	}
+}
+
+// step shows one step until the learner goes on.
+func (l *live) step(ctx context.Context) (done bool, err error) {
+	l.last, l.detail = run.Update{}, false
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	resized := make(chan os.Signal, 1)
+	signal.Notify(resized, syscall.SIGWINCH)
+	defer signal.Stop(resized)
+	keys, updates, ended := make(chan rune), make(chan run.Update), make(chan error, 2)
+	reading, stopReading := context.WithCancel(ctx)
+	readingEnded := make(chan struct{})
+	defer func() { stopReading(); <-readingEnded }()
+	go func() {
+		defer close(readingEnded)
+		if err := l.board.read(reading, keys); err != nil {
+			ended <- err
+		}
+	}()
+	go func() {
+		err := l.s.Watch(ctx, func(up run.Update) {
+			select {
+			case updates <- up:
+			case <-ctx.Done():
+			}
+		})
+		if err != nil && ctx.Err() == nil {
+			ended <- err
+		}
+	}()
+	if err := l.redraw(ctx); err != nil {
+		return false, err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return false, ErrLeft
+		case err := <-ended:
+			return false, err
+		case <-resized:
+			err = l.redraw(ctx)
+		case l.last = <-updates:
+			err = l.block(ctx)
+		case key := <-keys:
+			var next bool
+			switch next, done, err = l.key(ctx, key); {
+			case errors.Is(err, errShell):
+				stopReading()
+				<-readingEnded
+				if err := l.shell(ctx, cancel); err != nil {
+					return false, err
+				}
+				return finished(l.s)
+			case next || done:
+				return done, err
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+}
+
+// errShell asks for the sub-shell.
+var errShell = errors.New("open a shell")
+
+// key does what a key asks for. next leaves the step.
+func (l *live) key(ctx context.Context, key rune) (next, done bool, err error) {
+	l.note = ""
+	switch key {
+	case 'q', 0x03, 0x04:
+		return false, false, ErrLeft
+	case 'n', '\n', '\r':
+		if !l.last.Passed {
+			if key == 'n' {
+				l.note = lang.T("This step hasn't passed yet.", "아직 통과하지 않은 단계입니다.")
+			}
+			return false, false, l.block(ctx)
+		}
+		done, reopened, err := advance(ctx, l.s)
+		if reopened {
+			l.note = reopenedText()
+		}
+		return true, done, err
+	case 's':
+		l.detail = !l.detail
+		return false, false, l.block(ctx)
+	case 't':
+		return false, false, errShell
+	case 'h':
+		_, _, ok, err := l.s.Hint(ctx)
+		if err != nil {
+			return false, false, err
+		}
+		if !ok {
+			l.note = lang.T("There are no more hints for this step.", "이 단계에는 힌트가 더 없습니다.")
+		}
+		return false, false, l.redraw(ctx)
+	}
+	return false, false, nil
+}
+
+// redraw shows the whole step anew.
+func (l *live) redraw(ctx context.Context) error {
+	width, _ := l.u.size()
+	text, err := l.u.stepText(ctx, l.s, width)
+	if err != nil {
+		return err
+	}
+	l.height = 0
+	if _, err := fmt.Fprint(l.u.Out, clearScreen, strings.Join(text, "\n"), "\n\n"); err != nil {
+		return fmt.Errorf("drawing: %w", err)
+	}
+	return l.block(ctx)
+}
+
+// block redraws the part below the text: checks, hints, keys.
+func (l *live) block(ctx context.Context) error {
+	width, height := l.u.size()
+	lines := l.lines(ctx, width)
+	if tallest := height - 1; len(lines) > tallest { // above the screen nothing can be redrawn
+		lines = append(lines[:tallest-1], lines[len(lines)-1])
+	}
+	var b strings.Builder
+	if l.height > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA\r", l.height)
+	}
+	b.WriteString(clearBelow)
+	b.WriteString(strings.Join(lines, "\n"))
+	b.WriteByte('\n')
+	l.height = len(lines)
+	if _, err := fmt.Fprint(l.u.Out, b.String()); err != nil {
+		return fmt.Errorf("drawing: %w", err)
+	}
+	return nil
+}
+
+func (l *live) lines(ctx context.Context, width int) []string {
+	var out []string
+	switch {
+	case l.last.Step == nil:
+		out = append(out, l.u.faint(lang.T("looking at the cluster", "클러스터를 살펴보는 중")))
+	case l.last.Passed:
+		out = append(out, l.u.passed(l.last, l.points(), width)...)
+	default:
+		out = append(out, l.u.results(l.last, width, l.detail)...)
+		out = append(out, l.u.computed(ctx, l.s, l.last.Hints, width)...)
+	}
+	if l.last.Doing != "" {
+		out = append(out, wrapText(l.last.Doing, width, l.u.yellow)...)
+	}
+	out = append(out, "")
+	if l.note != "" {
+		out = append(out, wrapText(l.note, width, l.u.yellow)...)
+	}
+	return append(out, wrapText(l.keys(), width, l.u.faint)...)
+}
+
+// points are what the open step has brought.
+func (l *live) points() int { return stepPoints(l.s) }
+
+// keys is the line that says what can be pressed now.
+func (l *live) keys() string {
+	if l.last.Passed {
+		return lang.T("n: next   t: shell   q: quit (progress is kept)", "n: 다음   t: 셸   q: 나가기 (진행 상황은 저장됨)")
+	}
+	hint := hintLabel(l.s)
+	if hint != "" && l.last.Stuck {
+		hint = lang.T("Stuck? ", "막혔나요? ") + hint
+	}
+	if hint != "" {
+		hint += "   "
+	}
+	return hint + lang.T("s: details   t: shell   q: quit", "s: 자세히   t: 셸   q: 나가기")
+}
+
+// finished tells whether the lab was brought to its end, in the shell or by
+// another process.
+func finished(s *run.Session) (bool, error) {
+	state, err := s.State()
+	return err == nil && state.Phase == progress.Done, err
+}
+
+// shell opens a sub-shell; the watch in this step has to end first, because
+// the shell has one of its own that goes through the steps.
+func (l *live) shell(ctx context.Context, stop func()) error {
+	parent := context.WithoutCancel(ctx)
+	stop()
+	if err := l.board.restore(); err != nil {
+		return err
+	}
+	err := l.u.Shell(parent, l.s)
+	return errors.Join(err, l.board.resume())
+}

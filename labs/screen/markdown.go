@@ -1,0 +1,91 @@
+package screen
+
+import (
+	"regexp"
+	"strings"
+)
+
+// markdown lays out the little Markdown that lab texts use: paragraphs,
+// lists, code blocks, **bold** and `code`.
+func (u *UI) markdown(text string, width int) []string {
+	m := &layout{u: u, width: width}
+	for _, line := range strings.Split(text, "\n") {
+		m.take(line)
+	}
+	m.flush()
+	for len(m.out) > 0 && m.out[len(m.out)-1] == "" {
+		m.out = m.out[:len(m.out)-1]
+	}
+	return m.out
+}
+
+type layout struct {
+	u         *UI
+	width     int
+	out       []string
+	paragraph []string
+	first     string // what stands before the paragraph: a bullet
+	code      bool
+}
+
+var bullet = regexp.MustCompile(`^\s*(?:[-*]|\d+\.)\s+`)
+
+func (m *layout) take(line string) {
+	switch {
+	case strings.HasPrefix(line, "```"):
+		m.flush()
+		m.blank()
+		m.code = !m.code
+	case m.code:
+		// Code is never wrapped: what is copied must be what was meant.
+		m.out = append(m.out, "    "+m.u.cyan(line))
+	case strings.TrimSpace(line) == "":
+		m.flush()
+		m.blank()
+	case bullet.MatchString(line):
+		m.flush()
+		m.first = "- "
+		m.paragraph = append(m.paragraph, bullet.ReplaceAllString(line, ""))
+	default:
+		m.paragraph = append(m.paragraph, strings.TrimSpace(line))
+	}
+}
+
+// blank adds an empty line, but never two.
+func (m *layout) blank() {
+	if n := len(m.out); n > 0 && m.out[n-1] != "" {
+		m.out = append(m.out, "")
+	}
+}
+
+func (m *layout) flush() {
+	if len(m.paragraph) == 0 {
+		return
+	}
+	spans := m.u.inline(strings.Join(m.paragraph, " "))
+	rest := strings.Repeat(" ", len(m.first))
+	m.out = append(m.out, indent(wrap(spans, m.width-len(m.first)), m.first, rest)...)
+	m.paragraph, m.first = nil, ""
+}
+
+var marks = regexp.MustCompile("\\*\\*(.+?)\\*\\*|`([^`]+)`")
+
+// inline finds **bold** and `code`. Without colour, code keeps its marks, so
+// that one sees where a command begins and ends.
+func (u *UI) inline(text string) []span {
+	var out []span
+	at := 0
+	for _, m := range marks.FindAllStringSubmatchIndex(text, -1) {
+		out = append(out, span{text: text[at:m[0]]})
+		switch {
+		case m[2] >= 0:
+			out = append(out, span{text[m[2]:m[3]], u.bold})
+		case u.Color:
+			out = append(out, span{text[m[4]:m[5]], u.cyan})
+		default:
+			out = append(out, span{text: text[m[0]:m[1]]})
+		}
+		at = m[1]
+	}
+	return append(out, span{text: text[at:]})
+}

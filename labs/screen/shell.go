@@ -1,0 +1,163 @@
+package screen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/run"
+)
+
+// shellRC is what bash reads in place of ~/.bashrc, and reads that first. The
+// prompt prints the news that the lab has laid down meanwhile.
+const shellRC = `[ -r ~/.bashrc ] && . ~/.bashrc
+[ -r /usr/share/bash-completion/bash_completion ] && . /usr/share/bash-completion/bash_completion
+if [ -n "$NORI_BIN" ]; then PATH=$NORI_BIN:$PATH; fi
+. <(kubectl completion bash 2>/dev/null)
+alias k=kubectl
+complete -o default -F __start_kubectl k 2>/dev/null
+nori() { "$NORI_EXE" "$@"; }
+step() { cat "$NORI_NEWS/.step"; }
+hint() { nori lab hint; }
+status() { nori lab status; }
+__nori_news() {
+  local f
+  for f in "$NORI_NEWS"/*; do
+    [ -f "$f" ] && cat "$f" && rm -f "$f"
+  done
+}
+PROMPT_COMMAND="__nori_news${PROMPT_COMMAND:+; $PROMPT_COMMAND}"
+PS1="(lab $NORI_LAB) \w\$ "
+`
+
+// Shell opens a shell in which the lab's kubectl is ready. Checks go on
+// meanwhile: a step that passes is announced at the next prompt, together
+// with the step that follows.
+func (u *UI) Shell(ctx context.Context, s *run.Session) (err error) {
+	news, err := os.MkdirTemp("", "nori-lab-")
+	if err != nil {
+		return fmt.Errorf("preparing the shell: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(news)) }()
+	cmd, err := u.shellCommand(s, news)
+	if err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	teller := &teller{u: u, s: s, dir: news}
+	if err := teller.step(ctx); err != nil {
+		stop()
+		return err
+	}
+	go func() { ended <- teller.follow(watching) }()
+	fmt.Fprintln(u.Out, lang.T(
+		"\nA shell for the lab. `step` shows the step again, `hint` and\n`status` help, `exit` leads back. kubectl (k) is ready.",
+		"\n실습용 셸입니다. `step`은 지금 단계를 다시 보여 주고, `hint`와\n`status`가 도와줍니다. `exit`로 돌아갑니다. kubectl(k)이\n준비되어 있습니다."))
+	runErr := cmd.Run()
+	stop()
+	if followErr := <-ended; followErr != nil && watching.Err() == nil {
+		return followErr
+	}
+	var exit *exec.ExitError
+	if runErr != nil && !errors.As(runErr, &exit) { // the status of the last command isn't ours
+		return fmt.Errorf("opening the shell: %w", runErr)
+	}
+	return nil
+}
+
+func (u *UI) shellCommand(s *run.Session, news string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("looking for this program: %w", err)
+	}
+	env, err := s.Environment()
+	if err != nil {
+		return nil, err
+	}
+	rc := filepath.Join(news, ".bashrc")
+	if err := os.WriteFile(rc, []byte(shellRC), 0o600); err != nil {
+		return nil, fmt.Errorf("preparing the shell: %w", err)
+	}
+	cmd := exec.Command("bash", "--rcfile", rc, "-i")
+	cmd.Env = append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID,
+		"NORI_TESTBED="+s.Env.Testbed, "NORI_BIN="+s.Env.BinDir)
+	cmd.Dir = s.Env.Work(s.Lab.ID)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = u.In, u.Out, u.Err
+	return cmd, nil
+}
+
+// teller goes through the steps while the learner is in the shell, and lays
+// down news for the prompt.
+type teller struct {
+	u   *UI
+	s   *run.Session
+	dir string
+	n   atomic.Int64
+}
+
+// follow watches step after step until ctx is done or the lab is finished.
+func (t *teller) follow(ctx context.Context) error {
+	for {
+		var last run.Update
+		if err := t.s.Watch(ctx, func(up run.Update) { last = up }); err != nil {
+			return err
+		}
+		width, _ := t.u.size()
+		lines := append([]string{""}, t.u.passed(last, stepPoints(t.s), width)...)
+		done, reopened, err := advance(ctx, t.s)
+		if err != nil {
+			return err
+		}
+		if done {
+			return t.tell(append(lines, "", lang.T("That was the last step: `exit` leads to the end.", "마지막 단계였습니다. `exit`를 입력하면 마무리로 갑니다.")))
+		}
+		if reopened {
+			lines = append(lines, reopenedText())
+		}
+		text, err := t.u.stepText(ctx, t.s, width)
+		if err != nil {
+			return err
+		}
+		if err := t.tell(append(append(lines, ""), text...)); err != nil {
+			return err
+		}
+		if err := t.step(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// tell lays a text down whole, under a name that keeps the order.
+func (t *teller) tell(lines []string) error {
+	name := fmt.Sprintf("%06d", t.n.Add(1))
+	return t.write(name, lines)
+}
+
+// step lays down the text of the open step for `step`.
+func (t *teller) step(ctx context.Context) error {
+	width, _ := t.u.size()
+	text, err := t.u.stepText(ctx, t.s, width)
+	if err != nil {
+		return err
+	}
+	return t.write(".step", text)
+}
+
+func (t *teller) write(name string, lines []string) error {
+	tmp := filepath.Join(t.dir, ".new"+time.Now().Format("150405.000000000"))
+	if err := os.WriteFile(tmp, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		return fmt.Errorf("laying down news for the shell: %w", err)
+	}
+	if err := os.Rename(tmp, filepath.Join(t.dir, name)); err != nil {
+		return fmt.Errorf("laying down news for the shell: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package screen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/progress"
+	"noriter.dev/noriter/labs/run"
+)
+
+// title is the line above everything: lab, step, points.
+func (u *UI) title(s *run.Session, step *format.Step, state *progress.Lab, width int) []string {
+	points, most := run.Score(s.Lab, state)
+	left := fmt.Sprintf("%s | %s", s.Lab.Title.Pick(), lang.T(
+		fmt.Sprintf("step %d of %d", s.Lab.Index(step.ID)+1, len(s.Lab.Steps)),
+		fmt.Sprintf("%d단계 / %d단계", s.Lab.Index(step.ID)+1, len(s.Lab.Steps))))
+	right := lang.T(fmt.Sprintf("%d of %d points", points, most), fmt.Sprintf("%d점 / %d점", points, most))
+	gap := max(width-cells.StringWidth(left)-cells.StringWidth(right), 1)
+	return []string{u.bold(left) + strings.Repeat(" ", gap) + right, strings.Repeat("-", width)}
+}
+
+// stepText is the text of the open step.
+func (u *UI) stepText(ctx context.Context, s *run.Session, width int) ([]string, error) {
+	step, state, err := s.Step()
+	if err != nil {
+		return nil, err
+	}
+	section := s.Prose().Sections[step.ID]
+	text, err := s.Render(ctx, section.Text, state)
+	if err != nil {
+		return nil, err
+	}
+	lines := u.title(s, step, state, width)
+	if s.Lab.Index(step.ID) == 0 {
+		intro, err := s.Render(ctx, s.Prose().Intro, state)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(append(lines, u.markdown(intro, width)...), "")
+	}
+	lines = append(lines, wrapText(section.Heading, width, u.bold)...)
+	lines = append(append(lines, ""), u.markdown(text, width)...)
+	hints, err := s.Hints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hints {
+		lines = append(append(lines, ""), u.hint(h, width)...)
+	}
+	return lines, nil
+}
+
+// hint lays a hint out with a bar at its left.
+func (u *UI) hint(text string, width int) []string {
+	head := []string{u.yellow(lang.T("hint", "힌트"))}
+	return indent(append(head, u.markdown(text, width-2)...), u.yellow("| "), u.yellow("| "))
+}
+
+// results lays out the checks of a step; detail shows all that is known.
+func (u *UI) results(up run.Update, width int, detail bool) []string {
+	var out []string
+	for _, r := range up.Results {
+		out = append(out, u.result(r, width, detail)...)
+	}
+	return out
+}
+
+func (u *UI) result(r check.Result, width int, detail bool) []string {
+	item := func(mark, text string, style func(string) string) []string {
+		return indent(wrapText(text, width-4, nil), style(mark)+" ", "    ")
+	}
+	note := func(label, text string) []string {
+		if text == "" {
+			return nil
+		}
+		return indent(wrapText(label+": "+text, width-6, u.faint), "      ", "      ")
+	}
+	switch r.State {
+	case check.Holds:
+		return item("[v]", r.Fact, u.green)
+	case check.Acting:
+		return item("[.]", r.Expected, u.yellow)
+	case check.Waiting:
+		return item("[ ]", r.Expected, u.faint)
+	case check.Unknown:
+		return append(item("[?]", r.Expected, u.yellow), note(lang.T("can't look", "볼 수 없음"), r.Actual)...)
+	}
+	out := item("[ ]", r.Expected, u.red)
+	if detail || r.Why == "" {
+		out = append(out, note(lang.T("found", "지금"), r.Actual)...)
+	}
+	return append(out, note(lang.T("why", "이유"), r.Why)...)
+}
+
+// passed lays out what a step that has passed brought.
+func (u *UI) passed(up run.Update, points int, width int) []string {
+	text := lang.T(fmt.Sprintf("Passed! %d points.", points), fmt.Sprintf("통과했습니다! %d점을 얻었습니다.", points))
+	return append(u.results(up, width, false), "", u.green(u.bold(text)))
+}
+
+// computed gives the texts of the hints that apply now.
+func (u *UI) computed(ctx context.Context, s *run.Session, ids []string, width int) []string {
+	var out []string
+	for _, id := range ids {
+		if text, err := s.ComputedHint(ctx, id); err == nil {
+			out = append(append(out, ""), u.hint(text, width)...)
+		}
+	}
+	return out
+}
+
+// End prints the closing screen: what was learnt, where its source is, and
+// the score.
+func (u *UI) End(ctx context.Context, s *run.Session) error {
+	state, err := s.State()
+	if err != nil {
+		return err
+	}
+	width, _ := u.size()
+	section := s.Prose().Sections[format.End]
+	text, err := s.Render(ctx, section.Text, state)
+	if err != nil {
+		return err
+	}
+	lines := []string{"", u.bold(section.Heading), strings.Repeat("-", width)}
+	lines = append(lines, u.markdown(text, width)...)
+	lines = append(lines, "", u.bold(lang.T("What you learnt", "배운 것")))
+	for _, l := range s.Lab.Learnt {
+		lines = append(lines, indent(wrapText(l.Pick(), width-2, nil), "- ", "  ")...)
+	}
+	lines = append(lines, "", u.bold(lang.T("The source that did it", "그 일을 한 소스")))
+	for _, src := range s.Lab.Sources {
+		lines = append(lines, indent(wrapText(src.Path+": "+src.What.Pick(), width-2, nil), "- ", "  ")...)
+	}
+	points, most := run.Score(s.Lab, state)
+	score := lang.T(fmt.Sprintf("%d of %d points", points, most), fmt.Sprintf("%d점 / %d점", points, most))
+	if best, ok := state.Best(); ok && best > points {
+		score += lang.T(fmt.Sprintf(" (your best: %d)", best), fmt.Sprintf(" (최고 기록: %d점)", best))
+	}
+	lines = append(lines, "", u.green(u.bold(score)))
+	lines = append(lines, wrapText(lang.T(
+		fmt.Sprintf("kubectl is back in the namespace default. `%s lab reset %s` clears the lab away and lets you do it again.", u.Command, s.Lab.ID),
+		fmt.Sprintf("kubectl은 다시 default 네임스페이스를 가리킵니다. `%s lab reset %s`은(는) 실습을 치우고 처음부터 다시 할 수 있게 합니다.", u.Command, s.Lab.ID)), width, u.faint)...)
+	return u.print(lines...)
+}
+
+// print writes lines. A pipe that nobody reads any more is the caller's affair.
+func (u *UI) print(lines ...string) error {
+	_, err := fmt.Fprintln(u.Out, strings.Join(lines, "\n"))
+	return err
+}
+
+// Leaving is what is said when a learner goes before the end.
+func (u *UI) Leaving(s *run.Session) error {
+	return u.print("", lang.T(
+		fmt.Sprintf("Your progress is kept. `%s lab start %s` goes on here,\n`%s lab status` looks how far you are. kubectl stays in\nthe namespace %s until `%s lab stop`.", u.Command, s.Lab.ID, u.Command, s.Namespace, u.Command),
+		fmt.Sprintf("진행 상황을 저장했습니다. `%s lab start %s`으로 이어서 하고,\n`%s lab status`로 어디까지 했는지 볼 수 있습니다.\n`%s lab stop`을 실행할 때까지 kubectl은 네임스페이스\n%s을(를) 가리킵니다.", u.Command, s.Lab.ID, u.Command, u.Command, s.Namespace)))
+}
+
+// advance opens the next step. reopened is set when a step that must hold
+// until the end has to be mended first.
+func advance(ctx context.Context, s *run.Session) (done, reopened bool, err error) {
+	done, err = s.Advance(ctx)
+	if errors.Is(err, run.ErrReopened) {
+		return false, true, nil
+	}
+	return done, false, err
+}
+
+// reopenedText says so.
+func reopenedText() string {
+	return lang.T("Almost at the end, but this step must hold until then, and it no longer does:",
+		"거의 끝났지만, 이 단계는 끝까지 유지되어야 하는데 지금은 그렇지 않습니다.")
+}

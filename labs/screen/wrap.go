@@ -1,0 +1,145 @@
+package screen
+
+import (
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// cells measures text as terminals do: Korean and other wide characters take
+// two columns, and ambiguous ones one, whatever the locale says.
+var cells = &runewidth.Condition{EastAsianWidth: false, StrictEmojiNeutral: true}
+
+// span is a piece of text in one style.
+type span struct {
+	text  string
+	style func(string) string
+}
+
+// wrap breaks spans at spaces into lines of at most width columns. A word
+// that is longer than a line is broken anywhere.
+func wrap(spans []span, width int) []string {
+	w := &wrapper{width: max(width, 8)}
+	for _, s := range spans {
+		for i, word := range strings.Split(s.text, " ") {
+			if i > 0 {
+				w.space()
+			}
+			if word != "" {
+				w.word(word, s.style)
+			}
+		}
+	}
+	w.newline()
+	return w.lines
+}
+
+// wrapText wraps plain text in one style.
+func wrapText(text string, width int, style func(string) string) []string {
+	var out []string
+	for _, line := range strings.Split(text, "\n") {
+		out = append(out, wrap([]span{{line, style}}, width)...)
+	}
+	return out
+}
+
+// wrapper collects words into lines. What is not separated by a space (a
+// styled word and the comma behind it) stays together.
+type wrapper struct {
+	width int
+	lines []string
+	// line is what is on the current line, used its columns.
+	line strings.Builder
+	used int
+	// glued are the pieces since the last space.
+	glued      []span
+	gluedWidth int
+	gap        bool
+}
+
+func (w *wrapper) word(text string, style func(string) string) {
+	w.glued = append(w.glued, span{text, style})
+	w.gluedWidth += cells.StringWidth(text)
+}
+
+// space ends a word; it is only written if another follows on the same line.
+func (w *wrapper) space() {
+	w.place()
+	w.gap = true
+}
+
+// place puts the glued pieces on this line or the next.
+func (w *wrapper) place() {
+	if len(w.glued) == 0 {
+		return
+	}
+	need := w.gluedWidth
+	if w.gap && w.used > 0 {
+		need++
+	}
+	if w.used > 0 && w.used+need > w.width {
+		w.breakLine()
+	} else if w.gap && w.used > 0 {
+		w.line.WriteByte(' ')
+		w.used++
+	}
+	for _, p := range w.glued {
+		w.write(p)
+	}
+	w.glued, w.gluedWidth, w.gap = w.glued[:0], 0, false
+}
+
+// write puts a piece down, breaking it where the line ends.
+func (w *wrapper) write(p span) {
+	var piece strings.Builder
+	flush := func() {
+		s := piece.String()
+		if p.style != nil {
+			s = p.style(s)
+		}
+		w.line.WriteString(s)
+		piece.Reset()
+	}
+	for _, r := range p.text {
+		n := cells.RuneWidth(r)
+		if w.used+n > w.width {
+			flush()
+			w.breakLine()
+		}
+		piece.WriteRune(r)
+		w.used += n
+	}
+	flush()
+}
+
+func (w *wrapper) breakLine() {
+	w.lines = append(w.lines, w.line.String())
+	w.line.Reset()
+	w.used = 0
+}
+
+func (w *wrapper) newline() {
+	w.place()
+	w.breakLine()
+}
+
+// clip cuts a line that must not wrap, such as one of code.
+func clip(s string, width int) string { return cells.Truncate(s, width, "~") }
+
+// pad fills a text up to width columns.
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(width-cells.StringWidth(s), 0))
+}
+
+// indent puts first before the first line and rest before the others.
+func indent(lines []string, first, rest string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		if i == 0 {
+			out[i] = first + l
+		} else {
+			out[i] = rest + l
+		}
+	}
+	return out
+}
