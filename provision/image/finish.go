@@ -18,6 +18,8 @@ func finishRoot(r recipe, root string) error {
 		"etc/ssh/ssh_host_*", "etc/hostname", "etc/resolv.conf", "etc/fstab",
 		"etc/systemd/system/*.wants", "etc/ssh/sshd_config.d", "etc/ssh/moduli",
 		"var/lib/apt/lists/*", "var/cache/apt/*", "var/log/*", "var/cache/ldconfig/*",
+		// D-Bus starts it when somebody asks for a reboot; no session needs it.
+		"usr/lib/systemd/system/multi-user.target.wants/systemd-logind.service",
 		"var/lib/dpkg/*-old", "var/cache/debconf/*-old", "vmlinuz*", "initrd.img*",
 	} {
 		if err := removeGlob(root, glob); err != nil {
