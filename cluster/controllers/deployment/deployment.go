@@ -53,6 +53,7 @@ type Controller struct {
 	events      record.EventRecorder
 	loop        *loop.Loop
 	clock       clock.WithTicker
+	writes      *writes
 }
 
 // New prepares the loop. The informers must be started afterwards.
@@ -64,17 +65,28 @@ func New(client kubernetes.Interface, factory informers.SharedInformerFactory, e
 	c := &Controller{
 		client: client, events: events, clock: clk,
 		deployments: deployments.Lister(), replicaSets: replicaSets.Lister(), pods: pods.GetIndexer(),
+		writes: &writes{clock: clk, made: map[types.UID]map[types.UID]write{}},
 	}
 	c.loop = loop.New("deployment-controller", clk, c.sync)
 	_, errD := deployments.Informer().AddEventHandler(c.loop.Handler())
+	_, errG := deployments.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{DeleteFunc: func(obj any) {
+		if d, ok := obj.(*appsv1.Deployment); ok {
+			c.writes.forgetAll(d.UID)
+		}
+	}})
 	_, errR := replicaSets.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.queueOwners,
 		UpdateFunc: func(old, obj any) { c.queueOwners(old); c.queueOwners(obj) },
-		DeleteFunc: c.queueOwners,
+		DeleteFunc: func(obj any) {
+			if rs, ok := obj.(*appsv1.ReplicaSet); ok {
+				c.writes.forget(rs.UID)
+			}
+			c.queueOwners(obj)
+		},
 	})
 	// Only the end of a pod matters, and only to Recreate, which waits for the last.
 	_, errP := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{DeleteFunc: func(obj any) { c.podGone(podset.AsPod(obj)) }})
-	if err := errors.Join(errD, errR, errP); err != nil {
+	if err := errors.Join(errD, errG, errR, errP); err != nil {
 		return nil, fmt.Errorf("watching deployments and their replica sets: %w", err)
 	}
 	return c, nil
@@ -104,6 +116,11 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 	sets, err := c.ownReplicaSets(ctx, cached)
 	if err != nil {
 		return err
+	}
+
+	if wait := c.writes.pending(cached.UID, sets); wait > 0 {
+		c.loop.AddAfter(cached, wait)
+		return nil // the watch will show what we wrote, and that brings us here again
 	}
 
 	r := newRollout(c, cached, sets)

@@ -51,13 +51,20 @@ type world struct {
 	broken string // pods with this image don't become ready
 }
 
-func start(t *testing.T, objects ...runtime.Object) *world {
+// idle has a controller that does nothing by itself.
+func idle(t *testing.T, objects ...runtime.Object) *world {
 	t.Helper()
 	w := &world{API: fakeapi.New(t, objects...), t: t, events: record.NewFakeRecorder(100000)}
 	var err error
 	if w.c, err = New(w.Client, w.Factory, w.events, clock.RealClock{}); err != nil {
 		t.Fatal(err)
 	}
+	return w
+}
+
+func start(t *testing.T, objects ...runtime.Object) *world {
+	t.Helper()
+	w := idle(t, objects...)
 	sets, err := replicaset.New(w.Client, w.Factory, record.NewFakeRecorder(100000), clock.RealClock{})
 	if err != nil {
 		t.Fatal(err)

@@ -92,7 +92,7 @@ func (r *rollout) adoptFresh(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("annotating replica set %s/%s: %w", changed.Namespace, changed.Name, err)
 		}
-		r.fresh = updated
+		r.wrote(updated)
 	}
 	r.setRevision(r.fresh.Annotations[revisionAnnotation])
 	if r.hasDeadline() && condition(&r.d.Status, appsv1.DeploymentProgressing) == nil {
@@ -172,6 +172,7 @@ func (r *rollout) ensureFresh(ctx context.Context) error {
 		return fmt.Errorf("creating replica set %s/%s: %w", rs.Namespace, rs.Name, err)
 	}
 	r.fresh = created
+	r.wrote(created)
 	if *created.Spec.Replicas > 0 {
 		r.c.events.Eventf(r.d, v1.EventTypeNormal, "ScalingReplicaSet", "Scaled up replica set %s from 0 to %d", created.Name, *created.Spec.Replicas)
 	}

@@ -157,7 +157,9 @@ func (r *rollout) dropBroken(ctx context.Context, most int32) (int32, error) {
 func (r *rollout) dropWorking(ctx context.Context, minAvailable int32) (int32, error) {
 	available := int32(0)
 	for _, rs := range r.all() {
-		available += rs.Status.AvailableReplicas
+		// A ReplicaSet that has just been made smaller may still count pods that it is
+		// about to delete.
+		available += min(rs.Status.AvailableReplicas, *rs.Spec.Replicas)
 	}
 	spare, dropped := available-minAvailable, int32(0)
 	for _, rs := range r.old {
@@ -256,7 +258,7 @@ func (r *rollout) resize(ctx context.Context, rs *appsv1.ReplicaSet, size int32,
 	if err != nil {
 		return false, fmt.Errorf("scaling replica set %s/%s to %d: %w", rs.Namespace, rs.Name, size, err)
 	}
-	r.replace(updated)
+	r.wrote(updated)
 	if before == size {
 		return false, nil
 	}
@@ -268,8 +270,9 @@ func (r *rollout) resize(ctx context.Context, rs *appsv1.ReplicaSet, size int32,
 	return true, nil
 }
 
-// replace puts the newest version of a ReplicaSet in the place of the one we have.
-func (r *rollout) replace(updated *appsv1.ReplicaSet) {
+// wrote puts the newest version of a ReplicaSet in the place of the one we have.
+func (r *rollout) wrote(updated *appsv1.ReplicaSet) {
+	r.c.writes.note(r.d.UID, updated)
 	if r.fresh != nil && r.fresh.UID == updated.UID {
 		r.fresh = updated
 		return
