@@ -57,11 +57,14 @@ func (p *Provider) lookup(ctx context.Context, c *conn, name string) (golibvirt.
 	if err != nil {
 		return dom, err
 	}
-	md := ""
-	if x.Metadata != nil {
-		md = x.Metadata.XML
+	return dom, p.own("domain "+dn, metadataOf(x))
+}
+
+func metadataOf(x libvirtxml.Domain) string {
+	if x.Metadata == nil {
+		return ""
 	}
-	return dom, p.own("domain "+dn, md)
+	return x.Metadata.XML
 }
 
 func readDomain(ctx context.Context, c *conn, dom golibvirt.Domain) (libvirtxml.Domain, error) {
@@ -211,10 +214,7 @@ func (p *Provider) domains(ctx context.Context, c *conn) ([]ours, error) {
 		if err != nil {
 			return nil, err
 		}
-		if x.Metadata == nil {
-			continue
-		}
-		m, ok := marked(x.Metadata.XML)
+		m, ok := marked(metadataOf(x))
 		if !ok || m.Name != p.tb.Name || m.Dir != p.tb.Dir {
 			continue
 		}

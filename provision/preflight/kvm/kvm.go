@@ -135,10 +135,10 @@ func runGuest(device string) error {
 		return fmt.Errorf("open: %w", err)
 	}
 	defer func() { _ = unix.Close(dev) }()
-	if v, err := ioctl(dev, kvmGetAPIVersion, 0); err != nil || v != apiVersion {
+	if v, err := ioctl(dev, kvmGetAPIVersion, nil); err != nil || v != apiVersion {
 		return fmt.Errorf("its interface has version %d, not %d (%v)", v, apiVersion, err)
 	}
-	vm, err := ioctl(dev, kvmCreateVM, 0)
+	vm, err := ioctl(dev, kvmCreateVM, nil)
 	if err != nil {
 		return fmt.Errorf("create a machine: %w", err)
 	}
@@ -153,14 +153,14 @@ func runGuest(device string) error {
 		slot, flags                uint32
 		guestAddr, size, hostStart uint64
 	}{0, 0, guestBase, uint64(len(mem)), uint64(uintptr(unsafe.Pointer(&mem[0])))}
-	if _, err := ioctl(vm, kvmSetUserMemoryRegion, uintptr(unsafe.Pointer(&region))); err != nil {
+	if _, err := ioctl(vm, kvmSetUserMemoryRegion, unsafe.Pointer(&region)); err != nil {
 		return fmt.Errorf("give the guest its memory: %w", err)
 	}
-	size, err := ioctl(dev, kvmGetVCPUMmapSize, 0)
+	size, err := ioctl(dev, kvmGetVCPUMmapSize, nil)
 	if err != nil {
 		return fmt.Errorf("size of the CPU's state: %w", err)
 	}
-	cpu, err := ioctl(vm, kvmCreateVCPU, 0)
+	cpu, err := ioctl(vm, kvmCreateVCPU, nil)
 	if err != nil {
 		return fmt.Errorf("create a CPU: %w", err)
 	}
@@ -176,23 +176,23 @@ func runGuest(device string) error {
 // runCPU points the CPU at the guest and runs it until it halts.
 func runCPU(cpu int, state []byte) error {
 	var sregs [sregsSize / 8]uint64
-	if _, err := ioctl(cpu, kvmGetSregs, uintptr(unsafe.Pointer(&sregs))); err != nil {
+	if _, err := ioctl(cpu, kvmGetSregs, unsafe.Pointer(&sregs)); err != nil {
 		return fmt.Errorf("read the segment registers: %w", err)
 	}
 	// struct kvm_sregs begins with cs: base (64 bits), limit (32), selector (16).
 	sregs[0] = 0
 	sregs[1] &= 0xffff0000ffffffff
-	if _, err := ioctl(cpu, kvmSetSregs, uintptr(unsafe.Pointer(&sregs))); err != nil {
+	if _, err := ioctl(cpu, kvmSetSregs, unsafe.Pointer(&sregs)); err != nil {
 		return fmt.Errorf("set the segment registers: %w", err)
 	}
 	// struct kvm_regs: 16 general registers from rax on, then rip and rflags.
 	var regs [regsSize / 8]uint64
 	regs[16], regs[17] = guestBase, 2
-	if _, err := ioctl(cpu, kvmSetRegs, uintptr(unsafe.Pointer(&regs))); err != nil {
+	if _, err := ioctl(cpu, kvmSetRegs, unsafe.Pointer(&regs)); err != nil {
 		return fmt.Errorf("set the registers: %w", err)
 	}
 	for {
-		_, err := ioctl(cpu, kvmRun, 0)
+		_, err := ioctl(cpu, kvmRun, nil)
 		if errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN) {
 			continue // a signal of the Go runtime's came in between
 		}
@@ -204,7 +204,7 @@ func runCPU(cpu int, state []byte) error {
 	if reason := *(*uint32)(unsafe.Pointer(&state[exitReasonOffset])); reason != kvmExitHlt {
 		return fmt.Errorf("the guest stopped with reason %d instead of halting", reason)
 	}
-	if _, err := ioctl(cpu, kvmGetRegs, uintptr(unsafe.Pointer(&regs))); err != nil {
+	if _, err := ioctl(cpu, kvmGetRegs, unsafe.Pointer(&regs)); err != nil {
 		return fmt.Errorf("read the registers: %w", err)
 	}
 	if regs[0]&0xffff != 42 {
@@ -213,8 +213,8 @@ func runCPU(cpu int, state []byte) error {
 	return nil
 }
 
-func ioctl(fd int, req, arg uintptr) (int, error) {
-	r, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), req, arg)
+func ioctl(fd int, req uintptr, arg unsafe.Pointer) (int, error) {
+	r, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), req, uintptr(arg))
 	if errno != 0 {
 		return -1, errno
 	}

@@ -1,0 +1,315 @@
+package preflight
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+// goodHost is one on which every check holds; cases break one thing each.
+func goodHost(t *testing.T) host {
+	t.Helper()
+	root := t.TempDir()
+	h := host{
+		root: root, euid: 0,
+		now:     func() time.Time { return time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC) },
+		cpus:    func() int { return 4 },
+		look:    func(p string) (string, error) { return "/usr/bin/" + p, nil },
+		run:     func(context.Context, string, ...string) error { return nil },
+		free:    func(string) (uint64, error) { return 100 << 30, nil },
+		kvm:     func(context.Context) (bool, string) { return true, "a guest ran to its end" },
+		bridge:  func() error { return nil },
+		overlay: func(string) error { return nil },
+		links: func() (map[string][]netip.Prefix, error) {
+			return map[string][]netip.Prefix{"lo": {netip.MustParsePrefix("127.0.0.1/8")}, "eth0": {netip.MustParsePrefix("192.0.2.7/24")}}, nil
+		},
+		routes:  func() ([]netip.Prefix, error) { return []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, nil },
+		libvirt: func(context.Context, string) error { return nil },
+		clashes: func(context.Context, string, string, string) ([]string, error) { return nil, nil },
+	}
+	h.put(t, "proc/meminfo", "MemTotal: 16000000 kB\nMemAvailable:   12000000 kB\n")
+	h.put(t, "proc/cpuinfo", "flags\t: fpu vmx sse2\n")
+	h.put(t, "proc/filesystems", "nodev\tsysfs\nnodev\toverlay\n\text4\n")
+	h.put(t, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory hugetlb pids\n")
+	h.put(t, "run/systemd/system/.keep", "")
+	return h
+}
+
+func (h host) put(t *testing.T, path, content string) {
+	t.Helper()
+	p := filepath.Join(h.root, path)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h host) remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.RemoveAll(filepath.Join(h.root, path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func options() Options {
+	return Options{
+		Driver: "auto", Testbed: "demo", Dir: "/var/lib/noriter/demo", Subnet: netip.MustParsePrefix("10.77.0.0/24"),
+		StateDir: "/var/lib/noriter", Nodes: 2,
+	}
+}
+
+func TestGoodHost(t *testing.T) {
+	for _, driver := range []string{"auto", "libvirt", "nspawn"} {
+		for _, isolated := range []bool{false, true} {
+			o := options()
+			o.Driver, o.Isolated = driver, isolated
+			seen := map[string]bool{}
+			for _, c := range all(o, goodHost(t)) {
+				r := c.Run(t.Context())
+				if r.Status != OK {
+					t.Errorf("%s, isolated %v: %s: %s %s", driver, isolated, c.ID, r.Status, r.Seen.EN)
+				}
+				if r.Seen.EN == "" || r.Seen.KO == "" || c.Title.EN == "" || c.Title.KO == "" {
+					t.Errorf("%s: a text is missing: %+v %+v", c.ID, c.Title, r.Seen)
+				}
+				if seen[c.ID] {
+					t.Errorf("%s comes twice", c.ID)
+				}
+				seen[c.ID] = true
+			}
+			if seen["nspawn"] != (driver != "libvirt") || seen["libvirt"] != (driver != "nspawn") {
+				t.Errorf("%s is asked %v", driver, seen)
+			}
+			if err := Must(t.Context(), forUp(o, goodHost(t))); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func without(programs ...string) func(string) (string, error) {
+	return func(p string) (string, error) {
+		for _, x := range programs {
+			if p == x {
+				return "", os.ErrNotExist
+			}
+		}
+		return "/usr/bin/" + p, nil
+	}
+}
+
+func TestBrokenHosts(t *testing.T) {
+	boom := errors.New("boom")
+	for _, c := range []struct {
+		name, id string
+		driver   string
+		spoil    func(t *testing.T, h *host, o *Options)
+		want     Status
+		seen     string
+		remedy   string
+		fix      string // the command the repair runs, "" for none
+	}{
+		{"clock of 1970", "time", "auto", func(_ *testing.T, h *host, _ *Options) {
+			h.now = func() time.Time { return time.Unix(0, 0) }
+		}, Fail, "1970", "timedatectl", ""},
+		{"not root for containers", "root", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.euid = 1000 }, Fail, "not root", "sudo", ""},
+		{"not root, either", "root", "auto", func(_ *testing.T, h *host, _ *Options) { h.euid = 1000 }, Warn, "not root", "sudo", ""},
+		{"not root for libvirt", "root", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.euid = 1000 }, OK, "libvirt makes", "", ""},
+		{"not root for an isolated one", "root", "libvirt", func(_ *testing.T, h *host, o *Options) { h.euid, o.Isolated = 1000, true }, Fail, "not root", "sudo", ""},
+		{"one processor", "cpu", "auto", func(_ *testing.T, h *host, _ *Options) { h.cpus = func() int { return 1 } }, Warn, "1", "", ""},
+		{"little memory for VMs", "memory", "libvirt", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "proc/meminfo", "MemAvailable: 2000000 kB\n")
+		}, Fail, "1953 MiB", "nspawn", ""},
+		{"the same for containers", "memory", "nspawn", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "proc/meminfo", "MemAvailable: 2000000 kB\n")
+		}, OK, "1953 MiB", "", ""},
+		{"tight memory", "memory", "nspawn", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "proc/meminfo", "MemAvailable: 1400000 kB\n")
+		}, Warn, "tight", "", ""},
+		{"no meminfo", "memory", "nspawn", func(t *testing.T, h *host, _ *Options) { h.remove(t, "proc/meminfo") }, Warn, "meminfo", "", ""},
+		{"odd meminfo", "memory", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "proc/meminfo", "x") }, Warn, "does not tell", "", ""},
+		{"full disk", "disk", "auto", func(_ *testing.T, h *host, _ *Options) {
+			h.free = func(string) (uint64, error) { return 1 << 30, nil }
+		}, Fail, "1.0 GiB free; 6 GiB", "df -h", ""},
+		{"full disk of a known testbed", "disk", "auto", func(_ *testing.T, h *host, o *Options) {
+			h.free, o.Known = func(string) (uint64, error) { return 1 << 30, nil }, true
+		}, Warn, "1.0 GiB", "df -h", ""},
+		{"no mmdebstrap", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.look = without("mmdebstrap") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", "apt-get install -y --no-install-recommends mmdebstrap"},
+		{"no mmdebstrap, no apt-get", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.look = without("mmdebstrap", "apt-get") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", ""},
+		{"no mmdebstrap needed", "image", "auto", func(_ *testing.T, h *host, o *Options) {
+			h.look, o.ImageReady = without("mmdebstrap"), true
+		}, OK, "not needed", "", ""},
+		{"KVM opens but does not run", "kvm", "auto", func(_ *testing.T, h *host, _ *Options) {
+			h.kvm = func(context.Context) (bool, string) { return false, "/dev/kvm opens, but can't run guests: boom" }
+		}, Warn, "can't run guests", "", ""},
+		{"KVM forbidden", "kvm", "auto", func(_ *testing.T, h *host, _ *Options) {
+			h.kvm = func(context.Context) (bool, string) { return false, "/dev/kvm may not be opened by this user" }
+		}, Warn, "may not be opened", "adduser", ""},
+		{"KVM module not loaded", "kvm", "auto", func(_ *testing.T, h *host, _ *Options) {
+			h.kvm = func(context.Context) (bool, string) { return false, "/dev/kvm is not there" }
+		}, Warn, "emulated", "modprobe kvm_intel", "modprobe kvm_intel"},
+		{"KVM of no processor", "kvm", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "proc/cpuinfo", "flags: sse2\n")
+			h.kvm = func(context.Context) (bool, string) { return false, "/dev/kvm is not there" }
+		}, Warn, "firmware", "", ""},
+		{"no QEMU", "qemu", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.look = without("qemu-system-x86_64") }, Fail, "qemu", "apt-get install qemu-system-x86", "apt-get install -y --no-install-recommends qemu-system-x86"},
+		{"no QEMU, but containers do", "qemu", "auto", func(_ *testing.T, h *host, _ *Options) { h.look = without("qemu-img") }, Warn, "qemu-img", "qemu-utils", "apt-get install -y --no-install-recommends qemu-utils"},
+		{"no dnsmasq", "dhcp", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.look = without("dnsmasq") }, Fail, "dnsmasq", "dnsmasq-base", "apt-get install -y --no-install-recommends dnsmasq-base"},
+		{"no libvirt", "libvirt", "libvirt", func(_ *testing.T, h *host, _ *Options) {
+			h.look, h.libvirt = without("libvirtd"), func(context.Context, string) error { return boom }
+		}, Fail, "boom", "libvirt-daemon-system", "apt-get install -y --no-install-recommends libvirt-daemon-system qemu-system-x86 qemu-utils dnsmasq-base"},
+		{"libvirt forbidden", "libvirt", "libvirt", func(_ *testing.T, h *host, _ *Options) {
+			h.libvirt = func(context.Context, string) error {
+				return &machine.HostError{What: "may not be used", Remedy: "adduser you libvirt"}
+			}
+		}, Fail, "may not be used", "adduser", "adduser"},
+		{"libvirt asleep", "libvirt", "libvirt", func(_ *testing.T, h *host, _ *Options) {
+			h.libvirt = func(context.Context, string) error { return boom }
+		}, Fail, "boom", "systemctl start libvirtd", "systemctl start libvirtd"},
+		{"libvirt asleep, no systemd", "libvirt", "libvirt", func(t *testing.T, h *host, _ *Options) {
+			h.remove(t, "run/systemd")
+			h.libvirt = func(context.Context, string) error { return boom }
+		}, Fail, "boom", "--isolated", ""},
+		{"an isolated one brings its own", "libvirt", "libvirt", func(_ *testing.T, h *host, o *Options) {
+			o.Isolated = true
+			h.libvirt = func(context.Context, string) error { return boom }
+		}, OK, "libvirtd", "", ""},
+		{"remote libvirt", "libvirt", "libvirt", func(_ *testing.T, h *host, o *Options) {
+			o.Connect = "qemu+ssh://big/system"
+			h.libvirt = func(context.Context, string) error {
+				return &machine.HostError{What: "no connection", Remedy: "ssh big"}
+			}
+		}, Fail, "no connection", "ssh big", ""},
+		{"no nspawn", "nspawn", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.look = without("systemd-nspawn") }, Fail, "nspawn", "systemd-container", "apt-get install -y --no-install-recommends systemd-container"},
+		{"no overlay", "overlayfs", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.overlay = func(string) error { return boom } }, Fail, "boom", "modprobe overlay", "modprobe overlay"},
+		{"no overlay, seen without root", "overlayfs", "nspawn", func(t *testing.T, h *host, _ *Options) {
+			h.euid = 1000
+			h.put(t, "proc/filesystems", "nodev sysfs\n\text4\n")
+		}, Fail, "does not list", "modprobe overlay", ""},
+		{"cgroup without memory", "cgroup", "nspawn", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io pids\n")
+		}, Fail, "lacks memory", "cgroup_enable", ""},
+		{"cgroup version 1", "cgroup", "nspawn", func(t *testing.T, h *host, _ *Options) {
+			h.remove(t, "sys/fs/cgroup/cgroup.controllers")
+			for _, c := range []string{"cpu,cpuacct", "memory", "pids"} {
+				h.put(t, "sys/fs/cgroup/"+c+"/tasks", "")
+			}
+		}, OK, "version 1", "", ""},
+		{"no cgroup at all", "cgroup", "nspawn", func(t *testing.T, h *host, _ *Options) { h.remove(t, "sys") }, Fail, "lacks cpu", "/proc/cgroups", ""},
+		{"no bridge", "bridge", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.bridge = func() error { return boom } }, Fail, "boom", "modprobe bridge", "modprobe bridge"},
+		{"addresses taken", "subnet", "auto", func(_ *testing.T, h *host, _ *Options) {
+			h.links = func() (map[string][]netip.Prefix, error) {
+				return map[string][]netip.Prefix{"wg0": {netip.MustParsePrefix("10.0.0.1/8")}}, nil
+			}
+		}, Fail, "wg0", "testbed.yaml", ""},
+		{"route taken", "subnet", "auto", func(_ *testing.T, h *host, _ *Options) {
+			h.routes = func() ([]netip.Prefix, error) { return []netip.Prefix{netip.MustParsePrefix("10.77.0.128/25")}, nil }
+		}, Fail, "a route to 10.77.0.128/25", "testbed.yaml", ""},
+		{"bridge of the name", "names", "nspawn", func(_ *testing.T, h *host, _ *Options) {
+			h.links = func() (map[string][]netip.Prefix, error) { return map[string][]netip.Prefix{"nori-demo": nil}, nil }
+		}, Fail, "bridge nori-demo", "nori down", ""},
+		{"namespace of the name", "names", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "run/netns/nori-demo", "") }, Fail, "/run/netns/nori-demo", "--name", ""},
+		{"its own bridge and namespace", "names", "nspawn", func(t *testing.T, h *host, o *Options) {
+			o.Known = true
+			h.put(t, "run/netns/nori-demo", "")
+		}, OK, "free", "", ""},
+		{"domain of the name", "names", "libvirt", func(_ *testing.T, h *host, _ *Options) {
+			h.clashes = func(context.Context, string, string, string) ([]string, error) {
+				return []string{"libvirt domain nori-demo-control"}, nil
+			}
+		}, Fail, "nori-demo-control", "--name", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, o := goodHost(t), options()
+			o.Driver = c.driver
+			c.spoil(t, &h, &o)
+			var ran []string
+			h.run = func(_ context.Context, name string, args ...string) error {
+				ran = append(ran, strings.Join(append([]string{name}, args...), " "))
+				return nil
+			}
+			var r Result
+			for _, check := range all(o, h) {
+				if check.ID == c.id {
+					r = check.Run(t.Context())
+				}
+			}
+			if r.Status != c.want || !strings.Contains(r.Seen.EN, c.seen) || r.Seen.KO == "" {
+				t.Errorf("saw %s %q, want %s with %q", r.Status, r.Seen.EN, c.want, c.seen)
+			}
+			if !strings.Contains(r.Remedy, c.remedy) || c.remedy == "" && r.Remedy != "" {
+				t.Errorf("remedy is %q, want %q in it", r.Remedy, c.remedy)
+			}
+			if (r.Fix != nil) != (c.fix != "") {
+				t.Fatalf("has a repair: %v", r.Fix != nil)
+			}
+			if r.Fix == nil {
+				return
+			}
+			if err := r.Fix(t.Context()); err != nil || len(ran) != 1 || !strings.HasPrefix(ran[0], c.fix) {
+				t.Errorf("the repair ran %q, %v; want %q", ran, err, c.fix)
+			}
+		})
+	}
+}
+
+// A failure of a repair is told, after a second try with fresh lists.
+func TestInstallTriesAgainWithFreshLists(t *testing.T) {
+	h := goodHost(t)
+	var ran []string
+	h.run = func(_ context.Context, _ string, args ...string) error {
+		ran = append(ran, args[0])
+		if len(ran) == 1 {
+			return errors.New("404")
+		}
+		return nil
+	}
+	if err := (prober{options(), h}).install("x")(t.Context()); err != nil || strings.Join(ran, " ") != "install update install" {
+		t.Errorf("ran %v, %v", ran, err)
+	}
+}
+
+func TestMustGivesHostErrors(t *testing.T) {
+	h, o := goodHost(t), options()
+	o.Driver = "nspawn"
+	h.look = without("systemd-nspawn", "mmdebstrap")
+	err := Must(t.Context(), forUp(o, h))
+	var he *machine.HostError
+	if !errors.As(err, &he) || !strings.Contains(err.Error(), "systemd-container") || !strings.Contains(err.Error(), "mmdebstrap") {
+		t.Errorf("Must = %v", err)
+	}
+	h.kvm = func(context.Context) (bool, string) { return false, "no" }
+	h.look = without()
+	o.Driver = "libvirt"
+	if err := Must(t.Context(), forUp(o, h)); err != nil {
+		t.Errorf("without KVM nothing could be made: %v", err)
+	}
+}
+
+// The checks of this very host must each come to an answer and leave nothing.
+func TestThisHost(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	o := options()
+	o.StateDir = dir
+	for _, c := range All(o) {
+		r := c.Run(ctx)
+		t.Logf("%-10s %-4s %s %s", c.ID, r.Status, r.Seen.EN, r.Remedy)
+		if r.Status == "" || r.Seen.EN == "" || r.Seen.KO == "" {
+			t.Errorf("%s gives no answer: %+v", c.ID, r)
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
