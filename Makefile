@@ -31,7 +31,7 @@ deps: ## install what this machine lacks, naming each package first
 .PHONY: build
 build: ## build the programs into bin/
 	@mkdir -p $(BIN)
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(MAINS:%=./cmd/%)
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ $(MAINS:%=./cmd/%)
 	@ln -sf nori $(BIN)/kubectl
 
 .PHONY: test

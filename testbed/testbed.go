@@ -89,7 +89,7 @@ func (t *Testbed) driver(img image.Image) (driver, error) {
 		AuthorizedKey: keys.authorized, HostKeys: keys.hostPEM,
 	}
 	if t.state.Spec.Driver == Nspawn {
-		return nspawn.New(tb, img.Root)
+		return nspawn.New(tb, img.Root), nil
 	}
 	return libvirt.New(tb, libvirt.Image{Disk: img.Disk, Kernel: img.Kernel, Initrd: img.Initrd}, libvirt.Options{
 		Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated, CacheDir: t.home.Cache(),

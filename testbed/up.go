@@ -40,7 +40,7 @@ func (t *Testbed) Up(ctx context.Context, o UpOptions) error {
 	}
 	defer l.release()
 	begin := time.Now()
-	if err := preflight.ForUp(ctx, t.preflightOptions()); err != nil {
+	if err := preflight.Must(ctx, preflight.ForUp(t.Preflight())); err != nil {
 		return err
 	}
 	u := &up{Testbed: t, options: o, cluster: &install.Cluster{
@@ -58,11 +58,13 @@ func (t *Testbed) Up(ctx context.Context, o UpOptions) error {
 // Took is how long the last Up of this process took.
 func (t *Testbed) Took() time.Duration { return t.took }
 
-func (t *Testbed) preflightOptions() preflight.Options {
+// Preflight is what the host is checked for on the testbed's behalf.
+func (t *Testbed) Preflight() preflight.Options {
+	_, ready := image.Find(t.home.Cache())
 	return preflight.Options{
-		Driver: t.state.Spec.Driver, Connect: t.state.Spec.Connect, StateDir: t.home.Dir,
-		Name: t.Name(), Nodes: t.state.Spec.Nodes, Isolated: t.state.Spec.Isolated,
-		ControlMiB: t.state.Spec.Memory.Control, NodeMiB: t.state.Spec.Memory.Node,
+		Driver: t.state.Spec.Driver, Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
+		Testbed: t.Name(), Dir: t.Dir(), Known: true, Subnet: t.state.Subnet,
+		StateDir: t.home.Dir, Nodes: t.state.Spec.Nodes, ImageReady: ready,
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"text/template"
+
+	"noriter.dev/noriter/cluster/install/pki"
 )
 
 // The units. Each has its upstream name as an alias, so that
@@ -126,7 +128,9 @@ func (c *Cluster) unit(name string, n Node, f facts) unit {
 			Exec: []string{
 				node, "agent", "--kubeconfig=/etc/kubernetes/kubelet.conf",
 				"--hostname-override=" + n.Name, "--node-ip=" + n.Address.String(),
-				"--cluster-dns=" + DNSAddress, "--cluster-domain=" + Domain,
+				"--cluster-dns=" + DNSAddress, "--cluster-domain=" + Domain, "--cluster-cidr=" + PodCIDR,
+				"--tls-cert-file=" + pki.KubeletCertDir + "/kubelet.crt",
+				"--tls-private-key-file=" + pki.KubeletCertDir + "/kubelet.key",
 			},
 		}
 		if n.Control {

@@ -42,24 +42,20 @@ func (g *globals) doctor(ctx context.Context, driver string, fix bool) error {
 	if err != nil {
 		return err
 	}
-	spec := testbed.DefaultSpec()
-	if g.name != "" {
-		spec.Name = g.name
-	}
-	o := preflight.Options{
-		Driver: driver, StateDir: home.Dir, Name: spec.Name, Nodes: spec.Nodes,
-		ControlMiB: spec.Memory.Control, NodeMiB: spec.Memory.Node,
+	o := preflight.Options{Driver: driver, StateDir: home.Dir, Nodes: testbed.DefaultNodes, Testbed: g.name}
+	if t, err := g.find(); err == nil {
+		o = t.Preflight()
 	}
 	var findings []finding
 	bad := false
 	for _, check := range preflight.All(o) {
 		r := check.Run(ctx)
-		f := finding{ID: check.ID, Title: lang.T(check.Title.EN, check.Title.KO), Status: string(r.Status), Seen: r.Seen, Remedy: r.Remedy}
+		f := finding{ID: check.ID, Title: lang.T(check.Title.EN, check.Title.KO), Status: string(r.Status), Seen: lang.T(r.Seen.EN, r.Seen.KO), Remedy: r.Remedy}
 		if fix && r.Fix != nil && r.Status != preflight.OK {
 			if err := r.Fix(ctx); err != nil {
 				f.Seen += "; " + err.Error()
 			} else if again := check.Run(ctx); again.Status == preflight.OK {
-				f.Status, f.Seen, f.Fixed = string(again.Status), again.Seen, true
+				f.Status, f.Seen, f.Fixed = string(again.Status), lang.T(again.Seen.EN, again.Seen.KO), true
 			}
 		}
 		bad = bad || f.Status == string(preflight.Fail)

@@ -68,7 +68,7 @@ func (g *globals) reset(c *cobra.Command, to string) error {
 		return err
 	}
 	begin := time.Now()
-	p := g.newProgress()
+	p := g.newStepView()
 	err = t.Reset(c.Context(), to, p.report, g.waitingFor)
 	p.stop()
 	if err != nil {

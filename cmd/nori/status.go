@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -42,20 +41,13 @@ func newStatusCommand(g *globals) *cobra.Command {
 	return c
 }
 
-// outputFlag adds -o to a command that a person might script.
-func (g *globals) outputFlag(c *cobra.Command) {
-	c.Flags().StringVarP(&g.output, "output", "o", "", lang.T("json", "json"))
-}
-
 // show prints a value as JSON where that was asked for, or else for people.
 func (g *globals) show(v any, people func()) error {
 	if g.output != "json" {
 		people()
 		return nil
 	}
-	e := json.NewEncoder(g.stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	return g.printJSON(v)
 }
 
 func (g *globals) printStatus(s testbed.Status) {

@@ -126,7 +126,7 @@ func (g *globals) bringUp(ctx context.Context, t *testbed.Testbed, bin string) e
 	if s.Why != "" && !s.Ready {
 		fmt.Fprintln(g.stderr, lang.T("driver chosen: ", "드라이버 선택: ")+explainDriver(s))
 	}
-	p := g.newProgress()
+	p := g.newStepView()
 	err := t.Up(ctx, testbed.UpOptions{BinDir: bin, Report: p.report, Waiting: g.waitingFor})
 	p.stop()
 	if err != nil {

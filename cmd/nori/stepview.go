@@ -13,9 +13,9 @@ import (
 	"noriter.dev/noriter/provision/step"
 )
 
-// progress shows steps: on a terminal a list whose running steps tick, else a
+// stepView shows steps: on a terminal a list whose running steps tick, else a
 // line as each step ends.
-type progress struct {
+type stepView struct {
 	out   io.Writer
 	live  bool
 	begin time.Time
@@ -36,8 +36,8 @@ type row struct {
 	elapsed time.Duration
 }
 
-func (g *globals) newProgress() *progress {
-	p := &progress{out: g.stderr, live: g.terminal() && !g.plain, begin: time.Now(), byID: map[string]*row{}, stopped: make(chan struct{})}
+func (g *globals) newStepView() *stepView {
+	p := &stepView{out: g.stderr, live: g.terminal() && !g.plain, begin: time.Now(), byID: map[string]*row{}, stopped: make(chan struct{})}
 	if p.live {
 		p.done.Add(1)
 		go p.tick()
@@ -46,7 +46,7 @@ func (g *globals) newProgress() *progress {
 }
 
 // report is a step.Reporter.
-func (p *progress) report(e step.Event) {
+func (p *stepView) report(e step.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byID[e.Step.ID]
@@ -71,7 +71,7 @@ func (p *progress) report(e step.Event) {
 }
 
 // stop ends the drawing and leaves the last picture.
-func (p *progress) stop() {
+func (p *stepView) stop() {
 	if !p.live {
 		return
 	}
@@ -82,7 +82,7 @@ func (p *progress) stop() {
 	p.draw()
 }
 
-func (p *progress) tick() {
+func (p *stepView) tick() {
 	defer p.done.Done()
 	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
@@ -101,7 +101,7 @@ func (p *progress) tick() {
 var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
 // draw writes the list over the one before.
-func (p *progress) draw() {
+func (p *stepView) draw() {
 	if p.drawn > 0 {
 		fmt.Fprintf(p.out, "\x1b[%dA", p.drawn)
 	}
