@@ -169,7 +169,8 @@ func connect(ctx context.Context, t Target) (*ssh.Client, error) {
 		case time.Since(refusedSince) > authPatience:
 			return nil, err
 		}
-		if ctx.Err() == nil || last == nil {
+		// A try that our own limit cut short tells nothing of the machine.
+		if deadline, ok := ctx.Deadline(); last == nil || ctx.Err() == nil && (!ok || time.Now().Before(deadline)) {
 			last = err
 		}
 		select {

@@ -1,0 +1,203 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+// noise is content that doesn't compress.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	r := rand.NewChaCha8([32]byte{1})
+	_, _ = r.Read(b)
+	return b
+}
+
+func source(t *testing.T, content []byte) string {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), "source")
+	if err := os.WriteFile(p, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestUpload(t *testing.T) {
+	s := newServer(t)
+	c := s.dial(t)
+	dir := t.TempDir()
+	big := noise(5 << 20)
+	files := []machine.File{
+		{Path: dir + "/a/b/small", Content: []byte("small")},
+		{Path: dir + "/empty"},
+		{Path: dir + "/it's a *name*", Mode: 0o600, Content: []byte("odd")},
+		{Path: dir + "/big", Mode: 0o755, Source: source(t, big)},
+	}
+	for i := range 150 {
+		files = append(files, machine.File{Path: fmt.Sprintf("%s/many/%d", dir, i), Content: fmt.Appendf(nil, "%d", i)})
+	}
+	if err := c.Upload(t.Context(), files...); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(read(t, dir+"/big"), big) || string(read(t, dir+"/a/b/small")) != "small" || len(read(t, dir+"/empty")) != 0 ||
+		string(read(t, dir+"/it's a *name*")) != "odd" || string(read(t, dir+"/many/149")) != "149" {
+		t.Error("contents differ")
+	}
+	for p, want := range map[string]fs.FileMode{"/big": 0o755, "/it's a *name*": 0o600, "/a/b/small": 0o644} {
+		if fi, err := os.Stat(dir + p); err != nil || fi.Mode() != want {
+			t.Errorf("%s: %v, %v; want %v", p, fi.Mode(), err, want)
+		}
+	}
+	if got := names(t, dir); len(got) != 5 {
+		t.Errorf("the folder holds %q", got)
+	}
+
+	// Again: nothing is sent, only a mode is changed.
+	before, _ := os.Stat(dir + "/big")
+	files[3].Mode = 0o700
+	sent := s.received.Load()
+	if err := c.Upload(t.Context(), files...); err != nil {
+		t.Fatal(err)
+	}
+	after, _ := os.Stat(dir + "/big")
+	if !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
+		t.Error("a file that was there was written again")
+	}
+	if after.Mode() != 0o700 {
+		t.Errorf("mode %v", after.Mode())
+	}
+	if n := s.received.Load() - sent; n > 200<<10 {
+		t.Errorf("%d bytes were sent for nothing", n)
+	}
+	// Same size, other content.
+	if err := c.Upload(t.Context(), machine.File{Path: dir + "/a/b/small", Content: []byte("SMALL")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, dir+"/a/b/small"); string(got) != "SMALL" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestUploadResumes(t *testing.T) {
+	for _, compress := range []bool{false, true} {
+		t.Run(fmt.Sprint("compress=", compress), func(t *testing.T) {
+			if _, err := exec.LookPath("zstd"); err != nil && compress {
+				t.Skip("needs zstd")
+			}
+			s := newServer(t)
+			s.target.Compress = compress
+			big := noise(24 << 20)
+			dir, src := t.TempDir(), source(t, big)
+			file := machine.File{Path: dir + "/big", Source: src}
+			s.cutAfter.Store(16 << 20)
+			if err := s.dial(t).Upload(t.Context(), file); err == nil {
+				t.Fatal("no error though the connection was cut")
+			}
+			if _, err := os.Stat(file.Path); err == nil {
+				t.Fatal("half a file is in place")
+			}
+			left := names(t, dir)
+			if len(left) != 1 || !strings.HasPrefix(left[0], ".big"+partInfix) {
+				t.Fatalf("left: %q, want a part", left)
+			}
+			sent := s.received.Load()
+			if err := s.dial(t).Upload(t.Context(), file); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(read(t, file.Path), big) {
+				t.Error("content differs")
+			}
+			if n := s.received.Load() - sent; n > 16<<20 {
+				t.Errorf("%d MiB were sent after the cut at 16 of 24", n>>20)
+			}
+			if got := names(t, dir); len(got) != 1 {
+				t.Errorf("left: %q", got)
+			}
+		})
+	}
+}
+
+func TestUploadDamagedPart(t *testing.T) {
+	s := newServer(t)
+	c := s.dial(t)
+	big := noise(6 << 20)
+	dir := t.TempDir()
+	file := machine.File{Path: dir + "/big", Content: big}
+	one, err := prepareOne(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, part := range map[string][]byte{
+		"wrong":    bytes.Repeat([]byte("x"), 5<<20),
+		"too long": append(bytes.Clone(big), "more"...),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, one.partName()), part, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, ".big"+partInfix+"0123456789abcdef"), part, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Upload(t.Context(), file); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !bytes.Equal(read(t, file.Path), big) {
+			t.Errorf("%s: content differs", name)
+		}
+		if got := names(t, dir); len(got) != 1 {
+			t.Errorf("%s: left: %q", name, got)
+		}
+		if err := os.Remove(file.Path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.damage.Store(true)
+	if err := c.Upload(t.Context(), file); err != nil || !bytes.Equal(read(t, file.Path), big) {
+		t.Errorf("damaged on its way: %v", err)
+	}
+}
+
+func TestUploadRefuses(t *testing.T) {
+	c := newServer(t).dial(t)
+	dir := t.TempDir()
+	for name, files := range map[string][]machine.File{
+		"relative":        {{Path: "a/b"}},
+		"not clean":       {{Path: dir + "/../x"}},
+		"line feed":       {{Path: dir + "/a\nb"}},
+		"twice":           {{Path: dir + "/a"}, {Path: dir + "/a"}},
+		"both":            {{Path: dir + "/a", Content: []byte("x"), Source: "/etc/passwd"}},
+		"no source":       {{Path: dir + "/a", Source: dir + "/none"}},
+		"source a folder": {{Path: dir + "/a", Source: dir}},
+		"target a folder": {{Path: dir, Content: []byte("x")}},
+	} {
+		if err := c.Upload(t.Context(), files...); err == nil || !strings.Contains(err.Error(), "node1") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Upload(ctx, machine.File{Path: dir + "/a"}); err == nil {
+		t.Error("uploaded though cancelled")
+	}
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add("12 644 regular file//etc/passwd")
+	f.Add("0 755 directory//a b/ c")
+	f.Add(" 9 ")
+	f.Fuzz(func(t *testing.T, line string) {
+		name, st, err := parseStat(line)
+		if err == nil && (!strings.HasPrefix(name, "/") || st.size < 0 || st.mode > 0o777) {
+			t.Errorf("%q became %q %+v", line, name, st)
+		}
+	})
+}
