@@ -53,7 +53,7 @@ type Controller struct {
 	events      record.EventRecorder
 	loop        *loop.Loop
 	clock       clock.WithTicker
-	writes      *writes
+	writes      *loop.Writes
 }
 
 // New prepares the loop. The informers must be started afterwards.
@@ -65,13 +65,13 @@ func New(client kubernetes.Interface, factory informers.SharedInformerFactory, e
 	c := &Controller{
 		client: client, events: events, clock: clk,
 		deployments: deployments.Lister(), replicaSets: replicaSets.Lister(), pods: pods.GetIndexer(),
-		writes: &writes{clock: clk, made: map[types.UID]map[types.UID]write{}},
+		writes: loop.NewWrites(clk),
 	}
 	c.loop = loop.New("deployment-controller", clk, c.sync)
 	_, errD := deployments.Informer().AddEventHandler(c.loop.Handler())
 	_, errG := deployments.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{DeleteFunc: func(obj any) {
 		if d, ok := obj.(*appsv1.Deployment); ok {
-			c.writes.forgetAll(d.UID)
+			c.writes.Forget(d.UID)
 		}
 	}})
 	_, errR := replicaSets.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
@@ -79,7 +79,7 @@ func New(client kubernetes.Interface, factory informers.SharedInformerFactory, e
 		UpdateFunc: func(old, obj any) { c.queueOwners(old); c.queueOwners(obj) },
 		DeleteFunc: func(obj any) {
 			if rs, ok := obj.(*appsv1.ReplicaSet); ok {
-				c.writes.forget(rs.UID)
+				c.writes.Forget(rs.UID)
 			}
 			c.queueOwners(obj)
 		},
@@ -118,7 +118,7 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 		return err
 	}
 
-	if wait := c.writes.pending(cached.UID, sets); wait > 0 {
+	if wait := loop.Pending(c.writes, cached.UID, sets); wait > 0 {
 		c.loop.AddAfter(cached, wait)
 		return nil // the watch will show what we wrote, and that brings us here again
 	}

@@ -272,7 +272,7 @@ func (r *rollout) resize(ctx context.Context, rs *appsv1.ReplicaSet, size int32,
 
 // wrote puts the newest version of a ReplicaSet in the place of the one we have.
 func (r *rollout) wrote(updated *appsv1.ReplicaSet) {
-	r.c.writes.note(r.d.UID, updated)
+	r.c.writes.Note(r.d.UID, updated)
 	if r.fresh != nil && r.fresh.UID == updated.UID {
 		r.fresh = updated
 		return
