@@ -50,6 +50,9 @@ const (
 	retryPause = time.Second
 )
 
+// DefaultBinDirs are where Debian and everybody else keep CNI plugins.
+var DefaultBinDirs = []string{"/usr/lib/cni", "/opt/cni/bin"}
+
 // Config is what Run needs.
 type Config struct {
 	// Client lists and watches all nodes. The node authorizer doesn't let a
@@ -60,6 +63,12 @@ type Config struct {
 	NodeName string
 	// ConfDir is where the CNI configuration goes; empty means DefaultConfDir.
 	ConfDir string
+	// BinDirs are where the runtime looks for CNI plugins; empty means
+	// DefaultBinDirs.
+	BinDirs []string
+	// WithoutHostPorts leaves the plugin portmap out, which costs each pod some
+	// 10 ms and makes a container's hostPort work.
+	WithoutHostPorts bool
 	// ClusterCIDR holds the pod networks of all nodes; empty means
 	// DefaultClusterCIDR. Traffic inside it keeps its source address.
 	ClusterCIDR string
@@ -127,6 +136,9 @@ func (c *Config) complete() error {
 	}
 	if c.ConfDir == "" {
 		c.ConfDir = DefaultConfDir
+	}
+	if c.BinDirs == nil {
+		c.BinDirs = DefaultBinDirs
 	}
 	if c.ClusterCIDR == "" {
 		c.ClusterCIDR = DefaultClusterCIDR
@@ -234,7 +246,8 @@ func toPeer(obj any) (peer, bool) {
 
 // setup is the state of a running Run.
 type setup struct {
-	cfg Config
+	cfg       Config
+	hostPorts *bool // whether they can work, once that is known
 }
 
 // sync makes everything as it should be, each part whatever becomes of the others.

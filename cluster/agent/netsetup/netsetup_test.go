@@ -80,7 +80,7 @@ func node(name, cidr, ip string) *v1.Node {
 func newSetup(t *testing.T) (*setup, *fakeRoutes, *knftables.Fake) {
 	t.Helper()
 	routes, nft := &fakeRoutes{}, knftables.NewFake(knftables.IPv4Family, tableName)
-	s := &setup{cfg: Config{NodeName: "node1", ConfDir: t.TempDir(), routes: routes, nft: nft}}
+	s := &setup{cfg: Config{NodeName: "node1", ConfDir: t.TempDir(), BinDirs: []string{t.TempDir()}, routes: routes, nft: nft}}
 	if err := s.cfg.complete(); err != nil {
 		t.Fatal(err)
 	}
@@ -187,12 +187,28 @@ func TestConflist(t *testing.T) {
 	}
 }
 
+func TestHostPortsNeedTheirPlugin(t *testing.T) {
+	s, _, _ := newSetup(t)
+	if canHostPorts(t.Context(), s.cfg.BinDirs) {
+		t.Error("found a plugin that isn't there")
+	}
+	var c confFile
+	p, _ := toPeer(node("node1", "10.244.1.0/24", "10.77.0.11"))
+	if err := json.Unmarshal(conflist(p, 1500, true), &c); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Plugins) != 2 || c.Plugins[1].Type != "portmap" || !c.Plugins[1].Capabilities["portMappings"] {
+		t.Errorf("got %+v", c)
+	}
+}
+
 type confFile struct {
 	CNIVersion, Name string
 	Plugins          []struct {
-		Type string
-		MTU  int
-		IPAM struct {
+		Type         string
+		Capabilities map[string]bool
+		MTU          int
+		IPAM         struct {
 			Type   string
 			Ranges [][]struct{ Subnet string }
 			Routes []struct{ Dst string }

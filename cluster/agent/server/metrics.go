@@ -46,6 +46,12 @@ func writeMetrics(b *strings.Builder, s *stats.Summary) {
 	eachContainer(s, func(labels string, c *stats.ContainerStats) {
 		bytes(b, "container_memory_working_set_bytes", labels, c.Memory)
 	})
+	metric(b, "container_start_time_seconds", "gauge", "Start of the container, in seconds since 1970")
+	eachContainer(s, func(labels string, c *stats.ContainerStats) {
+		if !c.StartTime.IsZero() {
+			fmt.Fprintf(b, "container_start_time_seconds%s %d\n", labels, c.StartTime.Unix())
+		}
+	})
 	metric(b, "node_cpu_usage_seconds_total", "counter", "Processor time used by the node, in core-seconds")
 	seconds(b, "node_cpu_usage_seconds_total", "", s.Node.CPU)
 	metric(b, "node_memory_working_set_bytes", "gauge", "Working set of the node, in bytes")

@@ -20,6 +20,7 @@ import (
 	authn "k8s.io/api/authentication/v1"
 	authz "k8s.io/api/authorization/v1"
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
@@ -434,6 +435,7 @@ func TestRun(t *testing.T) {
 
 func TestStatsAndMetrics(t *testing.T) {
 	b := newBench(t)
+	(*b.pods)[0].Status.ContainerStatuses[0].State.Running.StartedAt = metav1.Unix(1_700_000_000, 0)
 	_, text := b.get(t, b.ca.admin(), "", "/stats/summary")
 	var s stats.Summary
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
@@ -450,6 +452,7 @@ func TestStatsAndMetrics(t *testing.T) {
 		`container_cpu_usage_seconds_total{container="main",namespace="default",pod="web"} 1.5 1800000000000`,
 		`pod_cpu_usage_seconds_total{namespace="default",pod="web"} 2.5 1800000000000`,
 		`pod_memory_working_set_bytes{namespace="default",pod="web"} 4096 1800000000000`,
+		`container_start_time_seconds{container="main",namespace="default",pod="web"} 1700000000`,
 		`resource_scrape_error 0`,
 	} {
 		if !strings.Contains(text, line+"\n") && !strings.HasSuffix(text, line) {

@@ -51,13 +51,32 @@ func (u *usage) summary(ctx context.Context) (*stats.Summary, error) {
 	}
 	s := &stats.Summary{Node: *node, Pods: make([]stats.PodStats, 0, len(sandboxes))}
 	for _, sb := range sandboxes {
-		s.Pods = append(s.Pods, podStats(sb))
+		pod := podStats(sb, metav1.NewTime(now))
+		u.started(&pod)
+		s.Pods = append(s.Pods, pod)
 	}
 	slices.SortFunc(s.Pods, func(a, b stats.PodStats) int {
 		return strings.Compare(a.PodRef.Namespace+"/"+a.PodRef.Name, b.PodRef.Namespace+"/"+b.PodRef.Name)
 	})
 	u.last, u.lastTime = s, now
 	return s, nil
+}
+
+// started fills in when the pod and its containers started, which the agent knows
+// and the runtime's statistics don't.
+func (u *usage) started(got *stats.PodStats) {
+	pod, ok := u.cfg.Pods.Get(got.PodRef.Namespace, got.PodRef.Name)
+	if !ok {
+		return
+	}
+	if pod.Status.StartTime != nil {
+		got.StartTime = *pod.Status.StartTime
+	}
+	for i := range got.Containers {
+		if st := containerStatus(pod, got.Containers[i].Name); st != nil && st.State.Running != nil {
+			got.Containers[i].StartTime = st.State.Running.StartedAt
+		}
+	}
 }
 
 // node measures the machine itself.
@@ -116,25 +135,26 @@ func fsStats(fs machine.Filesystem, at metav1.Time) *stats.FsStats {
 }
 
 // podStats puts what the runtime says of a pod into the form of the summary.
-func podStats(sb *cri.PodSandboxStats) stats.PodStats {
+// What the runtime gives no time for was measured just now.
+func podStats(sb *cri.PodSandboxStats, now metav1.Time) stats.PodStats {
 	meta, linux := sb.GetAttributes().GetMetadata(), sb.GetLinux()
 	pod := stats.PodStats{
 		PodRef:     stats.PodReference{Name: meta.GetName(), Namespace: meta.GetNamespace(), UID: meta.GetUid()},
-		CPU:        cpuStats(linux.GetCpu()),
-		Memory:     memoryStats(linux.GetMemory()),
-		Network:    networkStats(linux.GetNetwork()),
+		CPU:        cpuStats(linux.GetCpu(), now),
+		Memory:     memoryStats(linux.GetMemory(), now),
+		Network:    networkStats(linux.GetNetwork(), now),
 		Containers: []stats.ContainerStats{},
 	}
 	var disk uint64
 	for _, c := range linux.GetContainers() {
 		got := stats.ContainerStats{
 			Name: c.GetAttributes().GetMetadata().GetName(),
-			CPU:  cpuStats(c.GetCpu()), Memory: memoryStats(c.GetMemory()),
+			CPU:  cpuStats(c.GetCpu(), now), Memory: memoryStats(c.GetMemory(), now),
 		}
 		if w := c.GetWritableLayer(); w != nil {
-			got.Rootfs = &stats.FsStats{Time: nanos(w.GetTimestamp()), UsedBytes: value(w.GetUsedBytes()), InodesUsed: value(w.GetInodesUsed())}
+			got.Rootfs = &stats.FsStats{Time: nanos(w.GetTimestamp(), now), UsedBytes: value(w.GetUsedBytes()), InodesUsed: value(w.GetInodesUsed())}
 			disk += w.GetUsedBytes().GetValue()
-			pod.EphemeralStorage = &stats.FsStats{Time: nanos(w.GetTimestamp())}
+			pod.EphemeralStorage = &stats.FsStats{Time: nanos(w.GetTimestamp(), now)}
 		}
 		pod.Containers = append(pod.Containers, got)
 	}
@@ -147,27 +167,27 @@ func podStats(sb *cri.PodSandboxStats) stats.PodStats {
 	return pod
 }
 
-func cpuStats(c *cri.CpuUsage) *stats.CPUStats {
+func cpuStats(c *cri.CpuUsage, now metav1.Time) *stats.CPUStats {
 	if c == nil {
 		return nil
 	}
-	return &stats.CPUStats{Time: nanos(c.GetTimestamp()), UsageNanoCores: value(c.GetUsageNanoCores()), UsageCoreNanoSeconds: value(c.GetUsageCoreNanoSeconds())}
+	return &stats.CPUStats{Time: nanos(c.GetTimestamp(), now), UsageNanoCores: value(c.GetUsageNanoCores()), UsageCoreNanoSeconds: value(c.GetUsageCoreNanoSeconds())}
 }
 
-func memoryStats(m *cri.MemoryUsage) *stats.MemoryStats {
+func memoryStats(m *cri.MemoryUsage, now metav1.Time) *stats.MemoryStats {
 	if m == nil {
 		return nil
 	}
-	return &stats.MemoryStats{Time: nanos(m.GetTimestamp()), AvailableBytes: value(m.GetAvailableBytes()), UsageBytes: value(m.GetUsageBytes()),
+	return &stats.MemoryStats{Time: nanos(m.GetTimestamp(), now), AvailableBytes: value(m.GetAvailableBytes()), UsageBytes: value(m.GetUsageBytes()),
 		WorkingSetBytes: value(m.GetWorkingSetBytes()), RSSBytes: value(m.GetRssBytes()),
 		PageFaults: value(m.GetPageFaults()), MajorPageFaults: value(m.GetMajorPageFaults())}
 }
 
-func networkStats(n *cri.NetworkUsage) *stats.NetworkStats {
+func networkStats(n *cri.NetworkUsage, now metav1.Time) *stats.NetworkStats {
 	if n == nil {
 		return nil
 	}
-	out := &stats.NetworkStats{Time: nanos(n.GetTimestamp()), InterfaceStats: interfaceStats(n.GetDefaultInterface())}
+	out := &stats.NetworkStats{Time: nanos(n.GetTimestamp(), now), InterfaceStats: interfaceStats(n.GetDefaultInterface())}
 	for _, i := range n.GetInterfaces() {
 		out.Interfaces = append(out.Interfaces, interfaceStats(i))
 	}
@@ -193,4 +213,10 @@ func count(n int64) *uint64 {
 	return &u
 }
 
-func nanos(n int64) metav1.Time { return metav1.NewTime(time.Unix(0, n)) }
+// nanos is a time of the runtime, or now if it gave none.
+func nanos(n int64, now metav1.Time) metav1.Time {
+	if n == 0 {
+		return now
+	}
+	return metav1.NewTime(time.Unix(0, n))
+}
