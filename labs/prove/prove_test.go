@@ -1,0 +1,95 @@
+package prove
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/labtest"
+)
+
+func proveFS(t *testing.T, fsys fstest.MapFS) map[string]Outcome {
+	t.Helper()
+	lab, err := format.Load(fsys, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, _ := labtest.Env(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	outcomes, err := Lab(ctx, env, lab, Options{Jobs: 4, Settle: 300 * time.Millisecond, Open: labtest.Open})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byWay := map[string]Outcome{}
+	for _, o := range outcomes {
+		byWay[o.Way] = o
+	}
+	return byWay
+}
+
+func TestGoodLabIsProven(t *testing.T) {
+	got := proveFS(t, labtest.DemoFS())
+	if len(got) != 5 {
+		t.Errorf("want five ways, got %v", got)
+	}
+	for way, percent := range map[string]int{"untouched": 0, "solution": 100, "wrong/color": 0, "wrong/heal": 50, "other/one": 100} {
+		if o := got[way]; !o.OK || o.Percent != percent {
+			t.Errorf("%s: %+v", way, o)
+		}
+	}
+	if d := got["wrong/heal"].Detail; !strings.Contains(d, "two/stays-gone") {
+		t.Errorf("the check that was tripped is not named: %s", d)
+	}
+}
+
+// TestBadLabsAreFound breaks each promise once.
+func TestBadLabsAreFound(t *testing.T) {
+	change := func(file, from, to string) fstest.MapFS {
+		fsys := labtest.DemoFS()
+		old := string(fsys[file].Data)
+		if !strings.Contains(old, from) {
+			t.Fatalf("%s has no %q", file, from)
+		}
+		fsys[file] = &fstest.MapFile{Data: []byte(strings.Replace(old, from, to, 1))}
+		return fsys
+	}
+	for _, c := range []struct {
+		name string
+		fsys fstest.MapFS
+		way  string
+		want string
+	}{
+		{"passes untouched", change("demo/lab.yaml", "expr: stdout.trim() == vars.color", "expr: 'true'"), "untouched", "although nothing was done"},
+		{"a later step passes by itself", change("demo/solution/01-one.sh", "> one", "> one; echo > two"), "solution", "two passes before its solution"},
+		{"the solution doesn't solve", change("demo/solution/01-one.sh", "$LAB_COLOR", "pink"), "solution", "one doesn't pass within 3s"},
+		{"the solution fails", change("demo/solution/02-two.sh", "echo", "false && echo"), "solution", "ended with status 1"},
+		{"a wrong fix passes", change("demo/wrong/color.sh", "pink", "$LAB_COLOR"), "wrong/color", "passes the step one"},
+		{"a wrong fix trips another check", change("demo/lab.yaml", "trips: stays-gone", "trips: written"), "wrong/heal", "doesn't trip the check written"},
+		{"a right fix fails", change("demo/other/one.sh", "$LAB_COLOR", "pink"), "other/one", "doesn't pass within"},
+		{"what must hold until the end doesn't", change("demo/solution/02-two.sh", "echo 2", "rm one; echo 2"), "solution", "must hold until"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if o := proveFS(t, c.fsys)[c.way]; o.OK || !strings.Contains(o.Detail, c.want) {
+				t.Errorf("%s: got %+v, want something with %q", c.way, o, c.want)
+			}
+		})
+	}
+}
+
+func TestInterruptedProofEnds(t *testing.T) {
+	env, _ := labtest.Env(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	begun := time.Now()
+	if _, err := Lab(ctx, env, labtest.Demo(t), Options{Open: labtest.Open, Settle: 20 * time.Second}); err == nil {
+		t.Error("no error")
+	}
+	if d := time.Since(begun); d > 5*time.Second {
+		t.Errorf("took %s", d)
+	}
+}
