@@ -23,12 +23,18 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // recipeVersion is part of the hash; raise it when a recipe or the format changes.
 const recipeVersion = "1"
+
+// keepBuilds is how many builds stay in the cache: the newest, and those that
+// somebody who started a moment earlier may be sending to nodes.
+const keepBuilds = 3
 
 // Options says where to build from and to.
 type Options struct {
@@ -91,6 +97,9 @@ func Build(ctx context.Context, o Options) (*Bundle, error) {
 	}
 	if err := build(ctx, o, in, dir); err != nil {
 		return nil, fmt.Errorf("building images: %w", err)
+	}
+	if err := prune(filepath.Dir(dir), keepBuilds); err != nil {
+		return nil, fmt.Errorf("removing old builds of images: %w", err)
 	}
 	return Open(dir)
 }
@@ -169,6 +178,32 @@ func build(ctx context.Context, o Options, in *inputs, dir string) error {
 	}
 	if err := os.Rename(work, dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("putting the finished images in place: %w", err)
+	}
+	return nil
+}
+
+// prune removes all finished builds under dir but the newest.
+func prune(dir string, keep int) error {
+	lists, err := filepath.Glob(filepath.Join(dir, "*", "images.json"))
+	if err != nil || len(lists) <= keep {
+		return err
+	}
+	made := map[string]time.Time{}
+	for _, list := range lists {
+		info, err := os.Stat(list)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another build prunes, too
+		}
+		if err != nil {
+			return err
+		}
+		made[list] = info.ModTime()
+	}
+	slices.SortFunc(lists, func(a, b string) int { return made[b].Compare(made[a]) })
+	for _, list := range lists[keep:] {
+		if err := os.RemoveAll(filepath.Dir(list)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

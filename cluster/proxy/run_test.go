@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,17 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 	fcache "k8s.io/client-go/tools/cache/testing"
 )
-
-func flow(to string, port uint16, by string, byPort uint16) *netlink.ConntrackFlow {
-	return &netlink.ConntrackFlow{
-		Forward: netlink.IPTuple{Protocol: unix.IPPROTO_UDP, DstIP: net.ParseIP(to), DstPort: port},
-		Reverse: netlink.IPTuple{Protocol: unix.IPPROTO_UDP, SrcIP: net.ParseIP(by), SrcPort: byPort},
-	}
-}
 
 func defaults(t *testing.T) Options {
 	t.Helper()

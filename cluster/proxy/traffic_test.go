@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"net"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -145,11 +144,46 @@ func TestTraffic(t *testing.T) {
 		c.svc.Spec.ExternalTrafficPolicy = ""
 		c.sync()
 	})
+	t.Run("a load balancer's address, and who may use it", c.testBalancer)
+	t.Run("node ports only where they are wanted", c.testNodePortAddresses)
 	t.Run("session affinity", c.testAffinity)
 	t.Run("a restart drops nothing", c.testRestart)
 	t.Run("UDP follows the endpoints", c.testUDP)
 	t.Run("tampering is mended", c.testTampering)
 	t.Run("a removed Service leaves nothing", c.testRemoval)
+}
+
+func (c *cluster) testBalancer(t *testing.T) {
+	c.endpoints("10.244.1.2")
+	before := c.svc
+	defer func() { c.svc = before; c.sync() }()
+	c.svc = before.DeepCopy()
+	c.svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "203.0.113.9"}}
+	c.sync()
+	mustAsk(t, 1, "client", "203.0.113.9:80")
+	c.svc.Spec.LoadBalancerSourceRanges = []string{clientIP + "/32", "198.51.100.0/24"}
+	c.sync()
+	mustAsk(t, 1, "client", "203.0.113.9:80")
+	c.svc.Spec.LoadBalancerSourceRanges = []string{"198.51.100.0/24"}
+	c.sync()
+	if _, _, err := ask(t, "client", "203.0.113.9:80"); err == nil {
+		t.Error("a client that is not in loadBalancerSourceRanges got an answer")
+	}
+}
+
+func (c *cluster) testNodePortAddresses(t *testing.T) {
+	w := c.proxier.writer
+	defer func() { w.nodePortRanges = nil; w.forget(); c.sync() }()
+	w.nodePortRanges = []string{"192.168.50.0/24"}
+	w.forget()
+	c.sync()
+	mustAsk(t, 1, "client", nodePort)
+	refused(t, "client", "10.244.1.1:30080")
+	w.nodePortRanges = []string{"10.244.0.0/16", "192.168.99.0/24"}
+	w.forget()
+	c.sync()
+	refused(t, "client", nodePort)
+	mustAsk(t, 1, "client", "10.244.1.1:30080")
 }
 
 func (c *cluster) testAffinity(t *testing.T) {
@@ -296,27 +330,6 @@ func (c *cluster) testRemoval(t *testing.T) {
 	for name, elements := range have.elements {
 		if len(elements) != 0 {
 			t.Errorf("left over in %s: %v", name, sortedKeys(elements))
-		}
-	}
-}
-
-func TestStaleFlowsNeedsTheNodesAddress(t *testing.T) {
-	p := servicePort{protocol: "udp", clusterIP: netip.MustParseAddr("10.96.0.10"), number: 53, nodePort: 30053, endpoints: []endpoint{ep("10.244.1.2:53")}}
-	s := newStaleFlows([]servicePort{p}, map[netip.Addr]bool{netip.MustParseAddr("10.77.0.11"): true})
-	for _, c := range []struct {
-		to    string
-		port  uint16
-		by    string
-		stale bool
-	}{
-		{"10.96.0.10", 53, "10.244.1.2", false},
-		{"10.96.0.10", 53, "10.244.1.9", true},
-		{"10.96.0.10", 54, "10.244.1.9", false},
-		{"10.77.0.11", 30053, "10.244.1.9", true},
-		{"192.0.2.1", 30053, "10.244.1.9", false}, // another host's port
-	} {
-		if got := s.MatchConntrackFlow(flow(c.to, c.port, c.by, 53)); got != c.stale {
-			t.Errorf("flow to %s:%d answered by %s: stale is %v", c.to, c.port, c.by, got)
 		}
 	}
 }
