@@ -63,10 +63,11 @@ func ask[T any](ctx context.Context, c *conn, what string, f func(*golibvirt.Lib
 	case out = <-got:
 	default: // it never came back
 	}
-	if err != nil {
+	var e golibvirt.Error
+	if errors.As(err, &e) { // the others say already what was being done
 		return out, fmt.Errorf("%s: %w", what, err)
 	}
-	return out, nil
+	return out, err
 }
 
 // alive says whether the connection still stands.

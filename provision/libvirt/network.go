@@ -54,8 +54,13 @@ func (p *Provider) own(what, metadata string) error {
 	return nil
 }
 
-// networkXML is the testbed's NAT network: our bridge, no addresses but the
-// fixed leases.
+// The last numbers of the addresses for a machine that a person attaches by
+// hand. With such a range dnsmasq serves leases from the start; without, the
+// first fixed one would cost a restart of it.
+const firstFree, lastFree = 240, 250
+
+// networkXML is the testbed's NAT network on our bridge. The machines' fixed
+// leases come to it one by one.
 func networkXML(tb machine.Testbed) (string, error) {
 	gw := gateway(tb.Subnet)
 	md, err := mark{Name: tb.Name, Dir: tb.Dir}.xml()
@@ -71,6 +76,9 @@ func networkXML(tb machine.Testbed) (string, error) {
 		MAC:      &libvirtxml.NetworkMAC{Address: MAC(tb.Name, "")},
 		IPs: []libvirtxml.NetworkIP{{
 			Address: gw.String(), Family: "ipv4", Prefix: uint(tb.Subnet.Bits()),
+			DHCP: &libvirtxml.NetworkDHCP{Ranges: []libvirtxml.NetworkDHCPRange{{
+				Start: numbered(tb.Subnet, firstFree), End: numbered(tb.Subnet, lastFree),
+			}}},
 		}},
 	}
 	return marshal(&x)
@@ -79,11 +87,18 @@ func networkXML(tb machine.Testbed) (string, error) {
 // gateway is the bridge's own address, the first of the subnet.
 func gateway(subnet netip.Prefix) netip.Addr { return subnet.Masked().Addr().Next() }
 
+// numbered is the address of a /24 with this last number.
+func numbered(subnet netip.Prefix, last byte) string {
+	a := subnet.Masked().Addr().As4()
+	a[3] = last
+	return netip.AddrFrom4(a).String()
+}
+
 // ensureNetwork defines the network and starts it.
 func (p *Provider) ensureNetwork(ctx context.Context, c *conn) error {
 	name := NetworkName(p.tb.Name)
-	if !p.tb.Subnet.Addr().Is4() {
-		return fmt.Errorf("testbed %s: %q is not an IPv4 subnet", p.tb.Name, p.tb.Subnet)
+	if !p.tb.Subnet.Addr().Is4() || p.tb.Subnet.Bits() > 24 {
+		return fmt.Errorf("testbed %s: %q is not an IPv4 subnet of 24 bits or fewer", p.tb.Name, p.tb.Subnet)
 	}
 	n, err := lookupNetwork(ctx, c, name)
 	switch {

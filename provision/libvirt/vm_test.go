@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,7 +30,8 @@ import (
 const insideEnv = "NORI_VM_TEST_INSIDE"
 
 // TestVM boots real machines in a network namespace of its own: with
-// NORI_VM_TEST=1 one, with NORI_VM_TEST=3 three at once.
+// NORI_VM_TEST=1 one, with NORI_VM_TEST=3 three at once. With NORI_VM_CONNECT
+// they are made by the libvirt of that address and not by a private one.
 func TestVM(t *testing.T) {
 	if os.Getenv("NORI_VM_TEST") == "" {
 		t.Skip("NORI_VM_TEST=1 boots a virtual machine, which takes a minute")
@@ -39,6 +41,10 @@ func TestVM(t *testing.T) {
 			t.Fatal("needs root")
 		}
 		t.Skip("needs root")
+	}
+	if os.Getenv("NORI_VM_CONNECT") != "" {
+		vmTest(t, t.TempDir())
+		return
 	}
 	if os.Getenv(insideEnv) != "" {
 		vmTest(t, os.Getenv(insideEnv))
@@ -89,12 +95,16 @@ type vm struct {
 }
 
 func vmTest(t *testing.T, dir string) {
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := netlink.LinkSetUp(lo); err != nil {
-		t.Fatal(err)
+	opts := libvirt.Options{Connect: os.Getenv("NORI_VM_CONNECT")}
+	if opts.Connect == "" {
+		opts = libvirt.Options{Isolated: true, CacheDir: image.DefaultCacheDir}
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkSetUp(lo); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Minute)
 	defer cancel()
@@ -120,7 +130,7 @@ func vmTest(t *testing.T, dir string) {
 	}
 	tb.AuthorizedKey = string(ssh.MarshalAuthorizedKey(signer.PublicKey()))
 	files := libvirt.Image{Disk: img.Disk, Kernel: img.Kernel, Initrd: img.Initrd}
-	p, err := libvirt.New(tb, files, libvirt.Options{Isolated: true, CacheDir: image.DefaultCacheDir})
+	p, err := libvirt.New(tb, files, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,6 +182,38 @@ func vmTest(t *testing.T, dir string) {
 		t.Log(vms[0].run(t, "systemd-analyze; systemd-analyze blame | head -40; systemctl --failed --no-pager; systemctl list-units --no-pager; ip a; free -m; dmesg | tail -60"))
 	}
 	snapshots(ctx, t, p, vms, must)
+	if opts.Isolated {
+		outlive(ctx, t, dir, p, vms, must)
+	}
+}
+
+// outlive kills libvirtd: the machines don't notice, the next call starts
+// another that finds them, and a removal works without any.
+func outlive(ctx context.Context, t *testing.T, dir string, p *libvirt.Provider, vms []*vm, must func(string, error)) {
+	killed := func() {
+		t.Helper()
+		b, err := os.ReadFile(filepath.Join(dir, "libvirt/run/libvirtd.pid"))
+		must("read the pid file", err)
+		pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		must("read the pid", err)
+		must("killed libvirtd", syscall.Kill(pid, syscall.SIGKILL))
+	}
+	killed()
+	infos, err := p.List(ctx)
+	if err != nil { // the first call may find the connection broken
+		infos, err = p.List(ctx)
+	}
+	must("listed by another libvirtd", err)
+	for _, in := range infos {
+		if in.State != machine.Running {
+			t.Errorf("%s is %s after libvirtd was killed", in.Name, in.State)
+		}
+	}
+	if got := vms[0].run(t, "cat /root/mark"); got != "before" {
+		t.Errorf("the machine says %q", got)
+	}
+	must("saved by another libvirtd", p.Save(ctx, "last"))
+	killed()
 }
 
 // snapshots goes back twice: once from a changed machine, once from one that
@@ -300,7 +342,7 @@ func removeAndLook(t *testing.T, p *libvirt.Provider, tb machine.Testbed) {
 		t.Error(err)
 	}
 	for _, l := range links {
-		if l.Attrs().Name != "lo" {
+		if n := l.Attrs().Name; n == libvirt.BridgeName(tb.Name) || strings.HasPrefix(n, "vnet") && os.Getenv("NORI_VM_CONNECT") == "" {
 			t.Errorf("interface %s is left", l.Attrs().Name)
 		}
 	}
