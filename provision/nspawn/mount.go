@@ -132,6 +132,17 @@ func unmount(target string) error {
 	return unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 }
 
+// lockFile is systemd-nspawn's lock for the mounted root, named after the
+// inode, and "" if none is mounted. Killed, it leaves the file behind.
+func (m *node) lockFile() string {
+	st, err := stat(m.root())
+	mounted, merr := mountsUnder(m.root())
+	if err != nil || merr != nil || len(mounted) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("/run/systemd/nspawn/locks/inode-%d:%d", st.Dev, st.Ino)
+}
+
 // removeRuntime removes the folders that systemd-nspawn leaves behind.
 func (m *node) removeRuntime() error {
 	for _, kind := range []string{"propagate", "unix-export"} {

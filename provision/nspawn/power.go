@@ -205,6 +205,11 @@ func (m *node) stop(ctx context.Context) error {
 	if err := m.removeCard(); err != nil {
 		return err
 	}
+	if lock := m.lockFile(); lock != "" {
+		if err := os.Remove(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing what systemd-nspawn left: %w", err)
+		}
+	}
 	if err := m.unmountRoot(); err != nil {
 		return err
 	}

@@ -65,11 +65,7 @@ func (c *Client) stopped(ctx context.Context, line string) error {
 // kill ends the command on the machine. Closing the channel alone would let it
 // run on.
 func kill(s *ssh.Session, ended <-chan error) {
-	sent := make(chan struct{})
-	go func() {
-		_ = s.Signal(ssh.SIGKILL) // a dead connection has no command to kill
-		close(sent)
-	}()
+	go func() { _ = s.Signal(ssh.SIGKILL) }() // a dead connection has no command to kill
 	timer := time.NewTimer(killPatience)
 	defer timer.Stop()
 	select {
