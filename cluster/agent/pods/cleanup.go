@@ -35,6 +35,9 @@ func (w *worker) cleanUp(ctx context.Context) (State, time.Duration) {
 	if !gone {
 		return Terminated, resync
 	}
+	if wait := w.awaitQuiet(); wait > 0 {
+		return Terminated, wait
+	}
 	if err := w.remove(ctx, pod); err != nil {
 		slog.Warn("removing what is left of a pod", "pod", podspec.Full(pod), "error", err)
 		return Terminated, runtimeRetry
@@ -45,8 +48,33 @@ func (w *worker) cleanUp(ctx context.Context) (State, time.Duration) {
 	return Gone, again
 }
 
+// Removing what is left of dead pods is work for the runtime that nobody waits for.
+const (
+	quietLook  = 200 * time.Millisecond
+	quietLimit = time.Minute // as often as upstream collects garbage
+)
+
+// awaitQuiet says how long to wait before the pod's remains are removed: while other
+// pods are being started or stopped, the runtime should have time for those.
+func (w *worker) awaitQuiet() time.Duration {
+	now := w.m.Clock.Now()
+	if w.goneSince.IsZero() {
+		w.goneSince = now
+	}
+	if w.m.busy.Load() > 0 && now.Sub(w.goneSince) < quietLimit {
+		return quietLook
+	}
+	return 0
+}
+
 // remove takes the pod's containers, sandboxes, logs and directory away.
 func (w *worker) remove(ctx context.Context, pod *v1.Pod) error {
+	select {
+	case w.m.removing <- struct{}{}: // one pod at a time
+		defer func() { <-w.m.removing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	have, err := runtime.Read(ctx, w.m.Runtime, w.uid)
 	if err != nil {
 		return err

@@ -105,7 +105,9 @@ func (w *worker) startKilling(ctx context.Context, pod *v1.Pod, have *runtime.Po
 	ctx, cancel := context.WithCancel(ctx)
 	k := &killing{grace: grace, cancel: cancel, done: make(chan struct{})}
 	w.kill = k
+	w.m.busy.Add(1)
 	go func() {
+		defer w.m.busy.Add(-1)
 		defer w.wakeUp()
 		defer close(k.done)
 		defer cancel()

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -73,11 +74,14 @@ type Manager struct {
 	synced  bool            // the API's pods are all known: others are orphans
 	workers map[types.UID]*worker
 	wg      sync.WaitGroup
+
+	busy     atomic.Int32  // pods being started or stopped right now
+	removing chan struct{} // held while a dead pod's remains are removed
 }
 
 // New is a Manager that does nothing until Run.
 func New(cfg Config) *Manager {
-	m := &Manager{Config: cfg, crash: backoff.New(cfg.Clock), workers: map[types.UID]*worker{}}
+	m := &Manager{Config: cfg, crash: backoff.New(cfg.Clock), workers: map[types.UID]*worker{}, removing: make(chan struct{}, 1)}
 	m.probes = probe.NewManager(cfg.Runtime, cfg.Events, cfg.Clock, cfg.Statuses.Last, m.Wake)
 	return m
 }

@@ -54,7 +54,9 @@ func (w *worker) sync(ctx context.Context) (State, time.Duration) {
 
 	// 4. What has to be done?
 	p := makePlan(pod, have, w.m.probes.Verdict)
+	w.m.busy.Add(1)
 	did, wait := w.carryOut(ctx, syncing, pod, have, p, volumes)
+	w.m.busy.Add(-1)
 	if did {
 		return Syncing, again
 	}

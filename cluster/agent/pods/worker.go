@@ -70,6 +70,7 @@ type worker struct {
 	kill      *killing
 	hooked    *hookRecord
 	tornDown  bool
+	goneSince time.Time // when the API object was found gone
 }
 
 func newWorker(m *Manager, pod *v1.Pod) *worker {

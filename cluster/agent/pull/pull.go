@@ -74,7 +74,7 @@ type Request struct {
 	Container *v1.Container
 	// Secrets reads the pod's pull secrets; it is called only if a pull is due.
 	Secrets func(context.Context) []*v1.Secret
-	Sandbox   *cri.PodSandboxConfig
+	Sandbox *cri.PodSandboxConfig
 }
 
 // Ensure returns the runtime's reference of the container's image, pulling it if the
