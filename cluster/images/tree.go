@@ -16,6 +16,9 @@ import (
 // epoch is the time of every file and image: a build has no date of its own.
 var epoch = time.Unix(0, 0).UTC()
 
+// maxFile bounds a file read into memory, in bytes; a sparse one may claim any size.
+const maxFile = 64 << 20
+
 // file is one entry of a tree.
 type file struct {
 	mode    fs.FileMode // type and permission bits
@@ -151,6 +154,9 @@ func readTree(r io.Reader, keep func(path string) bool) (*tree, error) {
 		}
 		switch h.Typeflag {
 		case tar.TypeReg:
+			if h.Size > maxFile {
+				return nil, fmt.Errorf("reading %s: %d bytes are more than any file of an image has", p, h.Size)
+			}
 			var content bytes.Buffer
 			if _, err := io.Copy(&content, tr); err != nil {
 				return nil, fmt.Errorf("reading %s: %w", p, err)
