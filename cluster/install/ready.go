@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"noriter.dev/noriter/cluster/dns"
+	"noriter.dev/noriter/provision/machine"
 )
 
 // pollEvery is how often the waits of this package look again.
@@ -84,7 +85,20 @@ func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(stri
 		return fmt.Errorf("waiting for the nodes to be Ready: %w", err)
 	}
 	note("DNS")
-	return c.askDNS(ctx)
+	if err := c.askDNS(ctx); err != nil {
+		return err
+	}
+	return c.each(ctx, unitsActive)
+}
+
+// unitsActive waits until every unit of a node says that it is.
+func unitsActive(ctx context.Context, n Node, m machine.Machine) error {
+	units := strings.Join(unitsOf(n), " ")
+	line := fmt.Sprintf("for i in $(seq 300); do systemctl is-active --quiet %[1]s && exit 0; sleep 0.1; done; systemctl is-active %[1]s", units)
+	if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
+		return fmt.Errorf("waiting for the units %s: %w", units, err)
+	}
+	return nil
 }
 
 // notReady lists the nodes that are not yet as they should be, each with the

@@ -29,7 +29,14 @@ func newSSHCommand(g *globals) *cobra.Command {
 			}
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: func(c *cobra.Command, args []string) error { return g.ssh(c.Context(), args[0], args[1:], tty) },
+		RunE: func(c *cobra.Command, args []string) error {
+			// Flags end at the node's name, so the dashes behind it are still here.
+			command := args[1:]
+			if len(command) > 0 && command[0] == "--" {
+				command = command[1:]
+			}
+			return g.ssh(c.Context(), args[0], command, tty)
+		},
 	}
 	c.Flags().BoolVarP(&tty, "tty", "t", false, lang.T("give the command a terminal", "명령에 터미널 주기"))
 	c.Flags().SetInterspersed(false)
