@@ -1,26 +1,17 @@
 package apiserver_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -272,190 +263,4 @@ func (e *env) watchBookmarks(t *testing.T) {
 		}
 	}
 	t.Fatal("no bookmark came")
-}
-
-func (e *env) anonymous(t *testing.T) {
-	_, err := client(t, e.Anonymous()).CoreV1().Pods("default").List(t.Context(), metav1.ListOptions{})
-	if !apierrors.IsUnauthorized(err) {
-		t.Errorf("error %v, want 401", err)
-	}
-	// Whoever has a certificate may ask how the server does.
-	for _, path := range []string{"/livez", "/readyz", "/healthz", "/version"} {
-		if _, err := client(t, e.As("control", "scheduler.conf")).CoreV1().RESTClient().Get().AbsPath(path).DoRaw(t.Context()); err != nil {
-			t.Errorf("%s for the scheduler: %v", path, err)
-		}
-	}
-}
-
-func (e *env) rbac(t *testing.T) {
-	scheduler := client(t, e.As("control", "scheduler.conf"))
-	_, err := scheduler.CoreV1().Secrets("default").List(t.Context(), metav1.ListOptions{})
-	wantError(t, err, `secrets is forbidden: User "system:kube-scheduler" cannot list resource "secrets" in API group "" in the namespace "default"`)
-	must[any](t)(scheduler.CoreV1().Pods("").List(t.Context(), metav1.ListOptions{}))
-	must[any](t)(client(t, e.As("node1", "kube-proxy.conf")).DiscoveryV1().EndpointSlices("").List(t.Context(), metav1.ListOptions{}))
-}
-
-// controllerRights asks for what our controllers do under the one identity
-// that they share.
-func (e *env) controllerRights(t *testing.T) {
-	controllers := client(t, e.As("control", "controller-manager.conf"))
-	for _, r := range []authorizationv1.ResourceAttributes{
-		{Verb: "create", Resource: "pods"},
-		{Verb: "delete", Resource: "pods"},
-		{Verb: "patch", Resource: "pods", Subresource: "status"},
-		{Verb: "update", Group: "apps", Resource: "replicasets", Subresource: "status"},
-		{Verb: "create", Group: "apps", Resource: "replicasets"},
-		{Verb: "create", Group: "apps", Resource: "controllerrevisions"},
-		{Verb: "update", Group: "batch", Resource: "cronjobs", Subresource: "status"},
-		{Verb: "create", Group: "discovery.k8s.io", Resource: "endpointslices"},
-		{Verb: "update", Resource: "nodes"},
-		{Verb: "patch", Resource: "nodes", Subresource: "status"},
-		{Verb: "delete", Group: "any.example", Resource: "things"},
-		{Verb: "update", Resource: "namespaces", Subresource: "finalize"},
-		{Verb: "create", Resource: "serviceaccounts"},
-		{Verb: "create", Resource: "configmaps"},
-		{Verb: "update", Resource: "services", Subresource: "status"},
-		{Verb: "update", Resource: "resourcequotas", Subresource: "status"},
-		{Verb: "update", Group: "rbac.authorization.k8s.io", Resource: "clusterroles"},
-		{Verb: "escalate", Group: "rbac.authorization.k8s.io", Resource: "clusterroles"},
-		{Verb: "create", Resource: "persistentvolumes"},
-		{Verb: "update", Group: "apps", Resource: "deployments", Subresource: "scale"},
-		{Verb: "create", Group: "coordination.k8s.io", Resource: "leases", Namespace: "kube-system"},
-		{Verb: "create", Resource: "events"},
-	} {
-		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &r}}
-		got, err := controllers.AuthorizationV1().SelfSubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
-		if err != nil || !got.Status.Allowed {
-			t.Errorf("the controllers may not %s %s/%s/%s (%v)", r.Verb, r.Group, r.Resource, r.Subresource, err)
-		}
-	}
-}
-
-func (e *env) frontProxy(t *testing.T) {
-	cfg := e.Anonymous()
-	cfg.CertFile, cfg.KeyFile = e.Dir+"/etc/kubernetes/pki/front-proxy-client.crt", e.Dir+"/etc/kubernetes/pki/front-proxy-client.key"
-	cfg.WrapTransport = func(next http.RoundTripper) http.RoundTripper { return asUser{next, "kim"} }
-	review := must[*authenticationv1.SelfSubjectReview](t)(client(t, cfg).AuthenticationV1().SelfSubjectReviews().
-		Create(t.Context(), &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{}))
-	if got := review.Status.UserInfo.Username; got != "kim" {
-		t.Errorf("the proxy's user is %q", got)
-	}
-}
-
-// asUser sets the header in which a front proxy names the user.
-type asUser struct {
-	next http.RoundTripper
-	name string
-}
-
-// RoundTrip sends the request with the header.
-func (u asUser) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("X-Remote-User", u.name)
-	return u.next.RoundTrip(r)
-}
-
-func (e *env) encryption(t *testing.T) {
-	ctx := t.Context()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "hidden"}, StringData: map[string]string{"word": "open sesame"}}
-	must[any](t)(e.admin.CoreV1().Secrets("default").Create(ctx, secret, metav1.CreateOptions{}))
-	raw := e.Raw(ctx, "/registry/secrets/default/hidden")
-	if !bytes.HasPrefix(raw, []byte("k8s:enc:secretbox:v1:key1:")) || bytes.Contains(raw, []byte("sesame")) {
-		t.Errorf("the Secret lies in etcd as %.80q", raw)
-	}
-	got := must[*corev1.Secret](t)(e.admin.CoreV1().Secrets("default").Get(ctx, "hidden", metav1.GetOptions{}))
-	if string(got.Data["word"]) != "open sesame" {
-		t.Errorf("the Secret comes back as %q", got.Data["word"])
-	}
-}
-
-func (e *env) services(t *testing.T) {
-	service := func(name string, port int32) *corev1.Service {
-		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{
-			Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: port}},
-		}}
-	}
-	services := e.admin.CoreV1().Services("default")
-	first := must[*corev1.Service](t)(services.Create(t.Context(), service("first", 30080), metav1.CreateOptions{}))
-	if !strings.HasPrefix(first.Spec.ClusterIP, "10.96.") {
-		t.Errorf("cluster address %s", first.Spec.ClusterIP)
-	}
-	must[any](t)(e.admin.NetworkingV1().IPAddresses().Get(t.Context(), first.Spec.ClusterIP, metav1.GetOptions{}))
-	_, err := services.Create(t.Context(), service("second", 30080), metav1.CreateOptions{})
-	wantError(t, err, `Service "second" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated`)
-	_, err = services.Create(t.Context(), service("third", 20000), metav1.CreateOptions{})
-	wantError(t, err, "provided port is not in the valid range. The range of valid ports is 30000-32767")
-	any := must[*corev1.Service](t)(services.Create(t.Context(), service("any", 0), metav1.CreateOptions{}))
-	if p := any.Spec.Ports[0].NodePort; p < 30000 || p > 32767 {
-		t.Errorf("node port %d", p)
-	}
-}
-
-func (e *env) customResources(t *testing.T) {
-	ctx := t.Context()
-	dyn := must[*dynamic.DynamicClient](t)(dynamic.NewForConfig(e.Admin))
-	var crd unstructured.Unstructured
-	if err := crd.UnmarshalJSON([]byte(`{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"games.play.example"},
-		"spec":{"group":"play.example","scope":"Namespaced","names":{"plural":"games","singular":"game","kind":"Game"},
-		"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"spec":{"type":"object",
-		"properties":{"players":{"type":"integer","minimum":1}}}}}}}]}}`)); err != nil {
-		t.Fatal(err)
-	}
-	definitions := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
-	must[any](t)(dyn.Resource(definitions).Create(ctx, &crd, metav1.CreateOptions{}))
-	games := dyn.Resource(schema.GroupVersionResource{Group: "play.example", Version: "v1", Resource: "games"}).Namespace("default")
-	game := func(name string, players int64) *unstructured.Unstructured {
-		return &unstructured.Unstructured{Object: map[string]any{
-			"apiVersion": "play.example/v1", "kind": "Game", "metadata": map[string]any{"name": name}, "spec": map[string]any{"players": players},
-		}}
-	}
-	eventually(t, "a custom resource can be made", func() bool {
-		_, err := games.Create(ctx, game("tag", 3), metav1.CreateOptions{})
-		return err == nil
-	})
-	_, err := games.Create(ctx, game("nobody", 0), metav1.CreateOptions{})
-	wantError(t, err, `spec.players in body should be greater than or equal to 1`)
-	eventually(t, "its schema is published", func() bool {
-		return strings.Contains(e.get(t, "/openapi/v3"), "apis/play.example/v1")
-	})
-}
-
-func (e *env) audit(t *testing.T) {
-	var line string
-	eventually(t, "the audit log tells of the Secret", func() bool {
-		data, err := os.ReadFile(e.AuditLog())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for l := range strings.Lines(string(data)) {
-			if strings.Contains(l, `"name":"hidden"`) && strings.Contains(l, `"verb":"create"`) {
-				line = l
-			}
-		}
-		return line != ""
-	})
-	if strings.Contains(line, "sesame") || strings.Contains(line, "requestObject") {
-		t.Errorf("the audit log has the Secret's content: %s", line)
-	}
-	if !strings.Contains(line, `"username":"kubernetes-admin"`) {
-		t.Errorf("the audit log doesn't say who it was: %s", line)
-	}
-}
-
-func (e *env) restart(t *testing.T) {
-	ctx := t.Context()
-	// What a learner deletes comes back with the server; what they add stays.
-	roles := e.admin.RbacV1().ClusterRoles()
-	if err := roles.Delete(ctx, "system:node-proxier", metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	e.Restart()
-	t.Logf("stopped and ready again after %s", time.Since(began).Round(time.Millisecond))
-	e.admin = client(t, e.Admin)
-	must[any](t)(e.admin.RbacV1().ClusterRoles().Get(ctx, "system:node-proxier", metav1.GetOptions{}))
-	got := must[*corev1.Secret](t)(e.admin.CoreV1().Secrets("default").Get(ctx, "hidden", metav1.GetOptions{}))
-	if string(got.Data["word"]) != "open sesame" {
-		t.Error("the Secret was lost")
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/cluster/install/pki"
 )
@@ -112,19 +114,27 @@ func TestOnlyItsOwnAuthorityOpensTheDoor(t *testing.T) {
 	}
 }
 
-func TestASecondServerWaitsForTheFirst(t *testing.T) {
+// held keeps a lock until the test process ends: the server that waits for it
+// must not wake up in a folder that is being removed.
+var held *os.File
+
+func TestItWaitsForItsPredecessorOnlySoLong(t *testing.T) {
 	o := testOptions(t)
 	s, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	other := o
-	other.ClientURL, other.PeerURL, other.MetricsURL = "https://"+freeAddress(t), "https://"+freeAddress(t), ""
+	s.Close()
+	if held, err = os.OpenFile(filepath.Join(o.DataDir, "member", "snap", "db"), os.O_RDWR, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := Start(ctx, other); err == nil || !strings.Contains(err.Error(), o.DataDir) {
-		t.Errorf("a second server on the same data: %v", err)
+	if _, err := Start(ctx, o); err == nil || !strings.Contains(err.Error(), o.DataDir) {
+		t.Errorf("a server on data that are in use: %v", err)
 	}
 }
 

@@ -1,0 +1,162 @@
+package pki
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+func TestFilesOfMachines(t *testing.T) {
+	b := mustEnsure(t, t.TempDir(), testCluster(), time.Now())
+	paths := func(name string) map[string]machine.File {
+		files, err := b.Files(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := map[string]machine.File{}
+		for _, f := range files {
+			if len(f.Content) == 0 {
+				t.Errorf("%s on %s is empty", f.Path, name)
+			}
+			if _, twice := m[f.Path]; twice {
+				t.Errorf("%s on %s is listed twice", f.Path, name)
+			}
+			m[f.Path] = f
+			private := strings.HasSuffix(f.Path, ".key") || strings.HasSuffix(f.Path, ".conf") || strings.HasSuffix(f.Path, ".yaml")
+			if private != (f.Mode == 0o600) {
+				t.Errorf("%s on %s has mode %o", f.Path, name, f.Mode)
+			}
+		}
+		return m
+	}
+	worker := paths("node1")
+	want := []string{
+		"/etc/kubernetes/kube-proxy.conf", "/etc/kubernetes/kubelet.conf", "/etc/kubernetes/pki/ca.crt",
+		"/var/lib/kubelet/pki/kubelet.crt", "/var/lib/kubelet/pki/kubelet.key",
+	}
+	if got := slices.Sorted(keys(worker)); !slices.Equal(got, want) {
+		t.Errorf("a worker gets %v", got)
+	}
+	control := paths("control")
+	for _, p := range append(want,
+		"/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/pki/sa.pub",
+		"/etc/kubernetes/pki/etcd/server.key", "/etc/kubernetes/pki/etcd/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt",
+		"/etc/kubernetes/encryption.yaml", "/etc/kubernetes/admin.conf", "/etc/kubernetes/scheduler.conf",
+		"/etc/kubernetes/controller-manager.conf") {
+		if _, ok := control[p]; !ok {
+			t.Errorf("control lacks %s", p)
+		}
+	}
+	if _, err := b.Files("node9"); err == nil {
+		t.Error("a machine that isn't there got files")
+	}
+}
+
+func keys(m map[string]machine.File) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func TestAdminKubeconfig(t *testing.T) {
+	b := mustEnsure(t, t.TempDir(), testCluster(), time.Now())
+	cfg, err := clientcmd.LoadFromFile(b.AdminKubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.CurrentContext != "noriter" {
+		t.Errorf("context %q", cfg.CurrentContext)
+	}
+	if got := cfg.Clusters["noriter"].Server; got != "https://10.77.0.10:6443" {
+		t.Errorf("server %q", got)
+	}
+	rest, err := clientcmd.NewDefaultClientConfig(*cfg, nil).ClientConfig()
+	if err != nil || len(rest.CertData) == 0 || len(rest.KeyData) == 0 || len(rest.CAData) == 0 {
+		t.Errorf("client config %v: %v", rest, err)
+	}
+}
+
+func TestPermissions(t *testing.T) {
+	dir := t.TempDir()
+	mustEnsure(t, dir, testCluster(), time.Now())
+	if err := os.Chmod(filepath.Join(dir, "ca.key"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mustEnsure(t, dir, testCluster(), time.Now())
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", p, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGarbageIsNamedAndKept(t *testing.T) {
+	for _, tt := range []struct{ file, content, want string }{
+		{"ca.crt", "hello", "ca.crt is not a PEM certificate (no PEM block in 5 bytes)"},
+		{"ca.key", "", "ca.key is not a PEM private key"},
+		{"apiserver.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "apiserver.crt is not a PEM certificate"},
+		{"nodes/node1/kubelet.key", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "the PEM block is a CERTIFICATE"},
+		{"sa.key", "x", "sa.key is not a PEM private key"},
+		{"encryption.yaml", "kind: [", "encryption.yaml is not an EncryptionConfiguration"},
+		{"encryption.yaml", "kind: EncryptionConfiguration", "no provider for secrets"},
+	} {
+		t.Run(tt.file, func(t *testing.T) {
+			dir := t.TempDir()
+			mustEnsure(t, dir, testCluster(), time.Now())
+			path := filepath.Join(dir, tt.file)
+			if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Ensure(dir, testCluster())
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "run again") {
+				t.Errorf("error %v, want %q and a remedy", err, tt.want)
+			}
+			if got, _ := os.ReadFile(path); string(got) != tt.content {
+				t.Error("the file was overwritten")
+			}
+		})
+	}
+}
+
+func TestAuthorityWithoutKeyIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	mustEnsure(t, dir, testCluster(), time.Now())
+	remove(t, dir, "ca.key")
+	if _, err := Ensure(dir, testCluster()); err == nil || !strings.Contains(err.Error(), "ca.key is missing") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
+	f.Add([]byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"))
+	f.Add([]byte("-----BEGIN EC PRIVATE KEY-----\n\n-----END EC PRIVATE KEY-----\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if cert, err := parseCert(data); (cert == nil) == (err == nil) {
+			t.Errorf("certificate %v, error %v", cert, err)
+		}
+		if key, err := parseKey(data); (key == nil) == (err == nil) {
+			t.Errorf("key %v, error %v", key, err)
+		}
+	})
+}
