@@ -1,0 +1,124 @@
+package libvirt
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+// isolatedEnv marks the test process in a network namespace of its own.
+const isolatedEnv = "NORI_TEST_ISOLATED"
+
+// needs skips a test where the host lacks something, and fails it in CI.
+func needs(t *testing.T, ok bool, what string) {
+	t.Helper()
+	switch {
+	case ok:
+	case os.Getenv("CI") == "true":
+		t.Fatal("needs " + what)
+	default:
+		t.Skip("needs " + what)
+	}
+}
+
+// TestIsolated brings a private libvirtd to life with a network, without any
+// machine, and removes it from every state it can be in.
+func TestIsolated(t *testing.T) {
+	if dir := os.Getenv(isolatedEnv); dir != "" {
+		isolatedTest(t, dir)
+		return
+	}
+	needs(t, os.Geteuid() == 0, "root")
+	_, err := lookProgram("libvirtd")
+	needs(t, err == nil, "libvirtd")
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestIsolated$", "-test.v", "-test.timeout=3m")
+	cmd.Env = append(os.Environ(), isolatedEnv+"="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	out, runErr := cmd.CombinedOutput()
+	d, err := newDaemon(filepath.Join(dir, "libvirt"), "")
+	must(t, err)
+	procs, err := d.procs()
+	must(t, err)
+	if len(procs) > 0 {
+		t.Errorf("processes %v are left", procs)
+		must(t, d.stop(context.Background()))
+	}
+	if runErr != nil {
+		t.Fatalf("%v\n%s", runErr, out)
+	}
+}
+
+func isolatedTest(t *testing.T, dir string) {
+	lo, err := netlink.LinkByName("lo")
+	must(t, err)
+	must(t, netlink.LinkSetUp(lo))
+	g := &playground{img: Image{}}
+	g.tb = machine.Testbed{Name: "isolated-testbed", Dir: dir, Subnet: netip.MustParsePrefix("10.98.3.0/24")}
+	for name, to := range map[string]*string{"disk": &g.img.Disk, "kernel": &g.img.Kernel, "initrd": &g.img.Initrd} {
+		*to = filepath.Join(dir, name)
+		must(t, os.WriteFile(*to, make([]byte, 4096), 0o644))
+	}
+	nori := func() *Provider {
+		p, err := New(g.tb, g.img, Options{Isolated: true})
+		must(t, err)
+		t.Cleanup(func() { p.Close() })
+		return p
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if infos, err := nori().List(ctx); err != nil || len(infos) != 0 {
+		t.Fatalf("List before anything: %v, %v", infos, err)
+	}
+	for _, state := range []string{"running", "libvirtd killed", "folder of the socket emptied", "prepared twice", "half removed"} {
+		must(t, nori().Prepare(ctx))
+		pid := pidOf(t, dir)
+		br, err := netlink.LinkByName(BridgeName(g.tb.Name))
+		must(t, err)
+		if addrs, _ := netlink.AddrList(br, netlink.FAMILY_V4); len(addrs) != 1 || addrs[0].IP.String() != "10.98.3.1" {
+			t.Fatalf("the bridge has addresses %v", addrs)
+		}
+		switch state {
+		case "libvirtd killed":
+			must(t, syscall.Kill(pid, syscall.SIGKILL))
+		case "folder of the socket emptied":
+			must(t, emptyDir(filepath.Join(dir, "libvirt", "run")))
+		case "prepared twice":
+			must(t, syscall.Kill(pid, syscall.SIGKILL))
+			must(t, nori().Prepare(ctx))
+			if pidOf(t, dir) == pid {
+				t.Fatal("the killed libvirtd was not replaced")
+			}
+		case "half removed":
+			must(t, netlink.LinkDel(br))
+		}
+		must(t, nori().Remove(ctx))
+		if left, err := os.ReadDir(filepath.Join(dir, "libvirt")); err == nil {
+			t.Fatalf("%s: left in the folder: %v", state, left)
+		}
+		if _, err := netlink.LinkByName(BridgeName(g.tb.Name)); err == nil {
+			t.Fatalf("%s: the bridge is left", state)
+		}
+		must(t, nori().Remove(ctx))
+	}
+}
+
+func pidOf(t *testing.T, dir string) int {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "libvirt", "run", "libvirtd.pid"))
+	must(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	must(t, err)
+	return pid
+}
