@@ -51,7 +51,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("apiserver: %w", err)
 	}
 	quietLibraries(o.Verbosity)
-	collect(collectAtStart)
+	wakeCollector := restCollector()
 	s, err := Start(ctx, o)
 	if err != nil {
 		return err
@@ -67,8 +67,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := component.NotifyReady(); err != nil {
 		return fmt.Errorf("apiserver: %w", err)
 	}
-	collect(collectLater)
-	debug.FreeOSMemory() // what start-up needed is not needed again
+	wakeCollector()
 	select {
 	case <-ctx.Done():
 		slog.Info("the API server stops", "why", context.Cause(ctx))
@@ -81,16 +80,22 @@ func Run(ctx context.Context, o Options) error {
 // Collecting garbage is half of the work of starting, since almost all that is
 // made then stays. So the collector rests until the server is ready; afterwards
 // it trades some of its time for memory, of which a machine of a testbed has
-// little.
+// little, unless $GOGC says otherwise.
 const (
 	collectAtStart = 400
 	collectLater   = 50
 )
 
-// collect sets the collector's pace, unless GOGC says otherwise.
-func collect(percent int) {
+// restCollector lets the collector rest until the function is called that is
+// returned.
+func restCollector() (wake func()) {
+	configured := debug.SetGCPercent(collectAtStart)
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
+		configured = collectLater
+	}
+	return func() {
+		debug.SetGCPercent(configured)
+		debug.FreeOSMemory() // what start-up needed is not needed again
 	}
 }
 

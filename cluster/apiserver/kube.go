@@ -38,7 +38,6 @@ import (
 	_ "k8s.io/kubernetes/pkg/apis/resource/install"
 	_ "k8s.io/kubernetes/pkg/apis/scheduling/install"
 	_ "k8s.io/kubernetes/pkg/apis/storage/install"
-	kubeletclient "k8s.io/kubernetes/pkg/kubelet/client"
 	corerest "k8s.io/kubernetes/pkg/registry/core/rest"
 	"k8s.io/kubernetes/pkg/routes"
 	"k8s.io/kubernetes/pkg/serviceaccount"
@@ -121,7 +120,7 @@ func (a *assembly) coreStorage() (restStorage, error) {
 			APIAudiences:          a.config.Authentication.APIAudiences,
 			Informers:             a.informers,
 		},
-		Proxy: corerest.ProxyConfig{Transport: a.proxyTransport, KubeletClientConfig: a.kubeletClient()},
+		Proxy: a.nodeProxy(),
 		Services: corerest.ServicesConfig{
 			ClusterIPRange:   a.serviceNetwork,
 			NodePortRange:    a.options.ServiceNodePortRange,
@@ -132,17 +131,17 @@ func (a *assembly) coreStorage() (restStorage, error) {
 	}, a.config.Authorization.Authorizer)
 }
 
-// kubeletClient reaches the agents, whose serving certificate must be of our
+// nodeProxy reaches the agents, whose serving certificate must be of our
 // authority and bear the address that is dialled.
-func (a *assembly) kubeletClient() kubeletclient.KubeletClientConfig {
-	return kubeletclient.KubeletClientConfig{
-		Port:                  kubeletPort,
-		PreferredAddressTypes: []string{string(corev1.NodeInternalIP), string(corev1.NodeHostName)},
-		HTTPTimeout:           kubeletTimeout,
-		TLSClientConfig: kubeletclient.KubeletTLSConfig{
-			CAFile: a.options.KubeletCAFile, CertFile: a.options.KubeletCertFile, KeyFile: a.options.KubeletKeyFile,
-		},
-	}
+func (a *assembly) nodeProxy() corerest.ProxyConfig {
+	p := corerest.ProxyConfig{Transport: a.proxyTransport}
+	agents := &p.KubeletClientConfig
+	agents.Port, agents.HTTPTimeout = kubeletPort, kubeletTimeout
+	agents.PreferredAddressTypes = []string{string(corev1.NodeInternalIP), string(corev1.NodeHostName)}
+	agents.TLSClientConfig.CAFile = a.options.KubeletCAFile
+	agents.TLSClientConfig.CertFile = a.options.KubeletCertFile
+	agents.TLSClientConfig.KeyFile = a.options.KubeletKeyFile
+	return p
 }
 
 // setUpServiceResolver says where a Service is reached, for webhooks and
