@@ -40,18 +40,18 @@ func orphanKey(namespace string) string { return "orphans/" + namespace }
 
 // Controlled returns the pods whose controller has that UID.
 func Controlled(pods cache.Indexer, controller types.UID) ([]*v1.Pod, error) {
-	return byIndex(pods, string(controller))
+	return byIndex(pods, byController, string(controller))
 }
 
 // Orphans returns the namespace's pods that have no controller.
 func Orphans(pods cache.Indexer, namespace string) ([]*v1.Pod, error) {
-	return byIndex(pods, orphanKey(namespace))
+	return byIndex(pods, byController, orphanKey(namespace))
 }
 
-func byIndex(pods cache.Indexer, key string) ([]*v1.Pod, error) {
-	objs, err := pods.ByIndex(byController, key)
+func byIndex(pods cache.Indexer, index, key string) ([]*v1.Pod, error) {
+	objs, err := pods.ByIndex(index, key)
 	if err != nil {
-		return nil, fmt.Errorf("looking up pods by controller: %w", err)
+		return nil, fmt.Errorf("looking up pods by %s: %w", index, err)
 	}
 	found := make([]*v1.Pod, 0, len(objs))
 	for _, obj := range objs {
@@ -70,4 +70,31 @@ func AsPod(obj any) *v1.Pod {
 	}
 	pod, _ := obj.(*v1.Pod)
 	return pod
+}
+
+// byNode is the name of the index of pods by their node.
+const byNode = "noriter/node"
+
+// IndexByNode lets the informer's pods be found by their node's name. It may be
+// called more than once for an informer, before it runs.
+func IndexByNode(informer cache.SharedIndexInformer) error {
+	if _, exists := informer.GetIndexer().GetIndexers()[byNode]; exists {
+		return nil
+	}
+	err := informer.AddIndexers(cache.Indexers{byNode: func(obj any) ([]string, error) {
+		pod, ok := obj.(*v1.Pod)
+		if !ok || pod.Spec.NodeName == "" {
+			return nil, nil
+		}
+		return []string{pod.Spec.NodeName}, nil
+	}})
+	if err != nil {
+		return fmt.Errorf("indexing pods by node: %w", err)
+	}
+	return nil
+}
+
+// OnNode returns the pods of a node.
+func OnNode(pods cache.Indexer, node string) ([]*v1.Pod, error) {
+	return byIndex(pods, byNode, node)
 }
