@@ -39,7 +39,9 @@ func (w *worker) cleanUp(ctx context.Context) (State, time.Duration) {
 		return Terminated, wait
 	}
 	if err := w.remove(ctx, pod); err != nil {
-		slog.Warn("removing what is left of a pod", "pod", podspec.Full(pod), "error", err)
+		if ctx.Err() == nil {
+			slog.Warn("removing what is left of a pod", "pod", podspec.Full(pod), "error", err)
+		}
 		return Terminated, runtimeRetry
 	}
 	w.m.Statuses.Forget(w.uid)

@@ -98,7 +98,7 @@ func (w *worker) publish(pod *v1.Pod, have *runtime.Pod, terminal, running bool)
 	}
 	s := status.Generate(status.Input{
 		Pod: pod, Before: before, Runtime: have, Waiting: w.waiting, Probes: w.m.probes,
-		HostIPs: w.m.HostIPs(), Terminal: terminal, Override: w.override, Now: w.m.Clock.Now(),
+		HostIPs: w.m.HostIPs(), Stopping: w.state != Syncing, Terminal: terminal, Override: w.override, Now: w.m.Clock.Now(),
 	})
 	if !w.orphan {
 		w.m.Statuses.Set(pod, s, running)

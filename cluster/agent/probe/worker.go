@@ -2,7 +2,9 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -94,10 +96,10 @@ func (w *worker) probe(ctx context.Context) (goOn bool) {
 	case w.hold:
 		return true
 	case s.State.Running == nil:
-		w.set(ctx, pod, Failure)
+		w.set(ctx, pod, Failure, "it is not running")
 		return s.State.Terminated == nil || podspec.ShouldRestart(&pod.Spec, w.container, s.State.Terminated.ExitCode)
 	case pod.DeletionTimestamp != nil && w.kind != Readiness:
-		w.set(ctx, pod, Success)
+		w.set(ctx, pod, Success, "the pod is being deleted")
 		return false
 	case w.m.clock.Since(s.State.Running.StartedAt.Time) < time.Duration(w.spec.InitialDelaySeconds)*time.Second:
 		return true
@@ -134,11 +136,11 @@ func (w *worker) follow(ctx context.Context, pod *v1.Pod, s *v1.ContainerStatus)
 		// It ran before the agent did: its verdicts are in its status and stay until
 		// probing says otherwise.
 		if w.kind == Startup && s.Started != nil && *s.Started {
-			w.set(ctx, pod, Success)
+			w.set(ctx, pod, Success, "")
 		}
 		return
 	}
-	w.set(ctx, pod, w.kind.initial())
+	w.set(ctx, pod, w.kind.initial(), "")
 }
 
 // judge counts the result of one probe against the thresholds.
@@ -154,21 +156,22 @@ func (w *worker) judge(ctx context.Context, pod *v1.Pod, r Result) {
 	if r == Failure && w.row < max(1, w.spec.FailureThreshold) || r == Success && w.row < max(1, w.spec.SuccessThreshold) {
 		return
 	}
-	w.set(ctx, pod, r)
+	w.set(ctx, pod, r, fmt.Sprintf("its %s probe %s %d times in a row", strings.ToLower(w.kind.String()),
+		map[Result]string{Success: "succeeded", Failure: "failed"}[r], w.row))
 	if w.kind == Liveness && r == Failure || w.kind == Startup {
 		// The instance will be killed, or is started for good: nothing more to ask it.
 		w.hold, w.row = true, 0
 	}
 }
 
-func (w *worker) set(ctx context.Context, pod *v1.Pod, r Result) {
-	before, known := w.m.results.get(w.id, w.kind)
+// set notes a verdict and, if it is another than before, tells the pod's worker. why
+// is for whoever reads the decisions; "" for what is only assumed at first.
+func (w *worker) set(ctx context.Context, pod *v1.Pod, r Result, why string) {
 	if !w.m.results.set(w.id, w.kind, r) {
 		return
 	}
-	if known && before != r && w.row > 0 {
-		trace.Decide(ctx, trace.For(pod), verdicts[w.kind][r],
-			w.kind.String()+" probe came out so often enough in a row", "container", w.container.Name, "times", w.row)
+	if why != "" {
+		trace.Decide(ctx, trace.For(pod), verdicts[w.kind][r], why, "container", w.container.Name)
 	}
 	w.m.changed(pod.UID)
 }

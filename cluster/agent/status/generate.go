@@ -38,6 +38,8 @@ type Input struct {
 	Waiting map[string]Waiting // by container: why its last start failed
 	Probes  Probes
 	HostIPs []string
+	// Stopping says that the pod is being stopped, or was: its sandbox goes away.
+	Stopping bool
 	// Terminal says that no container of the pod will be started again.
 	Terminal bool
 	// Override, if its phase is set, is the agent's own verdict on the pod, such as
@@ -90,7 +92,7 @@ func setIPs(s *v1.PodStatus, in *Input) {
 	for _, ip := range in.Runtime.IPs {
 		s.PodIPs = append(s.PodIPs, v1.PodIP{IP: ip})
 	}
-	if len(s.PodIPs) == 0 && (in.Terminal || in.Pod.DeletionTimestamp != nil) {
+	if len(s.PodIPs) == 0 && (in.Terminal || in.Stopping) {
 		s.PodIPs = in.Before.PodIPs
 	}
 	if in.Pod.Spec.HostNetwork && len(in.HostIPs) > 0 {
