@@ -92,24 +92,29 @@ func (r *reach) Logs(ctx context.Context, namespace, pod, container string, tail
 
 // Get goes through the API server's proxy. A page that was served with an
 // error code is an answer, not an error.
-func (r *reach) Get(ctx context.Context, namespace, resource, name string, port int, path string) (Page, error) {
-	req := r.core.Get().Resource(resource).Namespace(namespace).
-		Name(name+":"+strconv.Itoa(port)).SubResource("proxy").
-		SetHeader("Accept", "text/plain, */*")
+func (r *reach) Get(ctx context.Context, namespace, resource, name string, port int, path string) (page Page, err error) {
+	what := strings.TrimSuffix(resource, "s") + " " + name
+	req := r.core.Get().Resource(resource).Namespace(namespace).Name(name + ":" + strconv.Itoa(port)).SubResource("proxy")
 	if rest := strings.Trim(path, "/"); rest != "" {
 		req = req.Suffix(strings.Split(rest, "/")...)
 	}
-	result := req.MaxRetries(0).Do(ctx)
-	var code int
-	result.StatusCode(&code)
-	body, err := result.Raw()
-	if len(body) > outputLimit {
-		body = body[:outputLimit]
+	// Not through the REST client, which takes whatever isn't Kubernetes' own
+	// format for a failure and drops its code.
+	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, req.URL().String(), nil)
+	if err != nil {
+		return Page{}, fmt.Errorf("asking %s for a page: %w", what, err)
 	}
-	if code == 0 {
-		return Page{}, fmt.Errorf("asking %s %s for a page: %w", strings.TrimSuffix(resource, "s"), name, err)
+	ask.Header.Set("Accept", "text/plain, */*")
+	resp, err := r.core.Client.Do(ask)
+	if err != nil {
+		return Page{}, fmt.Errorf("asking %s for a page: %w", what, err)
 	}
-	return Page{Code: code, Body: string(body)}, nil
+	defer func() { err = errors.Join(err, resp.Body.Close()) }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, outputLimit))
+	if err != nil {
+		return Page{}, fmt.Errorf("reading the page of %s: %w", what, err)
+	}
+	return Page{Code: resp.StatusCode, Body: string(body)}, nil
 }
 
 // capped keeps the first outputLimit bytes and drops the rest.

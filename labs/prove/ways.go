@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ func (w *walk) trips(ctx context.Context, def *format.Way) (string, error) {
 	}
 	for _, r := range last.Results {
 		if r.ID == def.Trips {
-			return fmt.Sprintf("trips %s/%s: expected %s; found %s", def.Step, def.Trips, r.Expected, r.Actual), nil
+			return fmt.Sprintf("trips %s/%s: expected %s; %s", def.Step, def.Trips, r.Expected, cmp.Or(r.Why, r.Actual)), nil
 		}
 	}
 	return "", nil

@@ -1,2 +1,2 @@
-pod=$(kubectl get pods -l app=web -o name | tail -1)
+pod=$(kubectl get pods -l app=web -o name | sed -n '$p')
 kubectl label "$pod" app-

@@ -1,3 +1,3 @@
 kubectl set image rs/web web=noriter/hello:v2
-pod=$(kubectl get pods -l app=web -o name | head -1)
+pod=$(kubectl get pods -l app=web -o name | sed -n 1p)
 kubectl delete "$pod" --wait=false

@@ -1,3 +1,3 @@
-pod=$(kubectl get pods -l app=web -o name | head -1)
+pod=$(kubectl get pods -l app=web -o name | sed -n 1p)
 kubectl delete "$pod" --wait=false
 kubectl run debug --image=noriter/hello:v1 --labels=app=debug

@@ -1,0 +1,277 @@
+package check_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/content"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/labtest"
+)
+
+const ns = "lab"
+
+var loaded = sync.OnceValues(func() ([]*format.Lab, error) { return format.LoadAll(content.FS) })
+
+// contentLab loads one of the real labs.
+func contentLab(t *testing.T, id string) *format.Lab {
+	t.Helper()
+	all, err := loaded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range all {
+		if l.ID == id {
+			return l
+		}
+	}
+	t.Fatalf("there is no lab %s", id)
+	return nil
+}
+
+func scope(seen map[string]any) *check.Scope {
+	return &check.Scope{Namespace: ns, Vars: map[string]string{"color": "red", "word": "maple", "count": "4"}, Seen: seen}
+}
+
+func pod(name string, labels ...string) *unstructured.Unstructured {
+	return labtest.Pod(ns, name, labels...)
+}
+
+func annotated(kv ...string) *unstructured.Unstructured {
+	p := pod("hello")
+	set := map[string]string{}
+	for i := 0; i+1 < len(kv); i += 2 {
+		set[kv[i]] = kv[i+1]
+	}
+	p.SetAnnotations(set)
+	return p
+}
+
+func replicaSet(name string, wanted, ready int64) *unstructured.Unstructured {
+	rs := labtest.Object("apps/v1", "ReplicaSet", ns, name, map[string]any{
+		"spec": map[string]any{"replicas": wanted, "template": map[string]any{"spec": map[string]any{
+			"containers": []any{map[string]any{"name": "web", "image": "noriter/hello:v1"}}}}},
+		"status": map[string]any{"replicas": wanted},
+	})
+	rs.SetUID("uid-rs")
+	if ready > 0 {
+		labtest.With(rs, "status.readyReplicas", ready)
+	}
+	return rs
+}
+
+func ownedPods(owner string, names ...string) (out []*unstructured.Unstructured) {
+	for _, n := range names {
+		out = append(out, labtest.Owned(pod(n, "app=web"), "ReplicaSet", owner))
+	}
+	return out
+}
+
+func all(rest []*unstructured.Unstructured, more ...*unstructured.Unstructured) []*unstructured.Unstructured {
+	return append(rest, more...)
+}
+
+// TestGradersOfTheLabs holds single checks of the real labs against worlds
+// that are right, and against wrong ones that look right.
+func TestGradersOfTheLabs(t *testing.T) {
+	type world = []*unstructured.Unstructured
+	notReady := labtest.With(pod("hello"), "status.conditions", []any{map[string]any{"type": "Ready", "status": "False"}})
+	going := pod("web-1", "app=web")
+	labtest.With(going, "metadata.deletionTimestamp", "2026-01-01T00:00:00Z")
+	seen := map[string]any{"uids": []any{"uid-web-1", "uid-web-2", "uid-web-3"}, "uid": "uid-hello", "restarts": float64(0), "rs": "uid-rs"}
+	pages := func(versions ...string) map[string]check.Page {
+		out := map[string]check.Page{}
+		for i, v := range versions {
+			out["web-"+string(rune('1'+i))] = check.Page{Code: 200, Body: "hello from x (version " + v + ")"}
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name, check string
+		world       world
+		pages       map[string]check.Page
+		want        check.State
+		says        string // in actual or why
+	}{
+		{"right", "pods/first/runs", world{pod("hello")}, nil, check.Holds, ""},
+		{"not there", "pods/first/runs", world{pod("hallo")}, nil, check.Fails, "no pod named hello"},
+		{"not ready", "pods/first/runs", world{notReady}, nil, check.Fails, "ready(object)"},
+		{"answers", "pods/first/answers", world{pod("hello")}, map[string]check.Page{"hello": {Code: 200, Body: "hi"}}, check.Holds, ""},
+		{"refuses", "pods/first/answers", world{pod("hello")}, nil, check.Fails, "502"},
+		{"no annotation", "pods/look/ip", world{pod("hello")}, nil, check.Fails, "no annotation ip"},
+		{"machine's address", "pods/look/ip", world{annotated("ip", "10.77.0.11")}, nil, check.Fails, "the address of the machine"},
+		{"pod's address", "pods/look/ip", world{annotated("ip", "10.244.1.5")}, nil, check.Holds, ""},
+		{"wrong node", "pods/look/node", world{annotated("node", "node2")}, nil, check.Fails, "not on node2"},
+		{"exactly two", "pods/labels/selected", world{pod("hello", "team=red"), pod("duo", "team=red"), pod("teller")}, nil, check.Holds, ""},
+		{"one too many", "pods/labels/selected", world{pod("hello", "team=red"), pod("duo", "team=red"), pod("teller", "team=red")}, nil, check.Fails, "teller"},
+		{"none", "pods/labels/selected", world{pod("hello")}, nil, check.Fails, "nothing"},
+		{"same pod, not restarted", "pods/restart/restarted", world{pod("hello")}, nil, check.Fails, "0"},
+		{"new pod by the name", "pods/restart/same", world{labtest.With(pod("hello"), "metadata.uid", "other")}, nil, check.Fails, "UID"},
+		{"three of three", "replicasets/create/replicaset", world{replicaSet("web", 3, 3)}, nil, check.Holds, ""},
+		{"none ready: field is missing", "replicasets/create/replicaset", world{replicaSet("web", 3, 0)}, nil, check.Fails, "wanted 3, ready 0"},
+		{"bare pods", "replicasets/create/pods", world{pod("web-1", "app=web"), pod("web-2", "app=web"), pod("web-3", "app=web")}, nil, check.Fails, "web-1"},
+		{"owned pods", "replicasets/create/pods", ownedPods("web", "web-1", "web-2", "web-3"), nil, check.Holds, ""},
+		{"another owner", "replicasets/create/pods", ownedPods("other", "web-1", "web-2", "web-3"), nil, check.Fails, ""},
+		{"one answers badly", "replicasets/create/answers", ownedPods("web", "web-1", "web-2", "web-3"), pages("v1", "v1"), check.Fails, "web-3"},
+		{"nothing replaced", "replicasets/heal/replaced", ownedPods("web", "web-1", "web-2", "web-3"), nil, check.Fails, "new:"},
+		{"one replaced", "replicasets/heal/replaced", ownedPods("web", "web-1", "web-2", "web-4"), nil, check.Holds, ""},
+		{"the old one still ending", "replicasets/heal/replaced", all(ownedPods("web", "web-2", "web-4"), going), nil, check.Fails, ""},
+		{"all still owned", "replicasets/orphan/free", ownedPods("web", "web-1", "web-2"), nil, check.Fails, "0 are free"},
+		{"one let go", "replicasets/orphan/free", all(ownedPods("web", "web-2"), pod("web-1", "app=debug")), nil, check.Holds, ""},
+		{"a new pod, not one of its own", "replicasets/orphan/free", all(ownedPods("web", "web-2"), pod("debug", "app=debug")), nil, check.Fails, ""},
+		{"both versions", "replicasets/template/old", ownedPods("web", "web-1", "web-2"), pages("v1", "v2"), check.Holds, ""},
+		{"all new", "replicasets/template/old", ownedPods("web", "web-1", "web-2"), pages("v2", "v2"), check.Fails, "replaced all"},
+		{"template untouched", "replicasets/template/template", world{replicaSet("web", 3, 3)}, nil, check.Fails, "noriter/hello:v1"},
+		{"still there", "replicasets/cascade/deleted", world{replicaSet("web", 3, 3)}, nil, check.Fails, "still there"},
+		{"gone", "replicasets/cascade/deleted", nil, nil, check.Holds, ""},
+		{"survivors", "replicasets/cascade/survive", world{pod("web-1", "app=web"), pod("web-2", "app=web"), pod("web-3", "app=web")}, nil, check.Holds, ""},
+		{"one died", "replicasets/cascade/survive", world{pod("web-1", "app=web"), pod("web-2", "app=web")}, nil, check.Fails, "2"},
+		{"all died", "replicasets/cascade/survive", nil, nil, check.Fails, "0"},
+		{"adopted, none new", "replicasets/again/not-one-new", ownedPods("web", "web-1", "web-2"), nil, check.Holds, ""},
+		{"one new", "replicasets/again/not-one-new", ownedPods("web", "web-1", "web-9"), nil, check.Fails, "web-9"},
+	} {
+		t.Run(c.check+" "+c.name, func(t *testing.T) {
+			parts := strings.Split(c.check, "/")
+			ck := contentLab(t, parts[0]).Step(parts[1]).Check(parts[2])
+			if ck == nil {
+				t.Fatalf("there is no check %s", c.check)
+			}
+			for _, language := range []string{"en", "ko"} {
+				lang.Set(language)
+				w := labtest.NewWorld(t.TempDir(), c.world...)
+				w.Pages = c.pages
+				r := w.Run(context.Background(), scope(seen), ck)
+				if r.State != c.want || (r.State == check.Holds) != (r.Fact != "") || r.Expected == "" || (r.State == check.Fails) != (r.Actual != "") {
+					t.Errorf("%s: %+v", language, r)
+				}
+				if language == "en" && !strings.Contains(r.Actual+r.Why, c.says) {
+					t.Errorf("does not say %q: %+v", c.says, r)
+				}
+				if strings.Contains(r.Expected+r.Why+r.Fact, "{{") {
+					t.Errorf("a template is left: %+v", r)
+				}
+			}
+			lang.Set("en")
+		})
+	}
+}
+
+// parse makes a check from YAML.
+func parse(t *testing.T, text string) *format.Check {
+	t.Helper()
+	lab, problems := format.Parse("lab.yaml", []byte(`id: x
+title: {en: a, ko: b}
+summary: {en: a, ko: b}
+minutes: 1
+level: 1
+vars: {color: {pick: [red]}}
+steps:
+  - id: s
+    checks:
+      - `+strings.ReplaceAll(text, "\n", "\n        ")))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	return &lab.Steps[0].Checks[0]
+}
+
+func TestKinds(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "p.log"), []byte("one\ntwo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/red" {
+			w.WriteHeader(http.StatusTeapot)
+		}
+	}))
+	defer server.Close()
+	event := labtest.Object("v1", "Event", ns, "e1", map[string]any{"reason": "Killing", "lastTimestamp": time.Now().UTC().Format(time.RFC3339),
+		"involvedObject": map[string]any{"kind": "Pod", "name": "p"}})
+	old := labtest.Object("v1", "Event", ns, "e2", map[string]any{"reason": "Killing", "lastTimestamp": "2020-01-01T00:00:00Z",
+		"involvedObject": map[string]any{"kind": "Pod", "name": "p"}})
+	w := labtest.NewWorld(dir, pod("p"), event, old)
+	w.Nodes = nodes{}
+	for _, c := range []struct {
+		text string
+		want check.State
+		says string
+	}{
+		{"id: a\nlog: {pod: p}\nexpr: lines == ['one', 'two'] && log.contains('one')", check.Holds, ""},
+		{"id: a\nlog: {pod: q}\nexpr: log == ''", check.Fails, "no pod named q"},
+		{"id: a\nevent: {kind: Pod, name: p, reason: Killing, since: 1m}\nexpr: size(items) == 1", check.Holds, ""},
+		{"id: a\nevent: {reason: Started}\nexpr: size(items) == 1", check.Fails, "size(items) = 0"},
+		{"id: a\nnode: {on: node1, run: 'echo {{vars.color}}'}\nexpr: stdout == 'echo red on node1' && code == 0", check.Holds, ""},
+		{"id: a\nhttp: {url: '" + server.URL + "/{{vars.color}}'}\nexpr: code == 200", check.Holds, ""},
+		{"id: a\nhttp: {url: '" + server.URL + "/blue'}\nexpr: code == 200", check.Fails, "code = 418"},
+		{"id: a\nhttp: {url: 'http://127.0.0.1:1/'}\nexpr: code == 200", check.Fails, "refused"},
+		{"id: a\nhttp: {node: nowhere, port: 80}\nexpr: code == 200", check.Fails, "no node nowhere"},
+		{"id: a\nhttp: {service: s, port: 80}\nexpr: code == 200", check.Fails, "code = 502"},
+		{"id: a\nhttp: {selector: app=x, port: 80}\nexpr: size(pages) > 0", check.Fails, "no pod with the label app=x is ready"},
+		{"id: a\nlist: {kind: Nonsense}\nexpr: size(items) > 0", check.Unknown, "finding the kind Nonsense"},
+		{"id: a\nobject: {kind: Pod, name: p}\nexpr: object.status.phase + 1 == 2", check.Fails, ""},
+	} {
+		r := w.Run(context.Background(), scope(nil), parse(t, c.text))
+		if r.State != c.want || !strings.Contains(r.Actual, c.says) {
+			t.Errorf("%s: %+v", c.text, r)
+		}
+	}
+}
+
+type nodes struct{}
+
+func (nodes) Names() []string { return []string{"control", "node1"} }
+
+func (nodes) Run(_ context.Context, node, command string) (string, string, int, error) {
+	return command + " on " + node, "", 0, nil
+}
+
+func TestTriggered(t *testing.T) {
+	heals := "id: a\ntriggered:\n  delete: {kind: Pod, selector: app=v}\n  within: 1s\n  then: {list: {kind: Pod, selector: app=v}, expr: \"size(items) == 2 && !items.exists(p, p.metadata.uid == before[0].metadata.uid)\"}"
+	stays := "id: a\ntriggered:\n  delete: {kind: Pod, selector: app=v, pick: all}\n  stays: 400ms\n  then: {list: {kind: Pod, selector: app=v}, expr: size(items) == 0}"
+	for _, c := range []struct {
+		name, text string
+		back       bool
+		want       check.State
+	}{
+		{"comes back as it should", heals, true, check.Holds},
+		{"doesn't come back", heals, false, check.Fails},
+		{"stays gone as it should", stays, false, check.Holds},
+		{"comes back although it shouldn't", stays, true, check.Fails},
+	} {
+		w := labtest.NewWorld(t.TempDir(), pod("v1", "app=v"), pod("v2", "app=v"), pod("other"))
+		if c.back {
+			w.OnDelete = func(_, name string) {
+				p := pod(name+"-again", "app=v")
+				w.Put(p)
+			}
+		}
+		var said []string
+		r := w.Trigger(context.Background(), scope(nil), parse(t, c.text), func(s string) { said = append(said, s) })
+		if r.State != c.want || len(said) == 0 || r.ID != "a" {
+			t.Errorf("%s: %+v, said %q", c.name, r, said)
+		}
+		if left, err := w.Get(context.Background(), "Pod", "v1", ns, "other"); err != nil || left == nil {
+			t.Errorf("%s: another pod was hit: %v", c.name, err)
+		}
+	}
+}
+
+func TestTriggeredWithNothingToHit(t *testing.T) {
+	w := labtest.NewWorld(t.TempDir())
+	r := w.Trigger(context.Background(), scope(nil), parse(t, "id: a\ntriggered:\n  delete: {kind: Pod, name: x}\n  then: {list: {kind: Pod}, expr: 'true'}"), func(string) {})
+	if r.State != check.Fails || !strings.Contains(r.Actual, "no pod to delete") {
+		t.Errorf("%+v", r)
+	}
+}
