@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
@@ -20,7 +22,13 @@ type conn struct {
 	lv     *golibvirt.Libvirt
 	target target
 	dialer *dialer
+	// broken is set as soon as a call finds it out, which is before the
+	// client's own reader does.
+	broken atomic.Bool
 }
+
+// errBroken is a libvirtd that went away during a call.
+var errBroken = errors.New("libvirtd closed the connection in the middle of it")
 
 // call makes one call; what names it in messages, as what is waited for.
 func (c *conn) call(ctx context.Context, what string, f func(*golibvirt.Libvirt) error) error {
@@ -38,11 +46,13 @@ func (c *conn) callFor(ctx context.Context, limit time.Duration, what string, f 
 	go func() { done <- f(c.lv) }()
 	select {
 	case err := <-done:
-		if errors.Is(err, golibvirt.ErrInterrupted) {
-			return fmt.Errorf("%s: libvirtd closed the connection in the middle of it", what)
+		if errors.Is(err, golibvirt.ErrInterrupted) || errors.Is(err, syscall.EINVAL) { // EINVAL: the socket was closed before
+			c.broken.Store(true)
+			return fmt.Errorf("%s: %w", what, errBroken)
 		}
 		return err
 	case <-ctx.Done():
+		c.broken.Store(true)
 		if nc := c.dialer.conn; nc != nil {
 			_ = nc.Close() // the error that matters is the one returned
 		}
@@ -71,7 +81,7 @@ func ask[T any](ctx context.Context, c *conn, what string, f func(*golibvirt.Lib
 }
 
 // alive says whether the connection still stands.
-func (c *conn) alive() bool { return c.lv.IsConnected() }
+func (c *conn) alive() bool { return !c.broken.Load() && c.lv.IsConnected() }
 
 // close says goodbye and closes.
 func (c *conn) close() error {

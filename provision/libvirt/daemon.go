@@ -2,9 +2,7 @@ package libvirt
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -289,22 +287,4 @@ func (d *daemon) stop(ctx context.Context) error {
 		return err
 	}
 	return d.kill(ctx, procs)
-}
-
-// emptyDir removes what is in a folder, and not the folder, which may be
-// mounted somewhere.
-func emptyDir(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("emptying %s: %w", dir, err)
-	}
-	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return fmt.Errorf("emptying %s: %w", dir, err)
-		}
-	}
-	return nil
 }

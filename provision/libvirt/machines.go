@@ -108,58 +108,6 @@ func (p *Provider) define(ctx context.Context, c *conn, spec machine.Spec) (goli
 	return dom, hostError(err)
 }
 
-// domainState gives libvirt's word for where a domain is in its life.
-func domainState(ctx context.Context, c *conn, dom golibvirt.Domain) (golibvirt.DomainState, error) {
-	return ask(ctx, c, "the state of "+dom.Name, func(lv *golibvirt.Libvirt) (golibvirt.DomainState, error) {
-		s, _, err := lv.DomainGetState(dom, 0)
-		return golibvirt.DomainState(s), err
-	})
-}
-
-// run brings a domain to running, from wherever it is.
-func (p *Provider) run(ctx context.Context, c *conn, dom golibvirt.Domain) error {
-	state, err := domainState(ctx, c, dom)
-	if err != nil {
-		return err
-	}
-	switch state {
-	case golibvirt.DomainRunning, golibvirt.DomainBlocked:
-		return nil
-	case golibvirt.DomainPaused, golibvirt.DomainPmsuspended:
-		return resume(ctx, c, dom)
-	case golibvirt.DomainShutdown, golibvirt.DomainCrashed:
-		if err := destroy(ctx, c, dom); err != nil {
-			return err
-		}
-	}
-	return start(ctx, c, dom, 0)
-}
-
-func start(ctx context.Context, c *conn, dom golibvirt.Domain, flags golibvirt.DomainCreateFlags) error {
-	_, err := ask(ctx, c, "starting "+dom.Name, func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
-		return lv.DomainCreateWithFlags(dom, uint32(flags))
-	})
-	if err == nil || !isCode(err, golibvirt.ErrOperationInvalid) {
-		return hostError(err)
-	}
-	// It may have been started by another in between.
-	if s, serr := domainState(ctx, c, dom); serr == nil && s == golibvirt.DomainRunning {
-		return nil
-	}
-	return hostError(err)
-}
-
-// destroy takes the power away; a domain that is off already is fine.
-func destroy(ctx context.Context, c *conn, dom golibvirt.Domain) error {
-	err := c.call(ctx, "switching off "+dom.Name, func(lv *golibvirt.Libvirt) error {
-		return lv.DomainDestroyFlags(dom, golibvirt.DomainDestroyDefault)
-	})
-	if err != nil && !isCode(err, golibvirt.ErrOperationInvalid) && !isCode(err, golibvirt.ErrNoDomain) {
-		return fmt.Errorf("switching off %s: %w", dom.Name, err)
-	}
-	return nil
-}
-
 // Stop switches the machine off at once, as if its power failed.
 func (p *Provider) Stop(ctx context.Context, name string) error {
 	c, ok, err := p.existing(ctx)

@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/preflight/kvm"
@@ -179,17 +180,34 @@ func (p *Provider) connect(ctx context.Context) (*conn, error) {
 	if p.conn != nil && p.conn.alive() {
 		return p.conn, nil
 	}
-	if p.daemon != nil {
-		if err := p.daemon.start(ctx); err != nil {
-			return nil, err
-		}
-	}
-	c, err := dial(ctx, p.target)
+	c, err := p.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p.conn = c
 	return c, nil
+}
+
+// dial connects. A private libvirtd that was just killed may still have taken
+// the connection; the next try finds it gone and starts another.
+func (p *Provider) dial(ctx context.Context) (*conn, error) {
+	if p.daemon == nil {
+		return dial(ctx, p.target)
+	}
+	for try := 1; ; try++ {
+		if err := p.daemon.start(ctx); err != nil {
+			return nil, err
+		}
+		c, err := dial(ctx, p.target)
+		if err == nil || try == 3 {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // Close ends the connection to libvirt; the machines run on.

@@ -116,55 +116,6 @@ func each(ctx context.Context, doms []ours, f func(context.Context, ours) error)
 	return g.Wait()
 }
 
-func off(s golibvirt.DomainState) bool {
-	return s == golibvirt.DomainShutoff || s == golibvirt.DomainCrashed || s == golibvirt.DomainNostate || s == golibvirt.DomainShutdown
-}
-
-// hold brings a machine to a standstill from any state: one that runs is
-// paused, one that is off is started without its CPU, and one whose QEMU does
-// not answer is switched off and started so.
-func hold(ctx context.Context, c *conn, dom golibvirt.Domain) error {
-	state, err := domainState(ctx, c, dom)
-	if err != nil {
-		return err
-	}
-	switch state {
-	case golibvirt.DomainPaused:
-		return nil
-	case golibvirt.DomainRunning, golibvirt.DomainBlocked, golibvirt.DomainPmsuspended:
-		err := c.call(ctx, "pausing "+dom.Name, func(lv *golibvirt.Libvirt) error { return lv.DomainSuspend(dom) })
-		if err == nil || !c.alive() {
-			return err
-		}
-		if now, serr := domainState(ctx, c, dom); serr == nil && now == golibvirt.DomainPaused {
-			return nil
-		}
-	}
-	if err := destroy(ctx, c, dom); err != nil {
-		return err
-	}
-	return start(ctx, c, dom, golibvirt.DomainStartPaused)
-}
-
-// resume lets a paused machine run on. After a load libvirt may not know that
-// QEMU stands still, so QEMU itself is asked.
-func resume(ctx context.Context, c *conn, dom golibvirt.Domain) error {
-	err := c.call(ctx, "letting "+dom.Name+" run on", func(lv *golibvirt.Libvirt) error { return lv.DomainResume(dom) })
-	if err != nil && !isCode(err, golibvirt.ErrOperationInvalid) {
-		return fmt.Errorf("letting %s run on: %w", dom.Name, err)
-	}
-	var status struct {
-		Running bool `json:"running"`
-	}
-	if err := c.qmp(ctx, dom, "query-status", nil, &status); err != nil {
-		return err
-	}
-	if status.Running {
-		return nil
-	}
-	return c.qmp(ctx, dom, "cont", nil, nil)
-}
-
 // node finds the machine's disk inside its QEMU.
 func (p *Provider) node(ctx context.Context, c *conn, dom golibvirt.Domain) (overlayNode, error) {
 	x, err := readDomain(ctx, c, dom)
