@@ -26,6 +26,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	discoveryv1client "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/client-go/rest"
@@ -41,6 +42,9 @@ const (
 	lastRetry  = 10 * time.Second
 )
 
+// apiWait is how often a proxy that waits for the API server says so.
+const apiWait = 30 * time.Second
+
 // Run proxies until ctx ends. The rules stay when it returns, so that a restart or an
 // upgrade of the proxy breaks no connection.
 func Run(ctx context.Context, o Options) error {
@@ -52,11 +56,35 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making a client for Services: %w", err)
 	}
-	discovery, err := discoveryv1client.NewForConfig(config)
+	endpoints, err := discoveryv1client.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("making a client for EndpointSlices: %w", err)
 	}
-	return run(ctx, o, listWatch(core.RESTClient(), "services"), listWatch(discovery.RESTClient(), "endpointslices"), component.NotifyReady)
+	if err := waitForAPI(ctx, config); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	return run(ctx, o, listWatch(core.RESTClient(), "services"), listWatch(endpoints.RESTClient(), "endpointslices"), component.NotifyReady)
+}
+
+// waitForAPI returns when the API server is ready, or with ctx. Until then it
+// would refuse the lists (its default roles are made last), and the informers
+// would come back only after a second and more. An API server that stays away is
+// no reason to give up: what is in the kernel works without it.
+func waitForAPI(ctx context.Context, config *rest.Config) error {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("making a client for the API server's readiness: %w", err)
+	}
+	for {
+		err := component.WaitForAPI(ctx, client, apiWait)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		slog.Warn("Services stay as they are in the kernel", "error", err)
+	}
 }
 
 func run(ctx context.Context, o Options, services, endpointSlices cache.ListerWatcher, ready func() error) error {
