@@ -60,7 +60,6 @@ func Generate(in Input) v1.PodStatus {
 		now := metav1.NewTime(in.Now)
 		s.StartTime = &now
 	}
-	setIPs(&s, &in)
 	setResources(&s, pod)
 
 	s.InitContainerStatuses = containerStatuses(&in, pod.Spec.InitContainers, in.Before.InitContainerStatuses, true)
@@ -72,6 +71,7 @@ func Generate(in Input) v1.PodStatus {
 	}
 
 	setPhase(&s, &in)
+	setIPs(&s, &in)
 	s.Conditions = conditions(pod, &s, in.Runtime)
 	stamp(pod, s.Conditions, in.Before.Conditions, metav1.NewTime(in.Now))
 	normalize(pod, &s)
@@ -92,7 +92,7 @@ func setIPs(s *v1.PodStatus, in *Input) {
 	for _, ip := range in.Runtime.IPs {
 		s.PodIPs = append(s.PodIPs, v1.PodIP{IP: ip})
 	}
-	if len(s.PodIPs) == 0 && (in.Terminal || in.Stopping) {
+	if len(s.PodIPs) == 0 && (in.Stopping || IsTerminal(s.Phase)) {
 		s.PodIPs = in.Before.PodIPs
 	}
 	if in.Pod.Spec.HostNetwork && len(in.HostIPs) > 0 {
