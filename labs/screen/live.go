@@ -231,16 +231,16 @@ func (l *live) points() int { return stepPoints(l.s) }
 // keys is the line that says what can be pressed now.
 func (l *live) keys() string {
 	if l.last.Passed {
-		return lang.T("n: next   t: shell   q: quit (progress is kept)", "n: 다음   t: 셸   q: 나가기 (진행 상황은 저장됨)")
+		return lang.T("n: next | t: shell | q: quit (progress is kept)", "n: 다음 | t: 셸 | q: 나가기 (진행 상황은 저장됨)")
 	}
 	hint := hintLabel(l.s)
 	if hint != "" && l.last.Stuck {
 		hint = lang.T("Stuck? ", "막혔나요? ") + hint
 	}
 	if hint != "" {
-		hint += "   "
+		hint += " | "
 	}
-	return hint + lang.T("s: details   t: shell   q: quit", "s: 자세히   t: 셸   q: 나가기")
+	return hint + lang.T("s: details | t: shell | q: quit", "s: 자세히 | t: 셸 | q: 나가기")
 }
 
 // finished tells whether the lab was brought to its end, in the shell or by

@@ -141,7 +141,7 @@ func (p *plainView) menu() error {
 		parts = append(parts, fmt.Sprintf("%d) %s", i+1, l))
 	}
 	width, _ := p.u.size()
-	return p.u.print(append([]string{""}, wrapText(strings.Join(parts, "   "), width, nil)...)...)
+	return p.u.print(append([]string{""}, wrapText(strings.Join(parts, " | "), width, nil)...)...)
 }
 
 // ask prints the choices and reads one line.

@@ -58,9 +58,9 @@ func (u *UI) Shell(ctx context.Context, s *run.Session) (err error) {
 		return err
 	}
 	go func() { ended <- teller.follow(watching) }()
-	fmt.Fprintln(u.Out, lang.T(
-		"\nA shell for the lab. `step` shows the step again, `hint` and\n`status` help, `exit` leads back. kubectl (k) is ready.",
-		"\n실습용 셸입니다. `step`은 지금 단계를 다시 보여 주고, `hint`와\n`status`가 도와줍니다. `exit`로 돌아갑니다. kubectl(k)이\n준비되어 있습니다."))
+	u.Say(lang.T(
+		"A shell for the lab. `step` shows the step again, `hint` and `status` help, `exit` leads back. kubectl (k) is ready.",
+		"실습용 셸입니다. `step`은 지금 단계를 다시 보여 주고, `hint`와 `status`가 도와줍니다. `exit`로 돌아갑니다. kubectl(k)이 준비되어 있습니다."))
 	runErr := cmd.Run()
 	stop()
 	if followErr := <-ended; followErr != nil && watching.Err() == nil {

@@ -157,9 +157,11 @@ func (u *UI) print(lines ...string) error {
 
 // Leaving is what is said when a learner goes before the end.
 func (u *UI) Leaving(s *run.Session) error {
-	return u.print("", lang.T(
-		fmt.Sprintf("Your progress is kept. `%s lab start %s` goes on here,\n`%s lab status` looks how far you are. kubectl stays in\nthe namespace %s until `%s lab stop`.", u.Command, s.Lab.ID, u.Command, s.Namespace, u.Command),
-		fmt.Sprintf("진행 상황을 저장했습니다. `%s lab start %s`으로 이어서 하고,\n`%s lab status`로 어디까지 했는지 볼 수 있습니다.\n`%s lab stop`을 실행할 때까지 kubectl은 네임스페이스\n%s을(를) 가리킵니다.", u.Command, s.Lab.ID, u.Command, u.Command, s.Namespace)))
+	width, _ := u.size()
+	text := lang.T(
+		fmt.Sprintf("Your progress is kept. `%[1]s lab start %[2]s` goes on here, `%[1]s lab status` looks how far you are. kubectl stays in the namespace %[3]s until `%[1]s lab stop`.", u.Command, s.Lab.ID, s.Namespace),
+		fmt.Sprintf("진행 상황을 저장했습니다. `%[1]s lab start %[2]s` 명령으로 이어서 하고, `%[1]s lab status` 명령으로 어디까지 했는지 볼 수 있습니다. `%[1]s lab stop`을 실행할 때까지 kubectl은 네임스페이스 %[3]s에 머뭅니다.", u.Command, s.Lab.ID, s.Namespace))
+	return u.print(append([]string{""}, wrapText(text, width, nil)...)...)
 }
 
 // advance opens the next step. reopened is set when a step that must hold

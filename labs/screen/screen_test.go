@@ -1,0 +1,313 @@
+package screen_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/mattn/go-runewidth"
+
+	"noriter.dev/noriter/labs/labtest"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/run"
+	"noriter.dev/noriter/labs/screen"
+)
+
+var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]`)
+
+// narrow complains about lines wider than the terminal, in its columns.
+func narrow(t *testing.T, output string, columns int) {
+	t.Helper()
+	cells := &runewidth.Condition{}
+	for _, line := range strings.Split(strings.ReplaceAll(output, "\r", ""), "\n") {
+		plain := escapes.ReplaceAllString(line, "")
+		if w := cells.StringWidth(plain); w > columns {
+			t.Errorf("%d columns: %q", w, plain)
+		}
+	}
+}
+
+// player runs a lab on a pseudo-terminal.
+type player struct {
+	t      *testing.T
+	s      *run.Session
+	pty    *os.File
+	tty    *os.File
+	cancel context.CancelFunc
+	ended  chan error
+
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func play(t *testing.T, language string, plain, noColor bool) *player {
+	t.Helper()
+	lang.Set(language)
+	t.Cleanup(func() { lang.Set("en") })
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "")
+	env, _ := labtest.Env(t)
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pty.Setsize(master, &pty.Winsize{Rows: 60, Cols: 60}); err != nil {
+		t.Fatal(err)
+	}
+	env.In, env.Out, env.Err = tty, tty, tty
+	s, _ := labtest.OpenWorld(env, labtest.Demo(t))
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	p := &player{t: t, s: s, pty: master, tty: tty, cancel: cancel, ended: make(chan error, 1)}
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := master.Read(buf)
+			p.mu.Lock()
+			p.out.Write(buf[:n])
+			p.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	ui := screen.New(env, plain, noColor)
+	if err := s.Start(ctx, ui.Say); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ended <- ui.Play(ctx, s) }()
+	t.Cleanup(func() {
+		cancel()
+		_ = tty.Close()    // the test is over
+		_ = master.Close() // likewise
+	})
+	return p
+}
+
+func (p *player) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// sees waits until the output, without escapes, contains a text.
+func (p *player) sees(text string) {
+	p.t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	for !strings.Contains(escapes.ReplaceAllString(p.text(), ""), text) {
+		if time.Now().After(end) {
+			p.t.Fatalf("never saw %q in:\n%s", text, p.text())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (p *player) press(keys string) {
+	p.t.Helper()
+	if _, err := p.pty.WriteString(keys); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *player) file(name, content string) {
+	p.t.Helper()
+	if err := os.WriteFile(filepath.Join(p.s.Env.Work("demo"), name), []byte(content), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *player) color() string {
+	state, err := p.s.State()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return state.Vars["color"]
+}
+
+func (p *player) end() error {
+	p.t.Helper()
+	select {
+	case err := <-p.ended:
+		return err
+	case <-time.After(10 * time.Second):
+		p.t.Fatalf("the lab didn't end:\n%s", p.text())
+		return nil
+	}
+}
+
+func TestLiveFromStartToEnd(t *testing.T) {
+	p := play(t, "en", false, false)
+	p.sees("The introduction.")
+	p.sees("the file one says " + p.color())
+	p.press("n")
+	p.sees("This step hasn't passed yet.")
+	p.press("h")
+	p.sees("first nudge")
+	p.press("s")
+	p.sees("found: ")
+	p.file("one", p.color())
+	p.sees("Passed! 8 points.")
+	p.press("n")
+	p.sees("Then write the file two.")
+	p.file("two", "2")
+	p.sees("watching what happens")
+	p.sees("Passed! 10 points.")
+	p.press("\n")
+	if err := p.end(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"What you learnt", "files are files", "labs/run: ran it", "18 of 20 points"} {
+		p.sees(want)
+	}
+	if !strings.Contains(p.text(), "\x1b[32m") {
+		t.Error("no colour on a terminal")
+	}
+	narrow(t, p.text(), 60)
+}
+
+func TestLiveInKoreanWithoutColour(t *testing.T) {
+	p := play(t, "ko", false, true)
+	p.sees("소개합니다.")
+	p.sees("1단계 / 2단계")
+	p.press("ㅗ") // h on a Korean keyboard
+	p.sees("첫 번째 힌트")
+	p.file("one", p.color())
+	p.sees("통과했습니다! 8점을 얻었습니다.")
+	p.press("q")
+	if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+		t.Fatal(err)
+	}
+	p.sees("진행 상황을 저장했습니다.")
+	if m := regexp.MustCompile(`\x1b\[[0-9;]*m`).FindString(p.text()); m != "" {
+		t.Errorf("colour although it was forbidden: %q", m)
+	}
+	narrow(t, p.text(), 60)
+}
+
+// TestInterruptKeepsProgress ends the view as Ctrl-C does, by its context.
+func TestInterruptKeepsProgress(t *testing.T) {
+	p := play(t, "en", false, false)
+	p.sees("The introduction.")
+	p.file("one", p.color())
+	p.sees("Passed!")
+	p.cancel()
+	if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+		t.Fatal(err)
+	}
+	p.sees("Your progress is kept.")
+	if state, err := p.s.State(); err != nil || !state.Passed("one") {
+		t.Errorf("%+v, %v", state, err)
+	}
+}
+
+func TestTerminalIsGivenBack(t *testing.T) {
+	p := play(t, "en", false, false)
+	p.sees("q: quit")
+	p.press("q")
+	if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+		t.Fatal(err)
+	}
+	p.press("echoed\n")
+	p.sees("echoed") // echo is on again
+}
+
+func TestResizeRedraws(t *testing.T) {
+	p := play(t, "en", false, true)
+	p.sees("q: quit")
+	before := strings.Count(p.text(), "\x1b[2J")
+	if err := pty.Setsize(p.pty, &pty.Winsize{Rows: 40, Cols: 80}); err != nil {
+		t.Fatal(err)
+	}
+	// The terminal isn't the controlling one here, so the signal is sent by hand.
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(sigwinch); err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().Add(5 * time.Second)
+	for strings.Count(p.text(), "\x1b[2J") == before {
+		if time.Now().After(end) {
+			t.Fatal("was not redrawn")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// piped runs the plain view on a pipe with everything typed beforehand.
+func piped(t *testing.T, language, typed string, prepare func(*run.Session)) (string, error) {
+	t.Helper()
+	lang.Set(language)
+	t.Cleanup(func() { lang.Set("en") })
+	t.Setenv("COLUMNS", "60")
+	env, out := labtest.Env(t)
+	env.In = strings.NewReader(typed)
+	s, _ := labtest.OpenWorld(env, labtest.Demo(t))
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := s.Start(ctx, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if prepare != nil {
+		prepare(s)
+	}
+	err := screen.New(env, true, false).Play(ctx, s)
+	return out.String(), err
+}
+
+func TestPlainThroughAPipe(t *testing.T) {
+	out, err := piped(t, "en", "1\n2\nnonsense\n", nil)
+	if !errors.Is(err, screen.ErrLeft) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"1) hint (costs 2 points)", "2) why not yet", "first nudge", "found: ", "please give one of the numbers", "Your progress is kept."} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "\x1b") {
+		t.Errorf("escapes in plain output: %q", out)
+	}
+	narrow(t, out, 60)
+}
+
+func TestPlainGoesOn(t *testing.T) {
+	out, err := piped(t, "ko", "1\n", func(s *run.Session) {
+		state, err := s.State()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(s.Env.Work("demo"), "one"), []byte(state.Vars["color"]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if !errors.Is(err, screen.ErrLeft) || !strings.Contains(out, "1) 다음 단계") || !strings.Contains(out, "이제 파일") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	narrow(t, out, 60)
+}
+
+func TestChooseByNumber(t *testing.T) {
+	env, out := labtest.Env(t)
+	env.In = strings.NewReader("9\nx\n2\nleft over")
+	n, err := screen.New(env, true, true).Choose("Which?", []string{"a", "b"})
+	if n != 1 || err != nil || !strings.Contains(out.String(), " 2) b") {
+		t.Errorf("%d, %v, %s", n, err, out)
+	}
+	if rest, _ := io.ReadAll(env.In); string(rest) != "left over" {
+		t.Errorf("took too much of the input: %q is left", rest)
+	}
+	env.In = strings.NewReader("")
+	if _, err := screen.New(env, true, true).Choose("Which?", []string{"a"}); !errors.Is(err, screen.ErrNoAnswer) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,39 @@
+package screen_test
+
+import (
+	"errors"
+	"os/exec"
+	"testing"
+
+	"noriter.dev/noriter/labs/screen"
+)
+
+// TestShell opens the sub-shell, solves the first step in it, and is told so
+// at the next prompt, with the step that follows.
+func TestShell(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("needs bash")
+	}
+	t.Setenv("HOME", t.TempDir())
+	p := play(t, "en", false, true)
+	p.sees("t: shell")
+	p.press("t")
+	p.sees("(lab demo)")
+	p.press("echo \"$LAB_COLOR in $LAB_NAMESPACE\"\n")
+	p.sees(p.color() + " in lab-demo")
+	p.press("echo $LAB_COLOR > one; sleep 1.5\n")
+	p.sees("Passed! 10 points.")
+	p.sees("Then write the file `two`.")
+	p.press("clear; step\n")
+	p.press("exit\n")
+	p.sees("step 2 of 2")
+	p.file("two", "")
+	p.sees("v does not come back")
+	p.press("q")
+	if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+		t.Fatal(err)
+	}
+	if step, state, err := p.s.Step(); err != nil || step.ID != "two" || !state.Passed("one") {
+		t.Errorf("%v %v", state, err)
+	}
+}

@@ -1,0 +1,5 @@
+package screen_test
+
+import "syscall"
+
+const sigwinch = syscall.SIGWINCH
