@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"noriter.dev/noriter/cluster/controllers/daemonset"
 	"noriter.dev/noriter/cluster/controllers/deployment"
 	"noriter.dev/noriter/cluster/controllers/endpointslice"
 	"noriter.dev/noriter/cluster/controllers/nodeipam"
@@ -31,6 +32,7 @@ func init() { // not in the declaration, which would refer to itself through Nam
 		{"replicaset-controller", "replicaset", makeReplicaSets},
 		{"replicationcontroller-controller", "replicationcontroller", makeReplicationControllers},
 		{"deployment-controller", "deployment", makeDeployments},
+		{"daemonset-controller", "daemonset", makeDaemonSets},
 		{"endpointslice-controller", "endpointslice", makeEndpointSlices},
 		{"pod-garbage-collector-controller", "podgc", makePodGC},
 
@@ -112,6 +114,14 @@ func makeReplicationControllers(_ context.Context, w *workshop) (func(context.Co
 
 func makeDeployments(_ context.Context, w *workshop) (func(context.Context) error, error) {
 	c, err := deployment.New(w.client, w.typed, w.events("deployment-controller"), w.clock)
+	if err != nil {
+		return nil, err
+	}
+	return withWorkers(c.Run), nil
+}
+
+func makeDaemonSets(_ context.Context, w *workshop) (func(context.Context) error, error) {
+	c, err := daemonset.New(w.client, w.typed, w.events("daemonset-controller"), w.clock)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"noriter.dev/noriter/cluster/component/fakeapi"
 	"noriter.dev/noriter/cluster/controllers/podset"
 	"noriter.dev/noriter/cluster/controllers/replicaset"
+	"noriter.dev/noriter/cluster/controllers/templatehash"
 )
 
 // deployment has a deadline and keeps ten old ReplicaSets, as the API server's
@@ -341,7 +342,7 @@ func TestHistoryIsPruned(t *testing.T) {
 
 func TestHashCollision(t *testing.T) {
 	d := deployment(1, "1", "0")
-	name := "web-" + templateHash(&d.Spec.Template, nil)
+	name := "web-" + templatehash.Of(&d.Spec.Template, nil)
 	stranger := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
 		Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](0), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "other"}}}}
 	w := start(t, d, stranger)

@@ -3,9 +3,7 @@ package deployment
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"slices"
 	"strconv"
@@ -16,10 +14,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/utils/dump"
 	"k8s.io/utils/ptr"
+
+	"noriter.dev/noriter/cluster/controllers/templatehash"
 )
 
 const (
@@ -46,20 +44,6 @@ func sameTemplate(a, b *v1.PodTemplateSpec) bool {
 	delete(a.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
 	delete(b.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
 	return equality.Semantic.DeepEqual(a, b)
-}
-
-// templateHash is the end of a ReplicaSet's name and the label pod-template-hash. It
-// is upstream's ComputeHash, so that names look the same.
-func templateHash(template *v1.PodTemplateSpec, collisions *int32) string {
-	hasher := fnv.New32a()
-	// Writing to a hash never fails.
-	_, _ = fmt.Fprintf(hasher, "%v", dump.ForHash(*template))
-	if collisions != nil {
-		var count [8]byte
-		binary.LittleEndian.PutUint32(count[:], uint32(*collisions))
-		_, _ = hasher.Write(count[:])
-	}
-	return rand.SafeEncodeString(strconv.FormatUint(uint64(hasher.Sum32()), 10))
 }
 
 // revision is the number of a ReplicaSet's template, 0 if it has none.
@@ -188,7 +172,7 @@ func (r *rollout) ensureFresh(ctx context.Context) error {
 // that it takes no pods of its siblings.
 func (r *rollout) newReplicaSet() *appsv1.ReplicaSet {
 	template := r.d.Spec.Template.DeepCopy()
-	hash := templateHash(template, r.d.Status.CollisionCount)
+	hash := templatehash.Of(template, r.d.Status.CollisionCount)
 	withHash := func(set map[string]string) map[string]string {
 		set = maps.Clone(set)
 		if set == nil {
