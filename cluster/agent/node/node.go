@@ -191,7 +191,7 @@ func (m *Manager) report(ctx context.Context) {
 		now := m.cfg.Clock.Now()
 		pause := settledPeriod
 		switch {
-		case err != nil:
+		case err != nil, m.deleted.Load() != nil:
 			pause = patientPause
 		case ready:
 			unreadySince = time.Time{}

@@ -416,8 +416,21 @@ func TestStreamsRefused(t *testing.T) {
 			t.Errorf("%s: got %s; want %s", path, got, want)
 		}
 	}
-	if status, text := b.get(t, b.ca.admin(), "", "/exec/default/web/main?output=1&command=ls"); status != 500 || text != "Upgrade request required" {
+	if status, text := b.get(t, b.ca.admin(), "", "/exec/default/web/main?output=1&command=ls"); status != 400 || text != "Upgrade request required" {
 		t.Errorf("without an upgrade: %d %s", status, text)
+	}
+}
+
+// When one side of a stream goes, the other is told.
+func TestStreamsEnd(t *testing.T) {
+	b := newBench(t)
+	_, r, conn := b.upgrade(t, "/exec/default/web/main?command=ls&output=1")
+	if _, err := r.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(conn, "bye") // the runtime's side answers and closes
+	if rest, err := io.ReadAll(r); err != nil || string(rest) != "echo bye\n" {
+		t.Errorf("got %q, %v; want the rest and an end", rest, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"strconv"
 	"strings"
@@ -14,7 +15,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	v1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/proxy"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -161,14 +161,20 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, address string, er
 		http.Error(w, fmt.Sprintf("the container runtime gave no address for the stream: %q", address), http.StatusInternalServerError)
 		return
 	}
-	proxy.NewUpgradeAwareHandler(target, nil, false, true, responder{}).ServeHTTP(w, r)
-}
-
-type responder struct{}
-
-func (responder) Error(w http.ResponseWriter, r *http.Request, err error) {
-	slog.Error("passing a stream on failed", "path", r.URL.Path, "err", err)
-	http.Error(w, err.Error(), http.StatusInternalServerError)
+	if r.Header.Get("Upgrade") == "" {
+		http.Error(w, "Upgrade request required", http.StatusBadRequest)
+		return
+	}
+	stream := &httputil.ReverseProxy{
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			pr.Out.URL, pr.Out.Host = target, target.Host
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, "connecting to the container runtime's stream: "+err.Error(), http.StatusInternalServerError)
+		},
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+	}
+	stream.ServeHTTP(w, r)
 }
 
 type streams struct{ stdin, stdout, stderr, tty bool }
