@@ -199,7 +199,8 @@ const maxMessages = 12 << 10
 // normalize cuts times to what JSON carries, whole seconds, so that a status read
 // back equals the one written, and messages to a size etcd can bear.
 func normalize(pod *v1.Pod, s *v1.PodStatus) {
-	*s.StartTime = s.StartTime.Rfc3339Copy()
+	start := s.StartTime.Rfc3339Copy() // a copy: the status before has the original
+	s.StartTime = &start
 	for i := range s.Conditions {
 		c := &s.Conditions[i]
 		c.LastProbeTime, c.LastTransitionTime = c.LastProbeTime.Rfc3339Copy(), c.LastTransitionTime.Rfc3339Copy()
