@@ -275,7 +275,13 @@ func (h *fakeHost) monitor(in, out *xdr) error {
 	case "job-dismiss":
 		d.jobs = slices.DeleteFunc(d.jobs, func(j qemuJob) bool { return j.ID == a.ID })
 	case "snapshot-save", "snapshot-load", "snapshot-delete":
-		d.jobs = append(d.jobs, qemuJob{ID: a.JobID, Type: req.Execute, Status: "concluded", Error: d.snapshot(req.Execute, a.Tag)})
+		failure := d.snapshot(req.Execute, a.Tag)
+		for n, o := range h.domains {
+			if o.state == golibvirt.DomainRunning && req.Execute != "snapshot-delete" {
+				failure = "the fake wants all machines at a standstill, and " + n + " runs"
+			}
+		}
+		d.jobs = append(d.jobs, qemuJob{ID: a.JobID, Type: req.Execute, Status: "concluded", Error: failure})
 	default:
 		out.putString(fmt.Sprintf(`{"error":{"class":"CommandNotFound","desc":"The command %s has not been found"}}`, req.Execute))
 		return nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
+	"libvirt.org/go/libvirtxml"
 
 	"noriter.dev/noriter/provision/machine"
 )
@@ -212,6 +213,15 @@ func TestOthersThingsAreLeftAlone(t *testing.T) {
 			n.x.Name = "nori-demo"
 			g.networks["nori-demo"] = n
 		},
+		"network and pool of another's testbed": func(g *playground) {
+			n := &fakeNetwork{}
+			n.x.Name = "nori-demo"
+			n.x.Metadata = &libvirtxml.NetworkMetadata{}
+			n.x.Metadata.XML, _ = mark{Name: "demo", Dir: "/home/other/demo"}.xml()
+			g.networks["nori-demo"] = n
+			text, _ := poolXML("nori-demo", g.nori(t).poolPath())
+			g.pools["nori-demo"] = &fakePool{xml: text, active: true, built: true, volumes: map[string]*fakeVolume{"precious": {}}}
+		},
 		"pool": func(g *playground) {
 			text, _ := poolXML("nori-demo", "/srv/other")
 			g.pools["nori-demo"] = &fakePool{xml: text, active: true, built: true, volumes: map[string]*fakeVolume{"precious": {}}}
@@ -227,6 +237,9 @@ func TestOthersThingsAreLeftAlone(t *testing.T) {
 			must(t, g.nori(t).Remove(t.Context()))
 			if left := g.all(); !strings.Contains(left, "demo") {
 				t.Errorf("removed another's; left is %q", left)
+			}
+			if strings.Contains(name, "pool") && (g.pools["nori-demo"] == nil || g.pools["nori-demo"].volumes["precious"] == nil) {
+				t.Errorf("removed another's volume; left is %q", g.all())
 			}
 		})
 	}

@@ -144,6 +144,13 @@ func TestRestoreKilledAtAnyCall(t *testing.T) {
 		g.mu.Unlock()
 		interrupted, rerr := g.nori(t).restoring()
 		must(t, rerr)
+		g.mu.Lock()
+		for n, d := range g.domains {
+			if interrupted == "" && !done && (d.state != golibvirt.DomainRunning || d.memory != "now") {
+				t.Errorf("killed at call %d, %s is touched and no note says so", at, n)
+			}
+		}
+		g.mu.Unlock()
 		must(t, up(t.Context(), g.nori(t)))
 		if interrupted != "" || done {
 			g.want(t, "then")
