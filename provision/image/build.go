@@ -8,7 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // debootstrap makes the root, kernel and initrd in the folder work. The
@@ -55,13 +58,20 @@ func mmdebstrapArgs(r recipe, aptOptions []string) []string {
 	return args
 }
 
+// inNamespace runs a command where its mounts and its processes are its own,
+// so that nothing of them outlives it, however it ends.
+const inNamespace = `mount --make-rprivate / && mount -t proc proc /proc && exec "$@"`
+
 func runMmdebstrap(ctx context.Context, args []string, say func(string)) error {
-	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	// The kernel watches over the thread that starts a process, not over the
+	// program: if this one is killed, so is mmdebstrap with all it started.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", inNamespace, "sh", "mmdebstrap"}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
 	// INITRD=No: the kernel package makes no initrd; ours has a hundredth of it.
 	cmd.Env = append(os.Environ(), "INITRD=No", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
-	// An interrupt lets mmdebstrap unmount what it mounted.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 20e9
+	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdout = io.Discard
 	stderr, err := cmd.StderrPipe()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -73,22 +74,43 @@ func removeLeftovers(base string) error {
 	return nil
 }
 
-// removeTree removes a folder, and refuses where something is mounted in it:
-// behind a mount may be the host's own files.
+// removeTree removes a folder of the cache. What a killed build left mounted
+// in it is unmounted first, as behind a mount are the host's own files.
 func removeTree(dir string) error {
-	b, err := os.ReadFile("/proc/self/mountinfo")
+	mounted, err := mountsUnder(dir)
 	if err != nil {
-		return fmt.Errorf("reading the mounts: %w", err)
+		return err
 	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
-			return &machine.HostError{What: "something is mounted at " + f[4], Remedy: "umount " + f[4]}
+	for _, m := range slices.Backward(mounted) {
+		if err := unix.Unmount(m, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+			return &machine.HostError{What: "a left-over mount at " + m + " can't be taken away", Remedy: "umount " + m, Err: err}
 		}
+	}
+	if mounted, err = mountsUnder(dir); err != nil || len(mounted) > 0 {
+		return errors.Join(err, fmt.Errorf("not removing %s: still mounted: %q", dir, mounted))
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("removing %s: %w", dir, err)
 	}
 	return nil
+}
+
+// mountsUnder lists what is mounted below a folder, in the order of mounting.
+func mountsUnder(dir string) ([]string, error) {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("reading the mounts: %w", err)
+	}
+	// The names are escaped as proc_pid_mountinfo(5) says.
+	escape := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`)
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	var found []string
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], escape.Replace(dir)+"/") {
+			found = append(found, unescape.Replace(f[4]))
+		}
+	}
+	return found, nil
 }
 
 // checkSpace refuses to start what the disk can't hold.

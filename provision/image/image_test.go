@@ -174,6 +174,41 @@ func TestHalfBuiltIsNeverUsed(t *testing.T) {
 	}
 }
 
+// TestLeftoverMounts removes what a killed build left mounted, and none of
+// what is behind the mount.
+func TestLeftoverMounts(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root")
+		}
+		t.Skip("needs root")
+	}
+	precious := filepath.Join(t.TempDir(), "of the host")
+	base := t.TempDir()
+	at := filepath.Join(base, leftoverPrefix+"x", "root", "a mount")
+	for _, d := range []string{precious, at} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(precious, "file"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount(precious, at, "none", syscall.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeLeftovers(base); err != nil {
+		_ = syscall.Unmount(at, syscall.MNT_DETACH)
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(precious, "file")); err != nil {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(base); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 func TestLockWait(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	unlock, err := lock(t.Context(), path, "x", func(string) {})

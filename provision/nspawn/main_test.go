@@ -7,8 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink"
 
 	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/machine"
@@ -98,15 +102,15 @@ func newBed(t *testing.T, names ...string) *bed {
 		Name: "test", Dir: dir, Subnet: netip.MustParsePrefix("10.77.0.0/24"),
 		AuthorizedKey: key.Public, HostKeys: keys,
 	}, img.Root)
-	before := census(t, dir)
 	t.Cleanup(func() {
+		traces := b.traces(names)
 		if err := b.Remove(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if err := os.Remove(dir); err != nil {
 			t.Error("files are left: ", err)
 		}
-		compare(t, before, census(t, dir))
+		b.nothingLeft(dir, traces)
 	})
 	return b
 }
@@ -136,7 +140,7 @@ func (b *bed) dial(ctx context.Context, name string) *remote.Client {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	c, err := remote.Dial(ctx, remote.Target{Name: name, Address: b.spec(name).Address, Signer: signer, HostKey: host.PublicKey()})
 	if err != nil {
@@ -156,70 +160,61 @@ func (b *bed) run(ctx context.Context, c *remote.Client, line string) string {
 	return string(res.Stdout)
 }
 
-// census lists what a testbed must not leave behind.
-func census(t *testing.T, dir string) map[string]bool {
-	t.Helper()
-	all := map[string]bool{}
-	mounts, err := mountPoints()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range mounts {
-		all["mount "+m] = true
-	}
-	links, err := os.ReadDir("/proc/self/net/dev_snmp6")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range links {
-		all["link "+l.Name()] = true
-	}
+// traces names the files outside of the testbed's folder that machines have.
+func (b *bed) traces(names []string) []string {
+	b.t.Helper()
 	trees, err := hierarchies()
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
+	var list []string
 	for _, h := range trees {
-		found, err := filepath.Glob(filepath.Join(h.dir, groupRoot, "*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range found {
-			all["cgroup "+f] = true
+		list = append(list, group{path: b.groupPath()}.dir(h))
+	}
+	for _, name := range names {
+		m := b.machine(name)
+		list = append(list, "/run/systemd/nspawn/propagate/"+m.unit(), "/run/systemd/nspawn/unix-export/"+m.unit())
+		if l := m.lockFile(); l != "" {
+			list = append(list, l)
 		}
 	}
-	runtime, err := filepath.Glob("/run/systemd/nspawn/*/*")
+	return list
+}
+
+// nothingLeft looks for all that a removed testbed must not leave behind.
+func (b *bed) nothingLeft(dir string, traces []string) {
+	b.t.Helper()
+	for _, f := range traces {
+		if _, err := os.Lstat(f); err == nil {
+			b.t.Errorf("left behind: %s", f)
+		}
+	}
+	mounts, err := mountPoints()
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
-	for _, r := range runtime {
-		all["runtime "+r] = true
+	for _, m := range mounts {
+		if strings.HasPrefix(m, dir) || slices.Contains(traces, m) {
+			b.t.Errorf("left mounted: %s", m)
+		}
+	}
+	// The namespace is the tests' own: it has a loopback and what was made here.
+	links, err := netlink.LinkList()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, l := range links {
+		if n := l.Attrs().Name; strings.HasPrefix(n, "nori-") || strings.HasPrefix(n, "vb-") {
+			b.t.Errorf("left behind: network card %s", n)
+		}
 	}
 	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	for _, p := range procs {
-		if b, err := os.ReadFile(p); err == nil && len(b) > 0 && filepath.Base(dir) != "" && contains(b, dir) {
-			all["process "+p] = true
-		}
-	}
-	return all
-}
-
-func contains(b []byte, s string) bool {
-	for i := 0; i+len(s) <= len(b); i++ {
-		if string(b[i:i+len(s)]) == s {
-			return true
-		}
-	}
-	return false
-}
-
-func compare(t *testing.T, before, after map[string]bool) {
-	t.Helper()
-	for what := range after {
-		if !before[what] {
-			t.Errorf("left behind: %s", what)
+		if line, err := os.ReadFile(p); err == nil && strings.Contains(string(line), dir) {
+			b.t.Errorf("left running: %s %q", p, line)
 		}
 	}
 }

@@ -22,6 +22,13 @@ const (
 	killTimeout = 10 * time.Second
 )
 
+// A machine's cgroup has two below it: v2 allows no process beside them, and
+// systemd-nspawn divides the one that it finds itself in.
+const (
+	keeperGroup  = "keeper"
+	payloadGroup = "machine"
+)
+
 // running says whether any process of the machine lives.
 func (m *node) running() (bool, error) {
 	g, err := m.group()
@@ -42,14 +49,13 @@ func (m *node) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(pids) > 0 {
-		if hasInit(pids) {
-			return g.thaw() // an interrupted snapshot leaves it frozen
-		}
-		// Half a machine: an interrupted stop, or one that starts just now.
-		if err := m.stop(ctx); err != nil {
-			return err
-		}
+	if hasInit(pids) {
+		return g.thaw() // an interrupted snapshot leaves it frozen
+	}
+	// Whatever the last run left: half a machine, mounts of systemd-nspawn,
+	// a card, cgroups that were divided.
+	if err := m.stop(ctx); err != nil {
+		return err
 	}
 	n, err := m.read()
 	if err != nil {
@@ -61,15 +67,12 @@ func (m *node) start(ctx context.Context) error {
 	if err := g.limitMemory(n.Spec.MemoryMiB); err != nil {
 		return err
 	}
-	for _, name := range []string{"supervisor", "machine"} {
+	for _, name := range []string{keeperGroup, payloadGroup} {
 		if err := g.child(name).create(); err != nil {
 			return err
 		}
 	}
 	if err := m.mountRoot(n.Layers); err != nil {
-		return err
-	}
-	if err := m.removeCard(); err != nil {
 		return err
 	}
 	return m.launch(ctx, g)
@@ -146,11 +149,16 @@ func hasInit(pids []int) bool {
 // from starting beside it.
 func (m *node) supervisor(g group) string {
 	var enter, leave, clean strings.Builder
-	sup, own := g.child("supervisor"), g.child("machine")
+	sup, own := g.child(keeperGroup), g.child(payloadGroup)
 	for _, h := range g.trees {
+		keepTop, remake := "-mindepth 1 ", ""
+		if h.v2 {
+			// A group that was divided takes no process any more.
+			keepTop, remake = "", "; mkdir "+quote(own.dir(h))
+		}
 		fmt.Fprintf(&enter, "echo $$ > %s\n", quote(filepath.Join(sup.dir(h), "cgroup.procs")))
 		fmt.Fprintf(&leave, "\t\techo 0 > %s\n", quote(filepath.Join(own.dir(h), "cgroup.procs")))
-		fmt.Fprintf(&clean, "\tfind %s -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null\n", quote(own.dir(h)))
+		fmt.Fprintf(&clean, "\tfind %s %s-depth -type d -exec rmdir {} + 2>/dev/null%s\n", quote(own.dir(h)), keepTop, remake)
 	}
 	words := make([]string, 0, 24)
 	for _, a := range m.nspawnArgs() {

@@ -42,7 +42,7 @@ func TestSupervisor(t *testing.T) {
 	g := group{trees: []hierarchy{{dir: "/cg/memory"}, {dir: "/cg/unified", v2: true}}, path: []string{"noriter", "a-1", "node1"}}
 	script := p.machine("node1").supervisor(g)
 	for _, want := range []string{
-		"echo $$ > '/cg/memory/noriter/a-1/node1/supervisor/cgroup.procs'",
+		"echo $$ > '/cg/memory/noriter/a-1/node1/keeper/cgroup.procs'",
 		"echo 0 > '/cg/unified/noriter/a-1/node1/machine/cgroup.procs'",
 		`'--directory=/beds/it'\''s/nspawn/machines/node1/root'`,
 		"'--network-bridge=nori-a'", "[ $code = 133 ] || break",
