@@ -21,6 +21,12 @@ import (
 // even when a pod is deleted with --grace-period=0 --force.
 const minimumGrace = 2
 
+// settleTime is how old a container has to be before it is sent SIGTERM. A program
+// that is only just being loaded has no signal handlers yet, and the kernel drops
+// signals for the first process of a PID namespace that it has no handler for: the
+// container would hear nothing and sit out its whole grace period.
+const settleTime = 300 * time.Millisecond
+
 // killing is a pod being stopped, in a goroutine of its own, so that the worker can
 // go on to publish how the containers end one after the other.
 type killing struct {
@@ -183,11 +189,24 @@ func (w *worker) stopContainer(ctx context.Context, pod *v1.Pod, c *runtime.Cont
 		w.preStop(ctx, pod, c, spec, o)
 		w.awaitTurn(ctx, o.turn, deadline)
 	}
+	w.settle(ctx, c)
 	left := int64(deadline.Sub(w.m.Clock.Now()).Round(time.Second) / time.Second)
 	if err := w.m.Runtime.StopContainer(ctx, c.ID, max(minimumGrace, left)); err != nil && !runtime.IsNotFound(err) {
 		return fmt.Errorf("stopping container %s: %w", c.Name, err)
 	}
 	return nil
+}
+
+// settle waits until the container has had time to install its signal handlers.
+func (w *worker) settle(ctx context.Context, c *runtime.Container) {
+	young := settleTime - w.m.Clock.Since(c.StartedAt)
+	if c.StartedAt.IsZero() || young <= 0 {
+		return
+	}
+	select {
+	case <-w.m.Clock.After(young):
+	case <-ctx.Done():
+	}
 }
 
 // awaitTurn waits until every container in turn has ended, or the deadline.
