@@ -57,7 +57,14 @@ func (c *Cluster) applyDNS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return dns.Apply(ctx, client, dns.Options{ClusterIP: DNSAddress, Domain: Domain, Image: c.DNSImage})
+	o := dns.Options{ClusterIP: DNSAddress, Domain: Domain, Image: c.DNSImage}
+	// An API server that has just become ready may not have made kube-system yet.
+	return poll(ctx, func() (bool, string) {
+		if err := dns.Apply(ctx, client, o); err != nil {
+			return false, err.Error()
+		}
+		return true, ""
+	})
 }
 
 // WaitReady returns when every node is Ready and DNS answers. A node counts only
