@@ -13,6 +13,7 @@ import (
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 	"noriter.dev/noriter/labs/screen"
 )
@@ -113,26 +114,31 @@ func (g *globals) printJSON(v any) error {
 func newLabListCommand(g *globals) *cobra.Command {
 	return g.outputFlag(&cobra.Command{
 		Use: "list", Short: lang.T("List the labs and how far you are", "실습 목록과 진행 상황 보기"), Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			env, ui, err := g.labScreen(c.Context())
-			if err != nil {
-				return err
-			}
-			all, err := allLabs()
-			if err != nil {
-				return err
-			}
-			state, err := run.StoreFor(env).Load()
-			if err != nil {
-				return err
-			}
-			entries := screen.Entries(all, state)
-			if g.output == "json" {
-				return g.printJSON(entries)
-			}
-			return ui.List(entries)
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return g.listLabs(c.Context()) },
 	})
+}
+
+// listLabs works without a testbed, too: one may want to look before `nori up`.
+func (g *globals) listLabs(ctx context.Context) error {
+	all, err := allLabs()
+	if err != nil {
+		return err
+	}
+	state := &progress.State{}
+	env, ui, envErr := g.labScreen(ctx)
+	if envErr == nil {
+		if state, err = run.StoreFor(env).Load(); err != nil {
+			return err
+		}
+	} else {
+		ui = screen.New(&labs.Env{In: g.stdin, Out: g.stdout, Err: g.stderr}, g.plain, g.noColor)
+		fmt.Fprintln(g.stderr, lang.T("Your progress isn't shown:", "진행 상황은 표시하지 않습니다:"), envErr)
+	}
+	entries := screen.Entries(all, state)
+	if g.output == "json" {
+		return g.printJSON(entries)
+	}
+	return ui.List(entries)
 }
 
 func newLabStartCommand(g *globals) *cobra.Command {
@@ -156,11 +162,33 @@ func (g *globals) startLab(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := sayNeeds(env, ui, lab); err != nil {
+		return err
+	}
 	if err := s.Start(ctx, ui.Say); err != nil {
 		return err
 	}
 	if err := ui.Play(ctx, s); !errors.Is(err, screen.ErrLeft) {
 		return err
+	}
+	return nil
+}
+
+// sayNeeds tells which labs should come first; nobody is kept from going on.
+func sayNeeds(env *labs.Env, ui *screen.UI, lab *format.Lab) error {
+	state, err := run.StoreFor(env).Load()
+	if err != nil {
+		return err
+	}
+	for _, id := range lab.Needs {
+		l := state.Labs[id]
+		if l != nil {
+			if _, done := l.Best(); done {
+				continue
+			}
+		}
+		ui.Say(lang.T(fmt.Sprintf("This lab builds on %[1]s, which you haven't finished: `%[2]s lab start %[1]s`.", id, ui.Command),
+			fmt.Sprintf("이 실습은 아직 마치지 않은 %[1]s 실습에서 이어집니다: `%[2]s lab start %[1]s`", id, ui.Command)))
 	}
 	return nil
 }

@@ -54,14 +54,15 @@ func newLabStatusCommand(g *globals) *cobra.Command {
 				return err
 			}
 			if g.output != "json" {
-				return ui.Status(s, up)
+				return ui.Status(ctx, s, up)
 			}
 			state, err := s.State()
 			if err != nil {
 				return err
 			}
 			out := labStatus{Lab: s.Lab.ID, Phase: state.Phase, Step: up.Step.ID, Number: s.Lab.Index(up.Step.ID) + 1,
-				Steps: len(s.Lab.Steps), Passed: up.Passed, Results: up.Results, Hints: up.Hints}
+				Steps: len(s.Lab.Steps), Passed: up.Passed, Results: up.Results,
+				Hints: append([]string{}, up.Hints...)}
 			out.Points, out.Max = run.Score(s.Lab, state)
 			return g.printJSON(out)
 		}))
@@ -95,7 +96,7 @@ func nextStep(ctx context.Context, s *run.Session, ui *screen.UI) error {
 		return err
 	}
 	if !up.Passed {
-		return errors.Join(ui.Status(s, up), &exitStatus{exitFailed})
+		return errors.Join(ui.Status(ctx, s, up), &exitStatus{exitFailed})
 	}
 	done, err := s.Advance(ctx)
 	switch {
@@ -130,7 +131,7 @@ func newLabSolveCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return ui.Status(s, up)
+			return ui.Status(ctx, s, up)
 		})
 }
 

@@ -16,8 +16,8 @@ import (
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/labtest"
+	"noriter.dev/noriter/labs/lang"
 )
 
 const ns = "lab"

@@ -28,7 +28,7 @@ type Check struct {
 
 // DefaultWithin is the time limit of a check that names none. A triggered
 // check adds its own waiting to it.
-const DefaultWithin = 5 * time.Second
+const DefaultWithin = 10 * time.Second
 
 // Kind names the kind that is set, as lab.yaml spells it.
 func (c *Check) Kind() string {

@@ -83,7 +83,7 @@ func (u *UI) List(entries []Entry) error {
 }
 
 // Status prints where a lab stands: the open step and its checks.
-func (u *UI) Status(s *run.Session, up run.Update) error {
+func (u *UI) Status(ctx context.Context, s *run.Session, up run.Update) error {
 	state, err := s.State()
 	if err != nil {
 		return err
@@ -108,7 +108,8 @@ func (u *UI) Status(s *run.Session, up run.Update) error {
 		lines = append(lines, lang.T("Go on with `"+u.Command+" lab next`.", "`"+u.Command+" lab next`로 계속하세요."))
 		return u.print(lines...)
 	}
-	return u.print(append(lines, u.results(up, width, true)...)...)
+	lines = append(lines, u.results(up, width, true)...)
+	return u.print(append(lines, u.computed(ctx, s, up.Hints, width)...)...)
 }
 
 // Step prints the text of the open step.

@@ -25,6 +25,9 @@ var ErrLeft = errors.New("left before the end")
 
 // Play leads through a lab until it is finished (nil) or left (ErrLeft).
 func (u *UI) Play(ctx context.Context, s *run.Session) error {
+	if done, err := finished(s); err != nil || done {
+		return errors.Join(err, u.End(ctx, s))
+	}
 	play := u.plain
 	if u.Redraw {
 		play = u.live

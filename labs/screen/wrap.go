@@ -123,9 +123,6 @@ func (w *wrapper) newline() {
 	w.breakLine()
 }
 
-// clip cuts a line that must not wrap, such as one of code.
-func clip(s string, width int) string { return cells.Truncate(s, width, "~") }
-
 // pad fills a text up to width columns.
 func pad(s string, width int) string {
 	return s + strings.Repeat(" ", max(width-cells.StringWidth(s), 0))

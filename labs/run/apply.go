@@ -1,0 +1,132 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	yamlstream "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
+
+	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/progress"
+)
+
+// applyFile puts the objects of a manifest into the lab's namespace.
+func (s *Session) applyFile(ctx context.Context, state *progress.Lab, name string) error {
+	text, err := s.renderFile(ctx, state, name)
+	if err != nil {
+		return err
+	}
+	documents := yamlstream.NewYAMLReader(newReader(text))
+	for {
+		data, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", name, err)
+		}
+		obj := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(data, &obj.Object); err != nil {
+			return fmt.Errorf("reading %s: %w", name, err)
+		}
+		if len(obj.Object) == 0 {
+			continue
+		}
+		if err := s.apply(ctx, obj); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+}
+
+// apply creates an object, or applies it over the one that is there.
+func (s *Session) apply(ctx context.Context, obj *unstructured.Unstructured) error {
+	what := strings.ToLower(obj.GetKind()) + " " + obj.GetName()
+	m, err := s.Cluster.Resource(obj.GetKind(), obj.GetAPIVersion())
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", what, err)
+	}
+	var client dynamic.ResourceInterface = s.Cluster.Dynamic.Resource(m.Resource)
+	if m.Scope.Name() == meta.RESTScopeNameNamespace {
+		obj.SetNamespace(s.Namespace)
+		client = s.Cluster.Dynamic.Resource(m.Resource).Namespace(s.Namespace)
+	}
+	_, err = client.Create(ctx, obj, metav1.CreateOptions{FieldManager: "nori-lab"})
+	if !apierrors.IsAlreadyExists(err) {
+		if err != nil {
+			return fmt.Errorf("applying %s: %w", what, err)
+		}
+		return nil
+	}
+	data, err := obj.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", what, err)
+	}
+	force := true
+	_, err = client.Patch(ctx, obj.GetName(), types.ApplyPatchType, data,
+		metav1.PatchOptions{FieldManager: "nori-lab", Force: &force})
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", what, err)
+	}
+	return nil
+}
+
+// renderFile reads a file of the lab and fills in the learner's variables.
+func (s *Session) renderFile(ctx context.Context, state *progress.Lab, name string) (string, error) {
+	data, err := fs.ReadFile(s.Lab.FS, name)
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", name, err)
+	}
+	t, err := expr.CompileTemplate(string(data), "files")
+	if err != nil {
+		return "", fmt.Errorf("in %s: %w", name, err)
+	}
+	return s.Render(ctx, t, state)
+}
+
+// handOutFiles writes the lab's files where the learner works. A file that is
+// there already is the learner's and is left alone.
+func (s *Session) handOutFiles(state *progress.Lab) error {
+	dir := s.Env.Work(s.Lab.ID)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making the folder of the lab's files: %w", err)
+	}
+	entries, err := fs.ReadDir(s.Lab.FS, "files")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the lab's files: %w", err)
+	}
+	for _, e := range entries {
+		text, err := s.renderFile(context.Background(), state, "files/"+e.Name())
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(dir, e.Name())
+		f, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", target, err)
+		}
+		_, err = f.WriteString(text)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("writing %s: %w", target, err)
+		}
+	}
+	return nil
+}
