@@ -105,7 +105,7 @@ func (t *Testbed) Reset(ctx context.Context, to string, report step.Reporter, wa
 		if err != nil {
 			return err
 		}
-		r := &reset{Testbed: t, driver: d, snapshot: snap, cluster: &install.Cluster{Name: t.Name(), Nodes: t.nodes(), Dir: t.Dir()}}
+		r := &reset{Testbed: t, driver: d, snapshot: snap, cluster: &install.Cluster{Name: t.Name(), Nodes: t.nodes(), Dir: t.Dir(), Dial: t.Dialer()}}
 		defer r.cluster.Close()
 		return step.Run(ctx, r.steps(), report)
 	})

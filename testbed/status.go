@@ -51,6 +51,9 @@ func (t *Testbed) RESTConfig() (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig of testbed %q: %w", t.Name(), err)
 	}
+	if via := t.Dialer(); via != nil {
+		cfg.Dial = via
+	}
 	return cfg, nil
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -139,8 +141,18 @@ func (t *Testbed) Dial(ctx context.Context, name string) (*remote.Client, error)
 	}
 	return remote.Dial(ctx, remote.Target{
 		Name: name, Address: addr, Signer: keys.signer, HostKey: keys.hostPublic[name],
-		Compress: t.state.Spec.Driver == Libvirt,
+		Compress: t.state.Spec.Driver == Libvirt, Via: t.Dialer(),
 	})
+}
+
+// Dialer is how machines are reached that are on another host, behind a libvirt
+// connection over SSH; nil where they are on this one.
+func (t *Testbed) Dialer() remote.Dialer {
+	u, err := url.Parse(t.state.Spec.Connect)
+	if err != nil || !strings.HasSuffix(u.Scheme, "+ssh") {
+		return nil
+	}
+	return remote.Through((&url.URL{Scheme: "ssh", User: u.User, Host: u.Host}).String())
 }
 
 // keys are the testbed's SSH keys.

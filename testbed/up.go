@@ -44,7 +44,7 @@ func (t *Testbed) Up(ctx context.Context, o UpOptions) error {
 		return err
 	}
 	u := &up{Testbed: t, options: o, cluster: &install.Cluster{
-		Name: t.Name(), Nodes: t.nodes(), Dir: t.Dir(), BinDir: o.BinDir,
+		Name: t.Name(), Nodes: t.nodes(), Dir: t.Dir(), BinDir: o.BinDir, Dial: t.Dialer(),
 	}}
 	defer u.cluster.Close()
 	if err := step.Run(ctx, u.steps(), o.Report); err != nil {

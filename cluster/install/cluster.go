@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 
@@ -51,6 +52,8 @@ type Cluster struct {
 	Dir string
 	// BinDir has nori-control and nori-node.
 	BinDir string
+	// Dial makes connections to the API server; nil is this host's network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// BaseImages and AppImages are archives of container images. Pods of the
 	// cluster itself need only the first; see cluster/images.
 	BaseImages, AppImages string

@@ -28,14 +28,14 @@ const pollEvery = 100 * time.Millisecond
 // addr parses an address that is ours.
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
-// RESTConfig is the administrator's way to the API server. Connections are
-// made by dial where it is not nil.
+// RESTConfig is the administrator's way to the API server.
 func (c *Cluster) RESTConfig() (*rest.Config, error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	cfg.QPS, cfg.Burst = 200, 400
+	cfg.Dial = c.Dial
 	return cfg, nil
 }
 

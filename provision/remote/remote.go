@@ -34,6 +34,9 @@ type Target struct {
 	Signer ssh.Signer
 	// HostKey is the only one accepted.
 	HostKey ssh.PublicKey
+	// Via makes the connection where the machine can't be reached directly;
+	// nil is this host's own network.
+	Via Dialer
 	// Compress sends large files through zstd. It pays where the machine is
 	// emulated, and costs where it is as fast as this host.
 	Compress bool
@@ -183,8 +186,11 @@ func connect(ctx context.Context, t Target) (*ssh.Client, error) {
 }
 
 func connectOnce(ctx context.Context, t Target) (*ssh.Client, error) {
-	d := net.Dialer{Timeout: connectTimeout}
-	raw, err := d.DialContext(ctx, "tcp", t.address())
+	via := t.Via
+	if via == nil {
+		via = (&net.Dialer{Timeout: connectTimeout}).DialContext
+	}
+	raw, err := via(ctx, "tcp", t.address())
 	if err != nil {
 		return nil, err
 	}
