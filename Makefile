@@ -11,7 +11,9 @@ LDFLAGS := -s -w \
 MAINS   := nori nori-control nori-node coredns hello pause
 
 export CGO_ENABLED := 0
-export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
+export PATH := $(PATH):/usr/local/bin:/usr/local/go/bin:/usr/sbin:/sbin
+# Lets an older Go fetch the one that go.mod names.
+export GOTOOLCHAIN ?= auto
 
 .DEFAULT_GOAL := help
 

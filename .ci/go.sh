@@ -8,11 +8,12 @@ go_can() {
   want=$(sed -n 's/^go 1\.\([0-9]*\).*/\1/p' "$(dirname "$0")/../go.mod")
   [ "${major:-0}" -ge 1 ] || return 1
   [ "${minor:-0}" -ge "$want" ] && return 0
-  [ "${minor:-0}" -ge 21 ] && [ "$(go env GOTOOLCHAIN)" != local ]
+  [ "${minor:-0}" -ge 21 ] && [ "${GOTOOLCHAIN:-auto}" != local ]
 }
 
 ensure_go() {
-  PATH=$PATH:/usr/local/go/bin:/usr/lib/go/bin
+  PATH=$PATH:/usr/local/bin:/usr/local/go/bin:/usr/lib/go/bin
+  export GOTOOLCHAIN="${GOTOOLCHAIN:-auto}"
   go_can && return 0
   release=$(. /etc/os-release; echo "${VERSION_CODENAME:-}")
   case "$release" in
@@ -25,7 +26,8 @@ ensure_go() {
     as_root apt-get update -q
     p=$(apt-cache search --names-only '^golang-1\.[0-9]+-go$' | awk '{print $1}' | sort -t. -k2n | tail -1)
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -t bookworm-backports "$p"
-    as_root ln -sf "/usr/lib/${p%-go}/bin/go" /usr/local/bin/go
+    v=${p#golang-}
+    as_root ln -sf "/usr/lib/go-${v%-go}/bin/go" /usr/local/bin/go
     ;;
   *)
     echo "deps: Go is missing and will be installed: golang-go"
