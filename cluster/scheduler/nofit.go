@@ -17,9 +17,9 @@ const nonePinned = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
 
 // noFit is why no node would have a pod.
 type noFit struct {
-	nodes    int
-	refusals map[string][]refusal // by node
-	helpful  change
+	nodes      int
+	refusals   map[string][]refusal // by node
+	helpful    change
 	preemption string // what came of looking for pods to evict
 }
 

@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/fatih/color"
 	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
 
 	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/provision/step"
@@ -102,6 +104,7 @@ var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
 // draw writes the list over the one before.
 func (p *stepView) draw() {
+	width := p.width()
 	if p.drawn > 0 {
 		fmt.Fprintf(p.out, "\x1b[%dA", p.drawn)
 	}
@@ -114,23 +117,37 @@ func (p *stepView) draw() {
 			mark = color.CyanString(string(spinner[int(time.Since(p.begin)/(100*time.Millisecond))%len(spinner)]))
 			r.elapsed = time.Since(r.begin)
 		}
-		fmt.Fprintf(p.out, "\r\x1b[K %s %s\n", mark, line(r, 34))
+		fmt.Fprintf(p.out, "\r\x1b[K %s %s\n", mark, line(r, width))
 	}
 	p.drawn = len(p.rows)
 }
 
-// line is a row's text: title, time, and what the step said last.
+// width is how many columns a row may take: one that wraps would be drawn
+// over only in part.
+func (p *stepView) width() int {
+	if f, ok := p.out.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 20 {
+			return w - 4
+		}
+	}
+	return 76
+}
+
+// titleWidth is the column in which times begin, on a terminal.
+const titleWidth = 32
+
+// line is a row's text: title, time, and what the step said last, cut to fit
+// width where that is not 0.
 func line(r *row, width int) string {
-	title := r.title
-	if pad := width - runewidth.StringWidth(title); pad > 0 {
-		title += fmt.Sprintf("%*s", pad, "")
+	title, note := r.title, r.note
+	if width > 0 {
+		title = runewidth.FillRight(runewidth.Truncate(title, min(titleWidth, width-9), "…"), min(titleWidth, width-9))
 	}
 	s := fmt.Sprintf("%s %6.1fs", title, r.elapsed.Seconds())
-	if r.note != "" {
-		note := r.note
-		if width > 0 {
-			note = runewidth.Truncate(note, 34, "…")
-		}
+	if width > 0 {
+		note = runewidth.Truncate(note, max(width-runewidth.StringWidth(s)-2, 0), "…")
+	}
+	if note != "" {
 		s += "  " + color.New(color.Faint).Sprint(note)
 	}
 	return s

@@ -48,7 +48,6 @@ func (x *xdr) putUUID() { x.Write(make([]byte, 16)) }
 func (x *xdr) int() uint32 {
 	return binary.BigEndian.Uint32(x.Next(4))
 }
-func (x *xdr) long() uint64 { return binary.BigEndian.Uint64(x.Next(8)) }
 func (x *xdr) string() string {
 	n := int(x.int())
 	s := string(x.Next(n))
@@ -60,7 +59,6 @@ func (x *xdr) uuid() { x.Next(16) }
 // The reference of each kind of object, as arguments carry it.
 func (x *xdr) domain() string     { n := x.string(); x.uuid(); x.int(); return n }
 func (x *xdr) named() string      { n := x.string(); x.uuid(); return n }
-func (x *xdr) volume() string     { x.string(); n := x.string(); x.string(); return n }
 func (x *xdr) putDomain(n string) { x.putNamed(n); x.putInt(0xffffffff) }
 func (x *xdr) putNamed(n string)  { x.putString(n); x.putUUID() }
 func (x *xdr) putVolume(pool, name, key string) {

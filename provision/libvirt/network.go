@@ -13,9 +13,6 @@ import (
 	"noriter.dev/noriter/provision/machine"
 )
 
-// metadataURI is the namespace of the element by which we know our own.
-const metadataURI = "https://noriter.dev/xmlns/testbed/1"
-
 // mark is that element. Dir is in it because two people on one host may both
 // have a testbed of one name.
 type mark struct {

@@ -281,12 +281,12 @@ func TestQOSAndOOMScore(t *testing.T) {
 func TestLinuxResources(t *testing.T) {
 	for _, tc := range []struct {
 		request, limit, memory string
-		want                   cri.LinuxContainerResources
+		want                   *cri.LinuxContainerResources
 	}{
-		{"", "", "", cri.LinuxContainerResources{CpuShares: 2, CpuPeriod: 100000}},
-		{"500m", "", "", cri.LinuxContainerResources{CpuShares: 512, CpuPeriod: 100000}},
-		{"", "2", "64Mi", cri.LinuxContainerResources{CpuShares: 2048, CpuPeriod: 100000, CpuQuota: 200000, MemoryLimitInBytes: 64 << 20}},
-		{"1m", "1m", "", cri.LinuxContainerResources{CpuShares: 2, CpuPeriod: 100000, CpuQuota: 1000}},
+		{"", "", "", &cri.LinuxContainerResources{CpuShares: 2, CpuPeriod: 100000}},
+		{"500m", "", "", &cri.LinuxContainerResources{CpuShares: 512, CpuPeriod: 100000}},
+		{"", "2", "64Mi", &cri.LinuxContainerResources{CpuShares: 2048, CpuPeriod: 100000, CpuQuota: 200000, MemoryLimitInBytes: 64 << 20}},
+		{"1m", "1m", "", &cri.LinuxContainerResources{CpuShares: 2, CpuPeriod: 100000, CpuQuota: 1000}},
 	} {
 		r := v1.ResourceRequirements{Requests: v1.ResourceList{}, Limits: v1.ResourceList{}}
 		set := func(l v1.ResourceList, name v1.ResourceName, v string) {

@@ -18,8 +18,7 @@ func TestFailuresAreTriedAgainAndForgotten(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	var calls atomic.Int32
-	var l *Loop
-	l = New("test", clock.RealClock{}, func(context.Context, string) error {
+	l := New("test", clock.RealClock{}, func(context.Context, string) error {
 		if calls.Add(1) < 3 {
 			return errors.New("not yet")
 		}
