@@ -206,12 +206,7 @@ func removeEmpty(dir string) {
 // sweep removes what pods left on disk that neither the API nor the runtime knows:
 // the node was off when they were deleted.
 func (m *Manager) sweep(ctx context.Context) {
-	entries, err := os.ReadDir(filepath.Join(m.Node.RootDir, "pods"))
-	if err != nil {
-		return // no pod was ever here
-	}
-	for _, e := range entries {
-		uid := types.UID(e.Name())
+	for uid, logs := range m.onDisk() {
 		if m.known(uid) {
 			continue
 		}
@@ -219,27 +214,32 @@ func (m *Manager) sweep(ctx context.Context) {
 		if err != nil || len(have.Sandboxes)+len(have.Containers) > 0 || m.known(uid) {
 			continue // an orphan worker removes it
 		}
-		if err := m.Volumes.TearDown(ctx, uid); err != nil {
-			slog.Warn("removing the volumes of a pod long gone", "uid", string(uid), "error", err)
-			continue
+		err = errors.Join(m.Volumes.TearDown(ctx, uid), m.removePodDir(uid))
+		if logs != "" {
+			err = errors.Join(err, os.RemoveAll(logs))
 		}
-		if err := m.removePodDir(uid); err != nil {
-			slog.Warn("removing the directory of a pod long gone", "uid", string(uid), "error", err)
+		if err != nil {
+			slog.Warn("removing what is left of a pod long gone", "uid", string(uid), "error", err)
 		}
-		m.sweepLogs(uid)
 	}
 }
 
-func (m *Manager) sweepLogs(uid types.UID) {
-	dirs, err := filepath.Glob(filepath.Join(m.Node.LogDir, "*_"+string(uid)))
-	if err != nil {
-		return
+// onDisk are the pods that have a directory or logs here, with their log directory.
+func (m *Manager) onDisk() map[types.UID]string {
+	found := map[types.UID]string{}
+	// A directory that can't be read was never made, or nothing can be removed there.
+	dirs, _ := os.ReadDir(filepath.Join(m.Node.RootDir, "pods"))
+	for _, d := range dirs {
+		found[types.UID(d.Name())] = ""
 	}
-	for _, dir := range dirs {
-		if err := os.RemoveAll(dir); err != nil {
-			slog.Warn("removing the logs of a pod long gone", "path", dir, "error", err)
+	logs, _ := os.ReadDir(m.Node.LogDir)
+	for _, l := range logs {
+		// NAMESPACE_NAME_UID: none of the three has a "_" in it.
+		if parts := strings.Split(l.Name(), "_"); len(parts) == 3 {
+			found[types.UID(parts[2])] = filepath.Join(m.Node.LogDir, l.Name())
 		}
 	}
+	return found
 }
 
 func (m *Manager) known(uid types.UID) bool {

@@ -1,6 +1,7 @@
 package pods
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -226,6 +227,28 @@ func TestStartupProbeHoldsTheOthers(t *testing.T) {
 		after(3 * time.Second)
 		if c := container(b.pod(), "main"); !*c.Started || !c.Ready {
 			t.Errorf("%+v", c)
+		}
+	})
+}
+
+func TestLeftoversOfPodsLongGoneAreSwept(t *testing.T) {
+	inBench(t, func(t *testing.T, b *bench) {
+		b.create(newPod())
+		b.down()
+		gone := []string{b.node.PodDir("u2"), b.node.PodLogDir("default", "old", "u2"), b.node.PodLogDir("default", "older", "u3")}
+		for _, dir := range gone {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.up()
+		for _, dir := range gone {
+			if _, err := os.Stat(dir); !os.IsNotExist(err) {
+				t.Errorf("%s is still there", dir)
+			}
+		}
+		if _, err := os.Stat(b.node.PodDir("u1")); err != nil {
+			t.Errorf("the directory of a living pod: %v", err)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -213,8 +214,18 @@ func (m *Manager) write(ctx context.Context, uid types.UID) error {
 }
 
 // gone means that the pod is not there any more, or that one of the same name with
-// another UID is.
-func gone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
+// another UID is: a patch is then found invalid, a deletion in conflict.
+func gone(err error) bool {
+	var refused apierrors.APIStatus
+	if apierrors.IsInvalid(err) && errors.As(err, &refused) && refused.Status().Details != nil {
+		for _, cause := range refused.Status().Details.Causes {
+			if cause.Field == "metadata.uid" {
+				return true
+			}
+		}
+	}
+	return apierrors.IsNotFound(err) || apierrors.IsConflict(err)
+}
 
 // merge is what the API's status becomes: the agent's fields and conditions as
 // wanted, everything else as it is.

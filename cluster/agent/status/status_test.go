@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -349,5 +351,22 @@ func TestRetriesAndDeletesWhatEnded(t *testing.T) {
 			}
 		}
 		t.Error("not deleted")
+	})
+}
+
+func TestNamesakeIsLeftAlone(t *testing.T) {
+	inManager(t, spec(v1.RestartPolicyAlways, "m"), func(m *Manager, client *fake.Clientset) {
+		tries := 0
+		client.PrependReactor("patch", "pods", func(k8stesting.Action) (bool, k8sruntime.Object, error) {
+			tries++
+			wrong := field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), "u", "field is immutable")}
+			return true, nil, apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "web", wrong)
+		})
+		m.Set(get(t, client), Generate(input(get(t, client))), true)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if tries != 1 {
+			t.Errorf("%d tries to patch another pod", tries)
+		}
 	})
 }
