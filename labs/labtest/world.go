@@ -48,6 +48,7 @@ type World struct {
 
 	mu     sync.Mutex
 	serial int
+	refuse error
 	// OnDelete is told of every pod that is deleted by name.
 	OnDelete func(namespace, name string)
 }
@@ -126,6 +127,13 @@ func Owned(o *unstructured.Unstructured, kind, name string) *unstructured.Unstru
 	return With(o, "metadata.ownerReferences", []any{map[string]any{"kind": kind, "name": name, "controller": true}})
 }
 
+// Refuse makes the API server refuse every creation with an error; nil ends that.
+func (w *World) Refuse(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refuse = err
+}
+
 func resource(o *unstructured.Unstructured) schema.GroupVersionResource {
 	plural, _ := meta.UnsafeGuessKindToResource(o.GroupVersionKind())
 	return plural
@@ -158,7 +166,11 @@ func (w *World) created(action kubetesting.Action) (bool, runtime.Object, error)
 	w.mu.Lock()
 	w.serial++
 	o.SetUID(types.UID(fmt.Sprintf("uid-%d", w.serial)))
+	refuse := w.refuse
 	w.mu.Unlock()
+	if refuse != nil {
+		return true, nil, refuse
+	}
 	switch o.GetKind() {
 	case "Namespace":
 		w.Put(Object("v1", "ServiceAccount", o.GetName(), "default", nil))

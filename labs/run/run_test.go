@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	kubetesting "k8s.io/client-go/testing"
 
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/check"
@@ -248,17 +246,11 @@ func TestInterruptedReset(t *testing.T) {
 	s, w := started(t)
 	solve(t, s)
 	broken := errors.New("power cut")
-	fail := true
-	w.Client.PrependReactor("create", "namespaces", func(kubetesting.Action) (bool, runtime.Object, error) {
-		if fail {
-			return true, nil, broken
-		}
-		return false, nil, nil
-	})
+	w.Refuse(broken)
 	if err := s.Reset(context.Background(), quiet); !errors.Is(err, broken) {
 		t.Fatalf("got %v", err)
 	}
-	fail = false
+	w.Refuse(nil)
 	if err := s.Start(context.Background(), quiet); err != nil {
 		t.Fatal(err)
 	}

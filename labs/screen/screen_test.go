@@ -83,9 +83,14 @@ func play(t *testing.T, language string, plain, noColor bool) *player {
 	if err := s.Start(ctx, ui.Say); err != nil {
 		t.Fatal(err)
 	}
-	go func() { p.ended <- ui.Play(ctx, s) }()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		p.ended <- ui.Play(ctx, s)
+	}()
 	t.Cleanup(func() {
 		cancel()
+		<-over
 		_ = tty.Close()    // the test is over
 		_ = master.Close() // likewise
 	})

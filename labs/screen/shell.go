@@ -23,7 +23,7 @@ if [ -n "$NORI_BIN" ]; then PATH=$NORI_BIN:$PATH; fi
 . <(kubectl completion bash 2>/dev/null)
 alias k=kubectl
 complete -o default -F __start_kubectl k 2>/dev/null
-nori() { "$NORI_EXE" "$@"; }
+nori() { "$NORI_EXE" --lang "$NORI_LANG" "$@"; }
 step() { cat "$NORI_NEWS/.step"; }
 hint() { nori lab hint; }
 status() { nori lab status; }
@@ -87,7 +87,7 @@ func (u *UI) shellCommand(s *run.Session, news string) (*exec.Cmd, error) {
 		return nil, fmt.Errorf("preparing the shell: %w", err)
 	}
 	cmd := exec.Command("bash", "--rcfile", rc, "-i")
-	cmd.Env = append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID,
+	cmd.Env = append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID, "NORI_LANG="+lang.Current(),
 		"NORI_TESTBED="+s.Env.Testbed, "NORI_BIN="+s.Env.BinDir)
 	cmd.Dir = s.Env.Work(s.Lab.ID)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = u.In, u.Out, u.Err
