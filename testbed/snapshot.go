@@ -138,6 +138,19 @@ func (r *reset) steps() []step.Step {
 	}}
 }
 
+// setClock steps a virtual machine's clock to this host's. After its memory
+// was restored it is as old as the snapshot. Container machines share ours.
+func (t *Testbed) setClock(ctx context.Context, m machine.Machine) error {
+	if t.state.Spec.Driver != Libvirt {
+		return nil
+	}
+	line := fmt.Sprintf("date -s @%.3f >/dev/null", float64(time.Now().UnixMilli())/1000)
+	if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
+		return fmt.Errorf("setting the clock of %s: %w", m.Name(), err)
+	}
+	return nil
+}
+
 // connect dials all machines. After memory was restored, a machine's clock is
 // as old as the snapshot: it is stepped before anything else looks at it.
 func (r *reset) connect(ctx context.Context, _ func(string)) error {
@@ -152,12 +165,8 @@ func (r *reset) connect(ctx context.Context, _ func(string)) error {
 			if err != nil {
 				return err
 			}
-			if r.snapshot.Memory {
-				now := float64(time.Now().UnixMilli()) / 1000
-				line := fmt.Sprintf("date -s @%.3f >/dev/null", now)
-				if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
-					return fmt.Errorf("setting the clock of %s: %w", name, err)
-				}
+			if err := r.setClock(ctx, m); err != nil {
+				return err
 			}
 			r.cluster.SetMachine(m)
 			return nil

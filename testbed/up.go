@@ -165,6 +165,10 @@ func (u *up) bootMachines(ctx context.Context, note func(string)) error {
 			if err != nil {
 				return err
 			}
+			// A restore that was interrupted may just have been completed.
+			if err := u.setClock(ctx, m); err != nil {
+				return err
+			}
 			u.cluster.SetMachine(m)
 			mu.Lock()
 			defer mu.Unlock()

@@ -15,8 +15,6 @@ import (
 type facts struct {
 	// container says that the machine shares its host's kernel.
 	container bool
-	// unifiedCgroups says that the machine sees cgroup v2 alone.
-	unifiedCgroups bool
 	// sysResource says that root may lower oom_score_adj (CAP_SYS_RESOURCE).
 	sysResource bool
 }
@@ -24,7 +22,6 @@ type facts struct {
 // lookAround prints one word per fact.
 const lookAround = `
 systemd-detect-virt --container --quiet && echo container
-[ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] && echo unified
 [ $(( 0x$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) >> 24 & 1 )) = 1 ] && echo sysresource
 true`
 
@@ -38,8 +35,6 @@ func readFacts(ctx context.Context, m machine.Machine) (facts, error) {
 		switch w {
 		case "container":
 			f.container = true
-		case "unified":
-			f.unifiedCgroups = true
 		case "sysresource":
 			f.sysResource = true
 		}
@@ -110,14 +105,4 @@ func (c *Cluster) hosts(self Node) []byte {
 		fmt.Fprintf(&b, "%s %s\n", n.Address, n.Name)
 	}
 	return b.Bytes()
-}
-
-// cgroupRoot is the cgroup below which a node's pods live. Container machines
-// on a cgroup v1 host all see the host's controllers from the root, so each
-// needs a parent of its own.
-func (c *Cluster) cgroupRoot(n Node, f facts) string {
-	if f.container && !f.unifiedCgroups {
-		return "/noriter/" + c.Name + "/" + n.Name
-	}
-	return ""
 }

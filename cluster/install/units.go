@@ -136,9 +136,6 @@ func (c *Cluster) unit(name string, n Node, f facts) unit {
 		if n.Control {
 			u.Exec = append(u.Exec, "--register-with-taints="+controlPlaneLabel+"=:NoSchedule")
 		}
-		if root := c.cgroupRoot(n, f); root != "" {
-			u.Exec = append(u.Exec, "--cgroup-root="+root)
-		}
 		if f.container && n.MemoryMiB > 0 {
 			u.Exec = append(u.Exec, fmt.Sprintf("--capacity-memory=%dMi", n.MemoryMiB))
 		}
