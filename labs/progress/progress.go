@@ -21,17 +21,18 @@ type State struct {
 	Labs    map[string]*Lab `json:"labs"`
 }
 
-// Phase is where a lab is in its life. SettingUp and Resetting are noted
-// before the work begins, so that one that was interrupted is completed at
-// the next start.
+// Phase is where a lab is in its life. SettingUp, Resetting and Rebuilding
+// are noted before the work begins, so that one that was interrupted is
+// completed at the next start.
 type Phase string
 
 // The phases of a lab.
 const (
-	SettingUp Phase = "setting-up"
-	Resetting Phase = "resetting"
-	Underway  Phase = "open"
-	Done      Phase = "done"
+	SettingUp  Phase = "setting-up"
+	Resetting  Phase = "resetting"
+	Rebuilding Phase = "rebuilding"
+	Underway   Phase = "open"
+	Done       Phase = "done"
 )
 
 // Lab is the state of one lab.

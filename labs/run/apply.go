@@ -96,10 +96,9 @@ func (s *Session) renderFile(ctx context.Context, state *progress.Lab, name stri
 	return s.Render(ctx, t, state)
 }
 
-// handOutFiles writes the lab's files where the learner works. A file that is
-// there already is the learner's and is left alone.
-func (s *Session) handOutFiles(state *progress.Lab) error {
-	dir := s.Env.Work(s.Lab.ID)
+// handOutFiles writes the lab's files into a folder, mostly the one where the
+// learner works. A file that is there already is the learner's and stays.
+func (s *Session) handOutFiles(state *progress.Lab, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making the folder of the lab's files: %w", err)
 	}

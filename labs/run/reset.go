@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
-	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 )
@@ -202,10 +201,29 @@ func (s *Session) dropFinalizers(ctx context.Context) error {
 // rebuild makes the lab's world again when the cluster was put back to a
 // state that doesn't have it: setup, then the solution of every step that the
 // learner had passed. The learner goes on where they were.
-func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) error {
+func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (err error) {
 	say(lang.T("the cluster was put back meanwhile: building the lab again up to where you were",
 		"그 사이 클러스터가 되돌려졌습니다. 진행하던 곳까지 실습 환경을 다시 만듭니다"))
+	err = s.update(func(l *progress.Lab) error {
+		l.Phase = progress.Rebuilding
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.removeNamespace(ctx); err != nil { // what an interrupted rebuilding left
+		return err
+	}
 	if err := s.prepare(ctx, state, say); err != nil {
+		return err
+	}
+	// The learner's files may be half edited; solutions start from new ones.
+	dir, err := os.MkdirTemp("", "nori-lab-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the files: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := s.handOutFiles(state, dir); err != nil {
 		return err
 	}
 	for i := range s.Lab.Steps {
@@ -214,20 +232,22 @@ func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) err
 			break
 		}
 		say(lang.T("replaying step "+step.ID, step.ID+" 단계를 다시 실행합니다"))
-		if err := s.replay(ctx, state, i, step); err != nil {
+		if err := s.replay(ctx, state, i, dir); err != nil {
 			return fmt.Errorf("building step %s again: %w\n    remedy: %s lab reset %s begins anew", step.ID, err, s.Env.Nori(), s.Lab.ID)
 		}
 	}
 	// What the open step remembers has to be noted in the new world.
 	return s.update(func(l *progress.Lab) error {
-		l.StepState(l.Step).Ready = false
+		l.Phase, l.StepState(l.Step).Ready = progress.Underway, false
 		return nil
 	})
 }
 
 // replay solves one step in a world of its own memory.
-func (s *Session) replay(ctx context.Context, state *progress.Lab, i int, step *format.Step) error {
+func (s *Session) replay(ctx context.Context, state *progress.Lab, i int, dir string) error {
+	step := &s.Lab.Steps[i]
 	scope := s.scope(state, step)
+	scope.Files = dir
 	seen, err := s.Cluster.Recall(ctx, scope, step)
 	if err != nil {
 		return err

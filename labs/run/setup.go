@@ -74,7 +74,7 @@ func (s *Session) Start(ctx context.Context, say Say) error {
 	if err != nil {
 		return err
 	}
-	if !there && phase != progress.Done {
+	if phase == progress.Rebuilding || !there && phase != progress.Done {
 		return s.rebuild(ctx, state, say)
 	}
 	if phase == progress.Done {
@@ -146,7 +146,7 @@ func (s *Session) prepare(ctx context.Context, state *progress.Lab, say Say) err
 	if err := s.makeNamespace(ctx, state); err != nil {
 		return err
 	}
-	if err := s.handOutFiles(state); err != nil {
+	if err := s.handOutFiles(state, s.Env.Work(s.Lab.ID)); err != nil {
 		return err
 	}
 	if err := s.enter(ctx, state); err != nil {

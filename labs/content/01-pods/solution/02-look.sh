@@ -1,4 +1,4 @@
 kubectl get pod hello -o wide
 node=$(kubectl get pod hello -o jsonpath='{.spec.nodeName}')
 ip=$(kubectl get pod hello -o jsonpath='{.status.podIP}')
-kubectl annotate pod hello node="$node" ip="$ip"
+kubectl annotate pod hello --overwrite node="$node" ip="$ip"

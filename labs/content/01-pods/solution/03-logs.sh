@@ -1,2 +1,2 @@
 word=$(kubectl logs teller | sed -n 's/.*the word is //p')
-kubectl annotate pod teller word="$word"
+kubectl annotate pod teller --overwrite word="$word"

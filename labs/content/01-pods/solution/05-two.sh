@@ -1,4 +1,20 @@
-cat >> duo.yaml <<END
+kubectl delete pod duo --ignore-not-found
+kubectl apply -f - <<END
+apiVersion: v1
+kind: Pod
+metadata:
+  name: duo
+spec:
+  terminationGracePeriodSeconds: 1
+  volumes:
+  - name: pages
+    emptyDir: {}
+  containers:
+  - name: web
+    image: nginx:1.26
+    volumeMounts:
+    - name: pages
+      mountPath: /usr/share/nginx/html
   - name: writer
     image: busybox:1.37
     command: ["sh", "-c"]
@@ -7,4 +23,3 @@ cat >> duo.yaml <<END
     - name: pages
       mountPath: /pages
 END
-kubectl apply -f duo.yaml

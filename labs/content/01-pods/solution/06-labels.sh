@@ -1,2 +1,2 @@
-kubectl label pod hello duo team="$LAB_COLOR"
+kubectl label pod hello duo --overwrite team="$LAB_COLOR"
 kubectl label pod teller team-

@@ -1,2 +1,3 @@
+kubectl delete rs web --ignore-not-found
 sed -i 's/webb/web/' web.yaml
 kubectl apply -f web.yaml

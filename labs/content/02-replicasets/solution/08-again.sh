@@ -1,1 +1,2 @@
+sed -i 's/webb/web/' web.yaml
 kubectl apply -f web.yaml
