@@ -17,13 +17,24 @@ func (t *Testbed) Down(ctx context.Context, waiting func(holder string)) error {
 		return err
 	}
 	defer l.release()
-	d, err := t.open()
-	if err != nil {
-		return err
+	if t.made() {
+		d, err := t.open()
+		if err != nil {
+			return err
+		}
+		if err := d.Remove(ctx); err != nil {
+			return fmt.Errorf("removing the machines of testbed %q: %w", t.Name(), err)
+		}
 	}
-	if err := d.Remove(ctx); err != nil {
-		return fmt.Errorf("removing the machines of testbed %q: %w", t.Name(), err)
-	}
+	return t.forget(l)
+}
+
+// made says that there may be machines: the image they are made from is noted
+// before the first of them is.
+func (t *Testbed) made() bool { return t.state.ImageID != "" }
+
+// forget removes what is left of a testbed without machines.
+func (t *Testbed) forget(l *lock) error {
 	if ns := t.Namespace(); ns != "" {
 		if err := netns.Delete(ns); err != nil {
 			return err

@@ -72,6 +72,9 @@ const stateFile = "state.json"
 // ErrNoTestbed is a testbed that was never made, or is down.
 var ErrNoTestbed = errors.New("there is no such testbed; `nori up` makes one")
 
+// ErrNotUp is a testbed whose `nori up` has not come far enough for a cluster.
+var ErrNotUp = errors.New("there is no cluster yet; `nori up` makes one")
+
 func (h Home) readState(name string) (State, error) {
 	var s State
 	data, err := os.ReadFile(filepath.Join(h.testbed(name), stateFile))

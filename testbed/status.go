@@ -2,7 +2,9 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"time"
@@ -48,6 +50,9 @@ type MachineStatus struct {
 // RESTConfig is the administrator's way to the API server.
 func (t *Testbed) RESTConfig() (*rest.Config, error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", t.Kubeconfig())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("testbed %q: %w", t.Name(), ErrNotUp)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig of testbed %q: %w", t.Name(), err)
 	}

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -41,6 +42,10 @@ func (t *Testbed) Up(ctx context.Context, o UpOptions) error {
 	defer l.release()
 	begin := time.Now()
 	if err := preflight.Must(ctx, preflight.ForUp(t.Preflight())); err != nil {
+		if !t.made() {
+			// Nothing of it is there but its declaration.
+			err = errors.Join(err, t.forget(l))
+		}
 		return err
 	}
 	u := &up{Testbed: t, options: o, cluster: &install.Cluster{

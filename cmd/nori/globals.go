@@ -13,6 +13,7 @@ import (
 
 	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/testbed"
+	"noriter.dev/noriter/testbed/strict"
 )
 
 // globals are the flags and streams that all commands share.
@@ -45,6 +46,7 @@ func newRootCommand(g *globals) *cobra.Command {
 			return g.settle(c)
 		},
 	}
+	g.groupOnly(root)
 	f := root.PersistentFlags()
 	f.StringVar(&g.name, "name", "", lang.T("name of the testbed (default: the only one there is, or \"noriter\")", "테스트베드 이름 (기본값: 하나뿐이면 그것, 아니면 \"noriter\")"))
 	f.StringVar(&g.lang, "lang", "", lang.T("language of the texts: en or ko (default: from LANG)", "글의 언어: en 또는 ko (기본값: LANG에 따름)"))
@@ -59,6 +61,26 @@ func newRootCommand(g *globals) *cobra.Command {
 		newLabCommand(g), newSnapshotCommand(g), newResetCommand(g),
 	)
 	return root
+}
+
+// groupOnly makes a command that only holds others show its help, and take any
+// other word for the mistake that it is.
+func (g *globals) groupOnly(c *cobra.Command) {
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		var names []string
+		for _, sub := range c.Commands() {
+			names = append(names, sub.Name())
+		}
+		hint := ""
+		if near := strict.Nearest(args[0], names); near != "" {
+			hint = fmt.Sprintf("; did you mean %q?", near)
+		}
+		return g.usage("%s has no command %q%s\n      see `%s --help`", c.CommandPath(), args[0], hint, c.CommandPath())
+	}
+	c.Args = cobra.ArbitraryArgs
 }
 
 // settle makes the shared flags take effect.

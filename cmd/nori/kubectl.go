@@ -38,6 +38,9 @@ func (g *globals) kubectl(args []string) error {
 		return err
 	}
 	if !g.link || os.Getenv("KUBECONFIG") == "" {
+		if _, err := t.RESTConfig(); err != nil {
+			return err
+		}
 		if err := os.Setenv("KUBECONFIG", t.Kubeconfig()); err != nil {
 			return err
 		}

@@ -23,6 +23,7 @@ func newLabCommand(g *globals) *cobra.Command {
 		Use:   "lab",
 		Short: lang.T("Learn by doing, on your own cluster", "내 클러스터에서 직접 해 보며 배우기"),
 	}
+	g.groupOnly(cmd)
 	cmd.AddCommand(newLabListCommand(g), newLabStartCommand(g), newLabStatusCommand(g), newLabHintCommand(g),
 		newLabNextCommand(g), newLabSolveCommand(g), newLabResetCommand(g), newLabStopCommand(g), newLabProveCommand(g))
 	return cmd

@@ -15,6 +15,7 @@ func newSnapshotCommand(g *globals) *cobra.Command {
 		Use:   "snapshot",
 		Short: lang.T("Save, list and restore states of the testbed", "테스트베드 상태를 저장, 나열, 복원"),
 	}
+	g.groupOnly(c)
 	list := &cobra.Command{
 		Use: "list", Short: lang.T("List the snapshots", "스냅샷 나열"), Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return g.listSnapshots(c) },
