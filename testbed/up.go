@@ -84,24 +84,15 @@ type up struct {
 }
 
 func (u *up) steps() []step.Step {
-	steps := []step.Step{{
-		ID: "image", Title: step.Text{EN: "Machine image", KO: "머신 이미지"}, Limit: 30 * time.Minute,
-		Advice: step.Text{
-			EN: "the image is made from Debian's packages once, and then kept; it needs a package mirror that answers",
-			KO: "이미지는 데비안 패키지로 한 번만 만들고 보관합니다. 응답하는 패키지 미러가 필요합니다",
-		},
-		Run: u.ensureImage,
-	}, {
-		ID: "containers", Title: step.Text{EN: "Container images", KO: "컨테이너 이미지"}, Limit: 30 * time.Minute,
-		Run: u.ensureContainerImages,
-	}, {
+	steps := imageSteps(u.ensureImage, u.ensureContainerImages)
+	steps = append(steps, step.Step{
 		ID: "network", Title: step.Text{EN: "Network of the testbed", KO: "테스트베드 네트워크"},
 		Needs: []string{"image"},
 		Run: func(ctx context.Context, note func(string)) error {
 			note(u.state.Subnet.String())
 			return u.driver.Prepare(ctx)
 		},
-	}, {
+	}, step.Step{
 		ID: "machines", Title: step.Text{EN: "Machines", KO: "머신"}, Needs: []string{"network", "containers"},
 		Limit: 10 * time.Minute,
 		Advice: step.Text{
@@ -109,7 +100,7 @@ func (u *up) steps() []step.Step {
 			KO: "`nori doctor`가 이 호스트를 점검합니다. 머신 콘솔 기록은 테스트베드 폴더에 있습니다",
 		},
 		Run: u.bootMachines,
-	}}
+	})
 	steps = append(steps, install.Steps(u.cluster, "machines")...)
 	return append(steps, step.Step{
 		ID: "snapshot", Title: step.Text{EN: "Snapshot to reset to", KO: "초기화용 스냅샷"},
@@ -119,15 +110,9 @@ func (u *up) steps() []step.Step {
 }
 
 func (u *up) ensureImage(ctx context.Context, note func(string)) error {
-	img, err := image.Ensure(ctx, image.Options{CacheDir: u.home.Cache(), Progress: note})
+	img, err := u.home.machineImage(ctx, u.state.Spec.Driver, note)
 	if err != nil {
 		return err
-	}
-	if u.state.Spec.Driver == Libvirt {
-		note("disk")
-		if _, err = img.EnsureDisk(ctx); err != nil {
-			return err
-		}
 	}
 	if u.state.ImageID == "" {
 		u.state.ImageID = img.ID
@@ -146,7 +131,7 @@ func (u *up) ensureImage(ctx context.Context, note func(string)) error {
 }
 
 func (u *up) ensureContainerImages(ctx context.Context, note func(string)) error {
-	b, err := images.Build(ctx, images.Options{CacheDir: u.home.Cache(), BinDir: u.options.BinDir, Progress: note})
+	b, err := u.home.containerImages(ctx, u.options.BinDir, note)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,9 @@ func Steps(c *Cluster, machines string) []step.Step {
 			Run: func(ctx context.Context, note func(string)) error { return c.WaitReady(ctx, time.Time{}, note) },
 		}, {
 			ID: "apps", Title: step.Text{EN: "Images for the labs", KO: "실습용 이미지"},
-			Needs: []string{"images"}, Limit: 5 * time.Minute,
+			// Behind all that the cluster itself needs: it would only take the
+			// processors from it.
+			Needs: []string{"images", "ready"}, Limit: 5 * time.Minute,
 			Run: func(ctx context.Context, _ func(string)) error { return c.importImages(ctx, "apps", c.AppImages) },
 		},
 	}

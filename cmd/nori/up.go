@@ -114,6 +114,14 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 	if err != nil {
 		return err
 	}
+	if t.Namespace() != "" {
+		p := g.newStepView()
+		err := t.BuildImages(c.Context(), bin, p.report)
+		p.stop()
+		if err != nil {
+			return err
+		}
+	}
 	if err := enter(t); err != nil {
 		return err
 	}

@@ -73,9 +73,10 @@ func writeOverlay(r recipe, root string) error {
 	return nil
 }
 
-// wanted are the units that start at boot beside systemd's own.
+// wanted are the units that start at boot beside systemd's own. containerd is
+// not among them: the cluster's installer configures it first, and what it
+// starts anyway need not start twice.
 var wanted = map[string]string{
-	"multi-user.target.wants/containerd.service":          "/usr/lib/systemd/system/containerd.service",
 	"multi-user.target.wants/ssh.service":                 "/etc/systemd/system/ssh.service",
 	"multi-user.target.wants/systemd-networkd.service":    "/usr/lib/systemd/system/systemd-networkd.service",
 	"sockets.target.wants/systemd-networkd.socket":        "/usr/lib/systemd/system/systemd-networkd.socket",
@@ -140,7 +141,7 @@ func markUpdated(root string) error {
 var keyFiles = []string{
 	"usr/lib/systemd/systemd", "usr/sbin/sshd", "usr/bin/containerd", "usr/sbin/runc", "usr/lib/cni/bridge",
 	"usr/sbin/nft", "usr/sbin/conntrack", "usr/bin/zstd", "usr/sbin/ip", "etc/ssh/sshd_config", "etc/machine-id",
-	"etc/systemd/system/ssh.service", "etc/systemd/system/multi-user.target.wants/containerd.service",
+	"etc/systemd/system/ssh.service",
 }
 
 // checkRoot says what a root lacks.

