@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -126,5 +127,87 @@ func TestScalingInProportion(t *testing.T) {
 				t.Errorf("new %d and old %d, want %d and %d", f, o, c.wantF, c.wantO)
 			}
 		})
+	}
+}
+
+// The cache may not show yet what was just written. Acting on it would ask for more
+// pods than maxSurge allows.
+func TestNothingIsDoneOnOldNews(t *testing.T) {
+	d := deployment(3, "1", "1")
+	w := idle(t, d) // no informer runs: the cache shows what the test puts there
+	cached := w.Factory.Apps().V1().Deployments().Informer().GetIndexer()
+	if err := cached.Add(d); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.c.sync(t.Context(), "default/web"); err != nil {
+		t.Fatal(err)
+	}
+	changed := w.get()
+	image("web:v2")(changed)
+	if err := cached.Update(changed); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.c.sync(t.Context(), "default/web"); err != nil {
+		t.Fatal(err)
+	}
+	if sets := w.sets(); len(sets) != 1 {
+		t.Errorf("%d replica sets, though the first has not been seen", len(sets))
+	}
+}
+
+// New pods that are not available can't stand in for old ones, working or not.
+func TestOldReplicasAreTakenAwayOnlyAsFarAsNewOnesStandIn(t *testing.T) {
+	sized := func(name string, replicas, available int32) *appsv1.ReplicaSet {
+		return &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(name)},
+			Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To(replicas)}, Status: appsv1.ReplicaSetStatus{Replicas: replicas, AvailableReplicas: available}}
+	}
+	for name, c := range map[string]struct {
+		fresh, old *appsv1.ReplicaSet
+		want       int32
+	}{
+		"broken old ones within the limit":     {sized("fresh", 5, 2), sized("old", 8, 4), 6},
+		"working ones that the new make up":    {sized("fresh", 5, 5), sized("old", 8, 8), 3},
+		"none while the new ones don't work":   {sized("fresh", 5, 0), sized("old", 8, 8), 8},
+		"no more than the old status promises": {sized("fresh", 5, 2), sized("old", 8, 10), 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := idle(t)
+			r := newRollout(w.c, deployment(10, "3", "2"), nil)
+			r.fresh, r.old = c.fresh, []*appsv1.ReplicaSet{c.old}
+			if err := w.Store.Add(c.old); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.shrinkOld(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := *r.old[0].Spec.Replicas; got != c.want {
+				t.Errorf("%d old replicas, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// Recreate waits for pods that are still on their way out.
+func TestOldPodsCountUntilTheyAreGone(t *testing.T) {
+	w := idle(t)
+	old := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "old", UID: "old"}, Spec: appsv1.ReplicaSetSpec{Replicas: new(int32)}}
+	r := newRollout(w.c, deployment(1, "1", "1"), nil)
+	r.old = []*appsv1.ReplicaSet{old}
+	pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "p", DeletionTimestamp: &metav1.Time{},
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(old, replicaSetKind)}}}
+	for _, step := range []struct {
+		phase v1.PodPhase
+		want  bool
+	}{{v1.PodRunning, true}, {v1.PodFailed, false}} {
+		pod.Status.Phase = step.phase
+		if err := w.c.pods.Add(pod); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := r.oldPodsLeft(); err != nil || left != step.want {
+			t.Errorf("a pod that is %s counts %t (%v), want %t", step.phase, left, err, step.want)
+		}
+		if err := r.recreate(t.Context()); err != nil || (r.fresh == nil) != step.want {
+			t.Errorf("with a pod that is %s: new replica set %v (%v)", step.phase, r.fresh, err)
+		}
 	}
 }

@@ -309,3 +309,19 @@ func TestEndpointsStayInTheirSlices(t *testing.T) {
 		t.Errorf("%d slices updated after the service's labels changed, want 3", len(p.update))
 	}
 }
+
+// A slice that is written anyway takes new endpoints, even if another is fuller.
+func TestNewEndpointsGoWhereSomethingChangesAnyway(t *testing.T) {
+	var pods []*v1.Pod
+	for i := range 140 {
+		pods = append(pods, pod(i+1, true))
+	}
+	first := build(t, service(), nil, pods[:60]...).create[0]
+	second := build(t, service(), nil, pods[60:]...).create[0]
+	first.Name, second.Name = "first", "second"
+	now := append([]*v1.Pod{pod(200, true)}, pods[1:]...)
+	p := build(t, service(), []*discoveryv1.EndpointSlice{first, second}, now...)
+	if len(p.update) != 1 || p.update[0].Name != "first" || len(p.create)+len(p.remove) != 0 {
+		t.Errorf("%d updated, %d created, %d removed; want only the first updated", len(p.update), len(p.create), len(p.remove))
+	}
+}

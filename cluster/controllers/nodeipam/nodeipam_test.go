@@ -79,6 +79,14 @@ func TestNodesGetDifferentBlocksQuickly(t *testing.T) {
 	}
 }
 
+// Which node is looked at first must not matter after a restart.
+func TestBlocksInUseAreKnownFromTheStart(t *testing.T) {
+	api, _ := start(t, "10.244.0.0/16", node("a", ""), node("z", "10.244.0.0/24"))
+	if got := cidr(t, api, "a"); got == "10.244.0.0/24" {
+		t.Errorf("a has %s, which is z's", got)
+	}
+}
+
 func TestBlocksOfRemovedNodesAreUsedAgainWhenAllAreTaken(t *testing.T) {
 	api, events := start(t, "10.244.0.0/23", node("a", ""), node("b", ""))
 	cidrA := cidr(t, api, "a")

@@ -169,6 +169,7 @@ func TestTerminatingPodsAreReplacedAtOnce(t *testing.T) {
 	w.Graceful = true
 	name := w.pods()[0].Name
 	w.setPod(name, func(pod *v1.Pod) { pod.Spec.NodeName = "node1" }, false)
+	time.Sleep(50 * time.Millisecond) // so that only the deletion is news
 	if err := w.Client.CoreV1().Pods("default").Delete(context.Background(), name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
