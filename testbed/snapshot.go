@@ -154,9 +154,10 @@ func (t *Testbed) setClock(ctx context.Context, m machine.Machine) error {
 // connect dials all machines. After memory was restored, a machine's clock is
 // as old as the snapshot: it is stepped before anything else looks at it.
 func (r *reset) connect(ctx context.Context, _ func(string)) error {
-	r.since = time.Now()
 	if !r.snapshot.Memory {
-		r.since = r.since.Add(-time.Second)
+		// The machines boot: a node counts when its agent was heard since.
+		// With their memory the agents came back, too.
+		r.since = time.Now().Add(-time.Second)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, name := range r.Machines() {

@@ -84,7 +84,7 @@ func usage(format string, args ...any) error { return &UsageError{fmt.Errorf(for
 func DefaultSpec() Spec {
 	return Spec{
 		Name: DefaultName, Driver: Auto, Nodes: DefaultNodes,
-		Memory: Memory{DefaultControlMiB, DefaultNodeMiB}, CPUs: CPUs{1, 1},
+		Memory: Memory{DefaultControlMiB, DefaultNodeMiB}, CPUs: CPUs{2, 1},
 	}
 }
 

@@ -77,7 +77,7 @@ func (t *Testbed) Answering(ctx context.Context) error {
 }
 
 // statusLimit is how long Status waits for one machine or the API.
-const statusLimit = 3 * time.Second
+const statusLimit = 8 * time.Second
 
 // Status looks at machines, units and nodes, all at once.
 func (t *Testbed) Status(ctx context.Context) (Status, error) {

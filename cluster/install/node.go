@@ -88,7 +88,8 @@ func (c *Cluster) prepareNode(ctx context.Context, n Node, m machine.Machine) er
 	if err := m.Upload(ctx, files...); err != nil {
 		return fmt.Errorf("sending the configuration to %s: %w", n.Name, err)
 	}
-	script := "set -e\nsystemctl daemon-reload\nsystemctl enable --quiet containerd " + strings.Join(unitsOf(n), " ") + "\n" +
+	// enable makes systemd read its units anew, too.
+	script := "set -e\nsystemctl enable --quiet containerd " + strings.Join(unitsOf(n), " ") + "\n" +
 		restartIfChanged("containerd", stamp(containerdConfig(c.PauseImage, f)))
 	if _, err := m.Run(ctx, machine.Command{Line: script}); err != nil {
 		return fmt.Errorf("setting up containerd and the units: %w", err)
