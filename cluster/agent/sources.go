@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -88,9 +89,16 @@ func slimService(obj any) (any, error) {
 	}, nil
 }
 
+// servicesLimit is how long a container's start waits for the first list of
+// services. After a boot the pods may be known a moment earlier, and a failed
+// start would be tried again only after ten seconds.
+const servicesLimit = 5 * time.Second
+
 // Services implements podspec.Objects.
 func (o *objects) Services() ([]*v1.Service, error) {
-	if !o.synced() {
+	ctx, cancel := context.WithTimeout(context.Background(), servicesLimit)
+	defer cancel()
+	if !cache.WaitForCacheSync(ctx.Done(), o.synced) {
 		return nil, errServicesUnknown
 	}
 	return o.services.List(labels.Everything())
