@@ -208,6 +208,3 @@ func ensureKey(path string) ([]byte, error) {
 	}
 	return pair.Private, nil
 }
-
-// connectLimit is how long a command waits for a machine that should be up.
-const connectLimit = 15 * time.Second

@@ -78,9 +78,7 @@ type up struct {
 	*Testbed
 	options UpOptions
 	cluster *install.Cluster
-
-	mu     sync.Mutex
-	driver driver
+	driver  driver
 }
 
 func (u *up) steps() []step.Step {

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	utilexec "k8s.io/utils/exec"
 
@@ -227,8 +228,7 @@ func (r *Runtime) PodSandboxStatus(_ context.Context, id string, _ bool) (*cri.P
 	if s == nil {
 		return nil, notFound(id)
 	}
-	copied := *s
-	return &cri.PodSandboxStatusResponse{Status: &copied}, nil
+	return &cri.PodSandboxStatusResponse{Status: proto.CloneOf(s)}, nil
 }
 
 func match(have, want map[string]string) bool {
@@ -351,8 +351,7 @@ func (r *Runtime) ContainerStatus(_ context.Context, id string, _ bool) (*cri.Co
 	if c == nil {
 		return nil, notFound(id)
 	}
-	copied := *c.status
-	return &cri.ContainerStatusResponse{Status: &copied}, nil
+	return &cri.ContainerStatusResponse{Status: proto.CloneOf(c.status)}, nil
 }
 
 // ExecSync implements runtime.Service.
