@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,9 +140,10 @@ func TestAnsweringWaitsForTheServer(t *testing.T) {
 	go func() { _ = server.ActivateAndServe() }()
 	defer func() { _ = server.Shutdown() }()
 
-	attempts := 0
+	// Atomic, since the resolver dials for A and AAAA at the same time.
+	var attempts atomic.Int32
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
-		if attempts++; attempts < 3 {
+		if attempts.Add(1) < 3 {
 			return nil, errors.New("connection refused")
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, listener.Addr().String())
