@@ -9,6 +9,8 @@ LDFLAGS := -s -w \
   -X $(STAMP).gitVersion=$(KUBE) -X $(STAMP).gitMajor=1 -X $(STAMP).gitMinor=37 \
   -X $(STAMP).gitTreeState=clean -X $(STAMP).gitCommit=noriter-$(VERSION)
 MAINS   := nori nori-control nori-node coredns hello pause
+# The labs have an image for another processor than the nodes'.
+FOREIGN := hello-$(if $(filter arm64 aarch64,$(shell uname -m)),amd64,arm64)
 
 export CGO_ENABLED := 0
 export PATH := $(PATH):/usr/local/bin:/usr/local/go/bin:/usr/sbin:/sbin
@@ -34,7 +36,17 @@ deps: ## install what this machine lacks, naming each package first
 build: ## build the programs into bin/
 	@mkdir -p $(BIN)
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ $(MAINS:%=./cmd/%)
+	@$(MAKE) --no-print-directory $(BIN)/$(FOREIGN)
 	@ln -sf nori $(BIN)/kubectl
+
+.PHONY: $(MAINS:%=$(BIN)/%) $(BIN)/$(FOREIGN)
+$(MAINS:%=$(BIN)/%):
+	@mkdir -p $(BIN)
+	$(GO) build -ldflags '$(LDFLAGS)' -o $@ ./cmd/$(@F)
+
+$(BIN)/$(FOREIGN):
+	@mkdir -p $(BIN)
+	GOARCH=$(patsubst hello-%,%,$(FOREIGN)) $(GO) build -ldflags '$(LDFLAGS)' -o $@ ./cmd/hello
 
 .PHONY: test
 test: ## install what the tests need, and run all of them

@@ -17,9 +17,16 @@ import (
 
 // The Debian release is the nodes' own. A fetched set of files stays until its
 // file is removed, so that a testbed can be made again offline.
+//
+// One program comes from the release before: nginx, so that there are two
+// versions of something that everybody knows to roll between.
 const (
 	suite    = "trixie"
-	packages = "busybox-static,nginx"
+	packages = "busybox-static,nginx,bash,curl,bind9-dnsutils"
+	oldSuite = "bookworm"
+	// oldNginx is where the older nginx lies among the kept files. It runs
+	// with this release's libraries, which serve programs of the last one too.
+	oldNginx = "old/usr/sbin/nginx"
 	// fetchTime is how long mmdebstrap may take; it needs seconds on a usual line.
 	fetchTime = 10 * time.Minute
 )
@@ -27,7 +34,7 @@ const (
 // debianFiles returns the path of an archive of those files of Debian's
 // packages that the recipes look at, fetching them if needed.
 func debianFiles(ctx context.Context, o Options) (string, error) {
-	key := sha256.Sum256([]byte(recipeVersion + suite + packages + o.Mirror))
+	key := sha256.Sum256([]byte(recipeVersion + suite + packages + oldSuite + o.Mirror))
 	target := filepath.Join(o.CacheDir, "images", fmt.Sprintf("debian-%s-%x.tar", suite, key[:4]))
 	if _, err := os.Stat(target); err == nil {
 		return target, nil
@@ -38,13 +45,16 @@ func debianFiles(ctx context.Context, o Options) (string, error) {
 		return "", err
 	}
 	o.Progress("fetching Debian packages for container images")
-	raw, err := fetch(ctx, o)
+	t, err := fetch(ctx, o, suite, packages, wanted)
 	if err != nil {
 		return "", err
 	}
-	t, err := readTree(bytes.NewReader(raw), wanted)
+	old, err := fetch(ctx, o, oldSuite, "nginx", func(p string) bool { return p == "usr/sbin/nginx" })
 	if err != nil {
-		return "", fmt.Errorf("unpacking Debian's packages: %w", err)
+		return "", err
+	}
+	if err := old.copy(t, "usr/sbin/nginx", oldNginx); err != nil {
+		return "", err
 	}
 	f, err := os.CreateTemp(filepath.Dir(target), ".fetching-")
 	if err != nil {
@@ -61,9 +71,9 @@ func debianFiles(ctx context.Context, o Options) (string, error) {
 	return target, nil
 }
 
-// fetch returns the packages unpacked, as an archive. The variant "extract"
-// unpacks without running anything, so host and suite need not match.
-func fetch(ctx context.Context, o Options) ([]byte, error) {
+// fetch returns those files of a suite's packages that keep wants. The variant
+// "extract" unpacks without running anything, so host and suite need not match.
+func fetch(ctx context.Context, o Options, suite, packages string, keep func(path string) bool) (*tree, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	args := []string{"--variant=extract", "--format=tar", "--include=" + packages, suite, "-"}
@@ -81,7 +91,11 @@ func fetch(ctx context.Context, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fetching Debian packages (%s) with mmdebstrap: %w\n%s", packages, err, tail(log.String(), 15))
 	}
-	return out.Bytes(), nil
+	t, err := readTree(&out, keep)
+	if err != nil {
+		return nil, fmt.Errorf("unpacking Debian's packages: %w", err)
+	}
+	return t, nil
 }
 
 func tail(s string, lines int) string {
@@ -97,6 +111,8 @@ func wanted(p string) bool {
 	case strings.HasPrefix(p, "etc/nginx/"), strings.HasPrefix(p, "usr/share/nginx/html/"):
 		return true
 	case p == "usr/bin/busybox", p == "usr/sbin/nginx":
+		return true
+	case p == "usr/bin/bash", p == "usr/bin/curl", p == "usr/bin/dig":
 		return true
 	}
 	for _, dir := range []string{"lib/", "lib64/", "usr/lib/", "usr/lib64/"} {

@@ -1,6 +1,8 @@
 // Package images builds the container images that a cluster starts with, so
 // that no node ever asks a registry for them: the sandbox's pause process,
-// CoreDNS, and what the labs run (busybox, nginx and a small web program).
+// CoreDNS, and what the labs run (busybox, nginx in two versions, a small web
+// program in three, a toolbox). One more archive is for the testbed's registry,
+// with an image for another processor in it.
 //
 // Their roots come from Debian's packages and from our own programs. What is
 // in an image, and how it is configured, follows the image of the same name
@@ -30,7 +32,7 @@ import (
 )
 
 // recipeVersion is part of the hash; raise it when a recipe or the format changes.
-const recipeVersion = "1"
+const recipeVersion = "2"
 
 // keepBuilds is how many builds stay in the cache: the newest, and those that
 // somebody who started a moment earlier may be sending to nodes.
@@ -40,7 +42,8 @@ const keepBuilds = 3
 type Options struct {
 	// CacheDir holds what was built and what was fetched for it.
 	CacheDir string
-	// BinDir holds our static programs pause, coredns and hello.
+	// BinDir holds our static programs pause, coredns and hello, and hello
+	// built for another processor.
 	BinDir string
 	// Mirror is where Debian's packages come from; empty means mmdebstrap's
 	// default for the suite.
@@ -59,6 +62,8 @@ type Built struct {
 	Size int64 `json:"size"`
 	// Base says that the cluster itself needs it (it is in Bundle.Base).
 	Base bool `json:"base"`
+	// Seed says that it is for the testbed's registry only (it is in Bundle.Seed).
+	Seed bool `json:"seed,omitempty"`
 }
 
 // Bundle is a finished build: OCI archives which `ctr -n k8s.io images import
@@ -66,12 +71,15 @@ type Built struct {
 type Bundle struct {
 	// Dir is the folder of it all.
 	Dir string `json:"-"`
-	// All is the path of the archive with every image.
+	// All is the path of the archive with every image that nodes get.
 	All string `json:"-"`
 	// Base is the path of the archive with what a cluster needs to become
 	// ready (pause, coredns); Apps holds the others. Together they are All.
 	Base string `json:"-"`
 	Apps string `json:"-"`
+	// Seed is the path of the archive with what the testbed's registry has
+	// from the start, each under the name that nodes pull it by.
+	Seed string `json:"-"`
 	// Images lists the images, in the order of their recipes.
 	Images []Built `json:"images"`
 }
@@ -115,11 +123,12 @@ func Open(dir string) (*Bundle, error) {
 		All:  filepath.Join(dir, "images.tar"),
 		Base: filepath.Join(dir, "base.tar"),
 		Apps: filepath.Join(dir, "apps.tar"),
+		Seed: filepath.Join(dir, "seed.tar"),
 	}
 	if err := json.Unmarshal(list, b); err != nil {
 		return nil, fmt.Errorf("the list of images in %s is damaged (remove the folder, it will be built again): %w", dir, err)
 	}
-	for _, path := range []string{b.All, b.Base, b.Apps} {
+	for _, path := range []string{b.All, b.Base, b.Apps, b.Seed} {
 		if _, err := os.Stat(path); err != nil {
 			// Not wrapped: to the caller, fs.ErrNotExist means that there is no build.
 			return nil, fmt.Errorf("a build of images is incomplete (remove %s, it will be built again): %v", dir, err)
@@ -145,7 +154,7 @@ func build(ctx context.Context, o Options, in *inputs, dir string) error {
 		return err
 	}
 	bundle := Bundle{}
-	var base, apps []namedImage
+	var base, apps, seed []namedImage
 	for _, m := range made {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -155,13 +164,19 @@ func build(ctx context.Context, o Options, in *inputs, dir string) error {
 			return err
 		}
 		bundle.Images = append(bundle.Images, built)
-		if m.base {
+		switch {
+		case m.base:
 			base = append(base, m)
-		} else {
+		case m.seed:
+			seed = append(seed, m)
+		default:
 			apps = append(apps, m)
 		}
 	}
-	for name, images := range map[string][]namedImage{"images.tar": made, "base.tar": base, "apps.tar": apps} {
+	archives := map[string][]namedImage{
+		"images.tar": slices.Concat(base, apps), "base.tar": base, "apps.tar": apps, "seed.tar": seed,
+	}
+	for name, images := range archives {
 		if err := writeArchive(filepath.Join(work, name), images); err != nil {
 			return fmt.Errorf("writing %s: %w", name, err)
 		}
@@ -217,7 +232,7 @@ func describe(m namedImage) (Built, error) {
 	if err != nil {
 		return Built{}, fmt.Errorf("image %s: %w", m.refs[0], err)
 	}
-	b := Built{Refs: m.refs, Digest: digest.String(), Base: m.base}
+	b := Built{Refs: m.refs, Digest: digest.String(), Base: m.base, Seed: m.seed}
 	for _, layer := range manifest.Layers {
 		b.Size += layer.Size
 	}
@@ -236,10 +251,10 @@ func gather(ctx context.Context, o Options) (*inputs, error) {
 	in := &inputs{programs: map[string][]byte{}}
 	sum := sha256.New()
 	fmt.Fprintf(sum, "recipe %s %s\n", recipeVersion, runtime.GOARCH)
-	for _, name := range []string{"coredns", "hello", "pause"} {
+	for _, name := range []string{"coredns", "hello", foreignProgram, "pause"} {
 		content, err := os.ReadFile(filepath.Join(o.BinDir, name))
 		if err != nil {
-			return nil, fmt.Errorf("program %s (make it with: make bin): %w", name, err)
+			return nil, fmt.Errorf("program %s (make it with: make bin/%s): %w", name, name, err)
 		}
 		in.programs[name] = content
 		fmt.Fprintf(sum, "program %s %x\n", name, sha256.Sum256(content))
@@ -276,5 +291,6 @@ func gather(ctx context.Context, o Options) (*inputs, error) {
 type namedImage struct {
 	refs  []string
 	base  bool
+	seed  bool
 	image v1.Image
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -269,5 +270,32 @@ func TestPruneKeepsTheNewest(t *testing.T) {
 	}
 	if want := []string{"debian-trixie-0.tar", "new", "newest"}; !slices.Equal(left, want) {
 		t.Errorf("left are %v, want %v", left, want)
+	}
+}
+
+func TestSeedsGoToTheRegistryOnly(t *testing.T) {
+	one, err := pack(sample(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := 0
+	for _, r := range seeds(one, one, one, func(_, _ string) v1.Config { return v1.Config{} }) {
+		if !r.seed || r.base || !strings.HasPrefix(r.refs[0], RegistryHost+":") {
+			t.Errorf("%v would go to nodes", r.refs)
+		}
+		image, err := r.image()
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := image.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file.Architecture == foreignArch {
+			foreign++
+		}
+	}
+	if foreign != 1 || foreignArch == runtime.GOARCH {
+		t.Errorf("%d images are for %s on a host of %s, want 1", foreign, foreignArch, runtime.GOARCH)
 	}
 }

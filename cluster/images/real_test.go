@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +38,7 @@ func realInputs(t *testing.T) *inputs {
 	if err != nil || len(found) == 0 {
 		t.Skip("Debian's packages are not in the cache; `nori up` or NORITER_CACHE brings them")
 	}
+	slices.SortFunc(found, func(a, b string) int { return changed(a).Compare(changed(b)) })
 	f, err := os.Open(found[len(found)-1])
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +49,21 @@ func realInputs(t *testing.T) *inputs {
 		t.Fatal(err)
 	}
 	debian.mergeUsr()
-	return &inputs{debian: debian, programs: map[string][]byte{"pause": []byte("p"), "coredns": []byte("c"), "hello": []byte("h")}}
+	if _, _, err := debian.resolve(oldNginx); err != nil {
+		t.Skip("the cache holds an older set of Debian's packages; `nori up` brings the new one")
+	}
+	return &inputs{debian: debian, programs: map[string][]byte{
+		"pause": []byte("p"), "coredns": []byte("c"), "hello": []byte("h"), foreignProgram: []byte("f"),
+	}}
+}
+
+// changed is when a file was last written; the zero time if it is gone.
+func changed(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 func TestRealImagesAreReproducibleAndComplete(t *testing.T) {
@@ -71,7 +87,7 @@ func TestRealImagesAreReproducibleAndComplete(t *testing.T) {
 			have[ref] = first[i].image
 		}
 	}
-	for _, ref := range []string{PauseRef, CoreDNSRef, HelloRef, HelloV2Ref, BusyboxRef, "busybox", NginxRef, "nginx"} {
+	for _, ref := range []string{PauseRef, CoreDNSRef, HelloRef, HelloV2Ref, HelloV3Ref, ToolboxRef, BusyboxRef, "busybox", NginxRef, NginxOldRef, "nginx"} {
 		if have[Full(ref)] == nil {
 			t.Errorf("no image is called %s", Full(ref))
 		}
@@ -85,26 +101,33 @@ func TestRealImagesAreReproducibleAndComplete(t *testing.T) {
 	}
 }
 
-// TestNginxServes runs the image's root, unpacked, in a network namespace of its own.
+// TestNginxServes runs each image's root, unpacked, in a network namespace of its own.
 func TestNginxServes(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root")
+	needRoot(t)
+	in := realInputs(t)
+	pages := map[string]string{}
+	for _, ref := range []string{NginxRef, NginxOldRef} {
+		pages[ref] = serve(t, unpack(t, in, ref))
+		_, version, _ := cutTag(ref)
+		if !strings.Contains(pages[ref], "Welcome to nginx!") || !strings.Contains(pages[ref], "version <b>"+version+".") ||
+			!strings.Contains(pages[ref], "Server: nginx/"+version) {
+			t.Errorf("the page of %s is:\n%s", ref, pages[ref])
 		}
-		t.Skip("needs root")
 	}
-	root := unpack(t, realInputs(t), NginxRef)
+	if color := "background: " + colorGreen; !strings.Contains(pages[NginxRef], color) || strings.Contains(pages[NginxOldRef], color) {
+		t.Error("the two versions look the same")
+	}
+}
+
+// serve returns nginx's first page.
+func serve(t *testing.T, root string) string {
+	t.Helper()
 	leave := enterNetns(t)
 	defer leave()
-
 	var output bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", "exec nginx -g 'daemon off;'")
-	cmd.Env = []string{defaultPath}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Pdeathsig: syscall.SIGTERM}
-	cmd.Dir = "/"
-	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd := within(ctx, root, "exec nginx -g 'daemon off;'", &output)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -115,11 +138,46 @@ func TestNginxServes(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\nnginx said:\n%s", err, output.String())
 	}
-	if !strings.Contains(page, "Welcome to nginx!") {
-		t.Errorf("the page is:\n%s", page)
-	}
 	if !strings.Contains(output.String(), `"GET / HTTP/1.1" 200`) {
 		t.Errorf("no access log on the output:\n%s", output.String())
+	}
+	return page
+}
+
+// within is a command of the shell that an unpacked image has.
+func within(ctx context.Context, root, script string, output io.Writer) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", script)
+	cmd.Env = []string{defaultPath}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Pdeathsig: syscall.SIGTERM}
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = output, output
+	return cmd
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("needs root")
+	}
+	t.Skip("needs root")
+}
+
+func TestToolboxRuns(t *testing.T) {
+	needRoot(t)
+	root := unpack(t, realInputs(t), ToolboxRef)
+	var output bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := within(ctx, root, "bash -c 'echo bash $BASH_VERSION' && curl --version && dig -v && wget --help", &output).Run(); err != nil {
+		t.Fatalf("%v\n%s", err, output.String())
+	}
+	for _, want := range []string{"bash 5.", "curl 8.", "DiG 9."} {
+		if !strings.Contains(output.String(), want) {
+			t.Errorf("no %q in:\n%s", want, output.String())
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -23,12 +24,21 @@ import (
 //go:embed content
 var contentFS embed.FS
 
+// The colours of pages, so that one sees from afar which version answers.
+const (
+	colorBlue   = "#e3f2fd"
+	colorGreen  = "#e8f5e9"
+	colorOrange = "#fff3e0"
+)
+
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // recipe is one image: layers from the bottom up, and its configuration.
 type recipe struct {
 	refs   []string
 	base   bool
+	seed   bool   // for the testbed's registry, not for nodes
+	arch   string // the processor, in Go's word; empty is this host's
 	layers []layer
 	config v1.Config
 }
@@ -45,13 +55,17 @@ func bake(in *inputs) ([]namedImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	web, nginxRefs, err := nginx(in.debian)
+	web, err := nginx(in.debian)
+	if err != nil {
+		return nil, err
+	}
+	tools, err := toolbox(in.debian, web.shared)
 	if err != nil {
 		return nil, err
 	}
 	program := func(name string) (layer, error) {
 		t := newTree()
-		t.add(name, 0o755, in.programs[name])
+		t.add(strings.TrimSuffix(name, "-"+foreignArch), 0o755, in.programs[name])
 		return pack(t, "the program "+name)
 	}
 	pause, err1 := program("pause")
@@ -60,11 +74,15 @@ func bake(in *inputs) ([]namedImage, error) {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	helloConfig := func(version string) v1.Config {
+	helloConfig := func(version, color string) v1.Config {
 		return v1.Config{
-			Entrypoint: []string{"/hello"}, User: "65532:65532", Env: []string{defaultPath, "VERSION=" + version},
+			Entrypoint: []string{"/hello"}, User: "65532:65532", Env: []string{defaultPath, "VERSION=" + version, "COLOR=" + color},
 			ExposedPorts: ports("8080/tcp"),
 		}
+	}
+	nginxConfig := v1.Config{
+		Cmd: []string{"nginx", "-g", "daemon off;"}, Env: []string{defaultPath},
+		ExposedPorts: ports("80/tcp"), StopSignal: "SIGQUIT",
 	}
 	recipes := []recipe{
 		{refs: []string{Full(PauseRef)}, base: true, layers: []layer{pause},
@@ -73,18 +91,26 @@ func bake(in *inputs) ([]namedImage, error) {
 			config: v1.Config{Entrypoint: []string{"/coredns"}, Env: []string{defaultPath}, ExposedPorts: ports("53/tcp", "53/udp"), WorkingDir: "/"}},
 		{refs: busyboxRefs, layers: []layer{shell},
 			config: v1.Config{Cmd: []string{"sh"}, Env: []string{defaultPath}}},
-		{refs: nginxRefs, layers: []layer{shell, web},
-			config: v1.Config{Cmd: []string{"nginx", "-g", "daemon off;"}, Env: []string{defaultPath}, ExposedPorts: ports("80/tcp"), StopSignal: "SIGQUIT"}},
-		{refs: []string{Full(HelloRef)}, layers: []layer{shell, hello}, config: helloConfig("v1")},
-		{refs: []string{Full(HelloV2Ref)}, layers: []layer{shell, hello}, config: helloConfig("v2")},
+		{refs: web.refs, layers: []layer{shell, web.libraries, web.site, web.now}, config: nginxConfig},
+		{refs: web.oldRefs, layers: []layer{shell, web.libraries, web.site, web.old}, config: nginxConfig},
+		{refs: []string{Full(HelloRef)}, layers: []layer{shell, hello}, config: helloConfig("v1", colorBlue)},
+		{refs: []string{Full(HelloV2Ref)}, layers: []layer{shell, hello}, config: helloConfig("v2", colorGreen)},
+		{refs: []string{Full(HelloV3Ref)}, layers: []layer{shell, hello}, config: helloConfig("v3", colorOrange)},
+		{refs: []string{Full(ToolboxRef)}, layers: []layer{shell, web.libraries, tools},
+			config: v1.Config{Cmd: []string{"bash"}, Env: []string{defaultPath}}},
 	}
+	foreign, err := program(foreignProgram)
+	if err != nil {
+		return nil, err
+	}
+	recipes = append(recipes, seeds(shell, hello, foreign, helloConfig)...)
 	var made []namedImage
 	for _, r := range recipes {
 		image, err := r.image()
 		if err != nil {
 			return nil, fmt.Errorf("image %s: %w", r.refs[0], err)
 		}
-		made = append(made, namedImage{refs: r.refs, base: r.base, image: image})
+		made = append(made, namedImage{refs: r.refs, base: r.base, seed: r.seed, image: image})
 	}
 	return made, nil
 }
@@ -122,7 +148,7 @@ func (r recipe) image() (v1.Image, error) {
 		return nil, err
 	}
 	file = file.DeepCopy()
-	file.OS, file.Architecture = "linux", runtime.GOARCH
+	file.OS, file.Architecture = "linux", cmp.Or(r.arch, runtime.GOARCH)
 	file.Created = v1.Time{Time: epoch}
 	file.Config = r.config
 	return mutate.ConfigFile(image, file)
@@ -179,45 +205,6 @@ func applets(program []byte) ([]string, error) {
 		return nil, fmt.Errorf("asking busybox for its commands: %w", err)
 	}
 	return strings.Fields(string(out)), nil
-}
-
-// nginx takes Debian's program with the libraries it maps, and a
-// configuration laid out like that of the image everybody knows.
-func nginx(debian *tree) (layer, []string, error) {
-	const program = "usr/sbin/nginx"
-	t := newTree()
-	if err := debian.copy(t, program, program); err != nil {
-		return layer{}, nil, err
-	}
-	version, err := versionIn(t.files[program].content, "nginx", nginxVersion)
-	if err != nil {
-		return layer{}, nil, err
-	}
-	libraries, err := debian.libraries(program)
-	if err != nil {
-		return layer{}, nil, fmt.Errorf("finding the libraries of nginx: %w", err)
-	}
-	for _, lib := range libraries {
-		if err := debian.copy(t, lib, lib); err != nil {
-			return layer{}, nil, err
-		}
-	}
-	for _, name := range []string{"mime.types", "fastcgi_params", "scgi_params", "uwsgi_params"} {
-		if err := debian.copy(t, "etc/nginx/"+name, "etc/nginx/"+name); err != nil {
-			return layer{}, nil, err
-		}
-	}
-	for _, dir := range []string{"var/lib/nginx", "var/cache/nginx", "run"} {
-		t.dir(dir, 0o755)
-	}
-	// kubectl logs shows what a process prints, so that is where the logs go.
-	t.symlink("var/log/nginx/access.log", "/dev/stdout")
-	t.symlink("var/log/nginx/error.log", "/dev/stderr")
-	if err := addContent(t, "nginx"); err != nil {
-		return layer{}, nil, err
-	}
-	l, err := pack(t, "nginx "+version+" from Debian "+suite)
-	return l, versionRefs("nginx", version), err
 }
 
 // addContent copies the files kept beside this package for an image.

@@ -16,13 +16,19 @@ const (
 	CoreDNSVersion = "1.15.0"
 	// CoreDNSRef is the cluster's DNS.
 	CoreDNSRef = "noriter/coredns:" + CoreDNSVersion
-	// HelloRef and HelloV2Ref are the labs' web program. They differ in the
-	// VERSION that they report, which is what a rollout needs.
+	// HelloRef, HelloV2Ref and HelloV3Ref are the labs' web program. They differ
+	// in the version that they report and the colour of their page, which is
+	// what a rollout needs.
 	HelloRef   = "noriter/hello:v1"
 	HelloV2Ref = "noriter/hello:v2"
-	// BusyboxRef and NginxRef carry the versions that Debian 13 ships.
-	BusyboxRef = "busybox:1.37"
-	NginxRef   = "nginx:1.26"
+	HelloV3Ref = "noriter/hello:v3"
+	// ToolboxRef has what one looks at a network with: bash, curl, dig.
+	ToolboxRef = "noriter/toolbox:v1"
+	// BusyboxRef and NginxRef carry the versions that Debian 13 ships, and
+	// NginxOldRef that of Debian 12; their pages tell which is which.
+	BusyboxRef  = "busybox:1.37"
+	NginxRef    = "nginx:1.26"
+	NginxOldRef = "nginx:1.22"
 )
 
 // Full returns the form of a short name under which containerd stores it:
