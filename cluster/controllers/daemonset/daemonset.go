@@ -126,7 +126,7 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 		return err
 	}
 	if !upToDate {
-		return r.writeStatus(ctx)
+		return r.writeStatus(ctx, r.ds.Status.ObservedGeneration) // nothing was done about this generation yet
 	}
 
 	err = r.manage(ctx)
@@ -136,7 +136,7 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 	if err == nil {
 		err = c.prune(ctx, ds, old, r.pods)
 	}
-	return errors.Join(err, r.writeStatus(ctx))
+	return errors.Join(err, r.writeStatus(ctx, r.ds.Generation))
 }
 
 // ownPods returns the DaemonSet's pods, adopting and releasing some on the way.

@@ -354,3 +354,35 @@ func TestFits(t *testing.T) {
 		t.Error("a daemon on the host's network waits for the pod network")
 	}
 }
+
+// A generation counts as observed when it was acted upon: `kubectl rollout status`
+// would call an update done whose pods nobody has looked at yet.
+func TestGenerationIsObservedWhenActedUpon(t *testing.T) {
+	w := &world{API: fakeapi.New(t, daemonSet(), node("node1")), t: t, events: record.NewFakeRecorder(100)}
+	c, err := New(w.Client, w.Factory, w.events, clock.RealClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.API.Start(t)
+	c.expect.Expect("default/agent", 1) // a pod that the cache has not shown yet
+	before := w.get()
+	if before.Generation == 0 {
+		t.Fatal("the generation is not counted here")
+	}
+	if err := c.sync(t.Context(), "default/agent"); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.get().Status; s.ObservedGeneration != before.Status.ObservedGeneration || s.DesiredNumberScheduled != 1 {
+		t.Errorf("while waiting for news, the status is %+v", s)
+	}
+	c.expect.Created("default/agent")
+	fakeapi.Eventually(t, func() string {
+		if err := c.sync(t.Context(), "default/agent"); err != nil {
+			return err.Error() // what it read is old; it would be queued again
+		}
+		if s := w.get().Status; s.ObservedGeneration != before.Generation {
+			return fmt.Sprintf("after it was acted upon, the status is %+v", s)
+		}
+		return ""
+	})
+}

@@ -12,8 +12,9 @@ import (
 )
 
 // writeStatus writes what was found, if that is news. Of the pods of a node, the
-// oldest is the one that counts.
-func (r *round) writeStatus(ctx context.Context) error {
+// oldest is the one that counts. observed is the generation that was acted upon:
+// `kubectl rollout status` waits for it.
+func (r *round) writeStatus(ctx context.Context, observed int64) error {
 	changed := r.ds.DeepCopy()
 	s := &changed.Status
 	s.DesiredNumberScheduled, s.CurrentNumberScheduled, s.NumberMisscheduled = 0, 0, 0
@@ -44,7 +45,7 @@ func (r *round) writeStatus(ctx context.Context) error {
 		}
 	}
 	s.NumberUnavailable = s.DesiredNumberScheduled - s.NumberAvailable
-	s.ObservedGeneration = r.ds.Generation
+	s.ObservedGeneration = observed
 
 	if wait, ok := podset.NextAvailable(r.pods, r.ds.Spec.MinReadySeconds, r.now); ok {
 		r.c.loop.AddAfter(r.ds, wait)
