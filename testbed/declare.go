@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"noriter.dev/noriter/provision/netns"
@@ -133,9 +134,15 @@ func merge(have State, want Spec, given Given) (State, error) {
 	}
 	if given.Nodes && want.Nodes != have.Spec.Nodes {
 		if want.Nodes < have.Spec.Nodes {
-			return have, usage("testbed %q has %d workers; taking some away is not possible in place: `nori down --name %s` first", name, have.Spec.Nodes, name)
+			return have, usage("testbed %q has %d workers (%s); `nori node remove NODE --name %s` takes one away", name, have.Spec.Nodes, strings.Join(have.workers(), ", "), name)
 		}
-		have.Spec.Nodes = want.Nodes
+		for have.Spec.Nodes < want.Nodes {
+			free, err := have.freeWorker()
+			if err != nil {
+				return have, err
+			}
+			have.setWorkers(append(have.workers(), free))
+		}
 	}
 	return have, nil
 }

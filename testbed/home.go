@@ -61,8 +61,12 @@ type State struct {
 	Created time.Time `json:"created"`
 	// Ready says that `nori up` once came to its end.
 	Ready bool `json:"ready"`
-	// SnapshotNodes is the number of workers in the snapshot to reset to.
-	SnapshotNodes int `json:"snapshotNodes,omitempty"`
+	// Workers are the workers' names; empty means node1 to nodeN, as Spec says.
+	Workers []string `json:"workers,omitempty"`
+	// Joining is a worker whose `nori node add` has not come to its end.
+	Joining string `json:"joining,omitempty"`
+	// Resetting is the snapshot of a reset that has not come to its end.
+	Resetting string `json:"resetting,omitempty"`
 	// Why tells how auto came to its driver.
 	Why string `json:"why,omitempty"`
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -93,7 +94,7 @@ func TestState(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := Open(h, "x")
-	if err != nil || got.State() != s {
+	if err != nil || !reflect.DeepEqual(got.State(), s) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if err := os.WriteFile(filepath.Join(h.testbed("x"), stateFile), []byte("{"), 0o600); err != nil {

@@ -4,13 +4,8 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/provision/machine"
-	"noriter.dev/noriter/provision/step"
 )
 
 var snapshotRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
@@ -96,82 +91,4 @@ func (t *Testbed) find(ctx context.Context, d driver, name string) (machine.Snap
 		return machine.Snapshot{}, usage("testbed %q was never brought up to its end; `nori up` does that", t.Name())
 	}
 	return machine.Snapshot{}, usage("testbed %q has no snapshot %q; it has %v", t.Name(), name, names)
-}
-
-// Reset goes back to a snapshot and returns when the cluster is ready again.
-func (t *Testbed) Reset(ctx context.Context, to string, report step.Reporter, waiting func(string)) error {
-	return t.locked(ctx, "reset", waiting, func(d driver) error {
-		snap, err := t.find(ctx, d, to)
-		if err != nil {
-			return err
-		}
-		r := &reset{Testbed: t, driver: d, snapshot: snap, cluster: &install.Cluster{Name: t.Name(), Nodes: t.nodes(), Dir: t.Dir(), Dial: t.Dialer()}}
-		defer r.cluster.Close()
-		return step.Run(ctx, r.steps(), report)
-	})
-}
-
-type reset struct {
-	*Testbed
-	driver   driver
-	snapshot machine.Snapshot
-	cluster  *install.Cluster
-	since    time.Time
-}
-
-func (r *reset) steps() []step.Step {
-	return []step.Step{{
-		ID: "restore", Title: step.Text{EN: "Machines put back", KO: "머신 되돌리기"},
-		Run: func(ctx context.Context, note func(string)) error {
-			note(r.snapshot.Name)
-			if err := r.driver.Restore(ctx, r.snapshot.Name); err != nil {
-				return fmt.Errorf("restoring the snapshot %q: %w", r.snapshot.Name, err)
-			}
-			return nil
-		},
-	}, {
-		ID: "machines", Title: step.Text{EN: "Machines answering", KO: "머신 응답"}, Needs: []string{"restore"},
-		Run: r.connect,
-	}, {
-		ID: "ready", Title: step.Text{EN: "Nodes ready, DNS answering", KO: "노드 준비, DNS 응답"}, Needs: []string{"machines"},
-		Run: func(ctx context.Context, note func(string)) error { return r.cluster.WaitReady(ctx, r.since, note) },
-	}}
-}
-
-// setClock steps a virtual machine's clock to this host's. After its memory
-// was restored it is as old as the snapshot. Container machines share ours.
-func (t *Testbed) setClock(ctx context.Context, m machine.Machine) error {
-	if t.state.Spec.Driver != Libvirt {
-		return nil
-	}
-	line := fmt.Sprintf("date -s @%.3f >/dev/null", float64(time.Now().UnixMilli())/1000)
-	if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
-		return fmt.Errorf("setting the clock of %s: %w", m.Name(), err)
-	}
-	return nil
-}
-
-// connect dials all machines. After memory was restored, a machine's clock is
-// as old as the snapshot: it is stepped before anything else looks at it.
-func (r *reset) connect(ctx context.Context, _ func(string)) error {
-	if !r.snapshot.Memory {
-		// The machines boot: a node counts when its agent was heard since.
-		// With their memory the agents came back, too.
-		r.since = time.Now().Add(-time.Second)
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	for _, name := range r.Machines() {
-		g.Go(func() error {
-			m, err := r.Dial(ctx, name)
-			if err != nil {
-				return err
-			}
-			if err := r.setClock(ctx, m); err != nil {
-				return err
-			}
-			r.cluster.SetMachine(m)
-			return nil
-		})
-	}
-	return g.Wait()
 }

@@ -187,24 +187,8 @@ func didYouMean(got string, known ...string) string {
 	return ""
 }
 
-// machineNames are the machines' names, the control node first.
-func (s Spec) machineNames() []string {
-	names := []string{ControlName}
-	for i := range s.Nodes {
-		names = append(names, fmt.Sprintf("node%d", i+1))
-	}
-	return names
-}
-
 // ControlName is the control node's name.
 const ControlName = "control"
-
-// address is a machine's fixed address: control has .10, nodeN has .10+N.
-func address(subnet netip.Prefix, index int) netip.Addr {
-	a := subnet.Masked().Addr().As4()
-	a[3] = byte(10 + index)
-	return netip.AddrFrom4(a)
-}
 
 // String is a short form for messages.
 func (s Spec) String() string {

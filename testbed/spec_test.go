@@ -81,17 +81,19 @@ func TestMerge(t *testing.T) {
 		f func(*Spec)
 		g Given
 	}{
-		"fewer workers": {func(s *Spec) { s.Nodes = 1 }, Given{Nodes: true}},
-		"driver":        {func(s *Spec) { s.Driver = Libvirt }, Given{Driver: true}},
-		"isolated":      {func(s *Spec) { s.Isolated = true }, Given{Isolated: true}},
-		"subnet":        {func(s *Spec) { s.Subnet = "10.9.9.0/24" }, Given{Subnet: true}},
-		"memory":        {func(s *Spec) { s.Memory.Node = 999 }, Given{Memory: true}},
+		"driver":   {func(s *Spec) { s.Driver = Libvirt }, Given{Driver: true}},
+		"isolated": {func(s *Spec) { s.Isolated = true }, Given{Isolated: true}},
+		"subnet":   {func(s *Spec) { s.Subnet = "10.9.9.0/24" }, Given{Subnet: true}},
+		"memory":   {func(s *Spec) { s.Memory.Node = 999 }, Given{Memory: true}},
 	} {
 		_, err := change(c.f, c.g)
 		var u *UsageError
 		if !errors.As(err, &u) || !strings.Contains(err.Error(), "nori down") {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+	if _, err := change(func(s *Spec) { s.Nodes = 1 }, Given{Nodes: true}); err == nil || !strings.Contains(err.Error(), "nori node remove") {
+		t.Errorf("fewer workers: got %v", err)
 	}
 	if _, err := change(func(s *Spec) { s.Driver = Auto }, Given{Driver: true}); err != nil {
 		t.Errorf("--driver auto must fit any testbed: %v", err)
@@ -100,10 +102,10 @@ func TestMerge(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	p := netip.MustParsePrefix("10.77.3.0/24")
-	if a := address(p, 0).String(); a != "10.77.3.10" {
+	if a := address(p, ControlName).String(); a != "10.77.3.10" {
 		t.Errorf("control has %s", a)
 	}
-	if a := address(p, 9).String(); a != "10.77.3.19" {
+	if a := address(p, "node9").String(); a != "10.77.3.19" {
 		t.Errorf("node9 has %s", a)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,16 +64,14 @@ func (t *Testbed) Kubeconfig() string { return filepath.Join(t.Dir(), "pki", "ad
 
 // Address is a machine's address.
 func (t *Testbed) Address(name string) (netip.Addr, bool) {
-	for i, n := range t.state.Spec.machineNames() {
-		if n == name {
-			return address(t.state.Subnet, i), true
-		}
+	if !slices.Contains(t.Machines(), name) {
+		return netip.Addr{}, false
 	}
-	return netip.Addr{}, false
+	return address(t.state.Subnet, name), true
 }
 
 // Machines are the names of the machines, the control node first.
-func (t *Testbed) Machines() []string { return t.state.Spec.machineNames() }
+func (t *Testbed) Machines() []string { return t.state.machineNames() }
 
 // driver is what the testbed needs of a driver: machines, and a way back.
 type driver interface {
@@ -106,12 +105,12 @@ func (t *Testbed) image() (image.Image, error) {
 // specs are the machines as the driver makes them.
 func (t *Testbed) specs() []machine.Spec {
 	var specs []machine.Spec
-	for i, n := range t.nodes() {
+	for _, n := range t.nodes() {
 		cpus := t.state.Spec.CPUs.Node
 		if n.Control {
 			cpus = t.state.Spec.CPUs.Control
 		}
-		specs = append(specs, machine.Spec{Name: n.Name, Address: address(t.state.Subnet, i), MemoryMiB: n.MemoryMiB, CPUs: cpus})
+		specs = append(specs, machine.Spec{Name: n.Name, Address: n.Address, MemoryMiB: n.MemoryMiB, CPUs: cpus})
 	}
 	return specs
 }
@@ -119,8 +118,8 @@ func (t *Testbed) specs() []machine.Spec {
 // nodes are the machines as the cluster sees them.
 func (t *Testbed) nodes() []install.Node {
 	var nodes []install.Node
-	for i, name := range t.state.Spec.machineNames() {
-		n := install.Node{Name: name, Address: address(t.state.Subnet, i), MemoryMiB: t.state.Spec.Memory.Node}
+	for _, name := range t.Machines() {
+		n := install.Node{Name: name, Address: address(t.state.Subnet, name), MemoryMiB: t.state.Spec.Memory.Node}
 		if name == ControlName {
 			n.Control, n.MemoryMiB = true, t.state.Spec.Memory.Control
 		}
@@ -180,7 +179,7 @@ func (t *Testbed) loadKeys() (keys, error) {
 	k.authorized = string(ssh.MarshalAuthorizedKey(k.signer.PublicKey()))
 	// Host keys for as many machines as there may ever be, so that they are
 	// known before any of them first boots.
-	for _, name := range (Spec{Nodes: MaxNodes}).machineNames() {
+	for _, name := range (State{Spec: Spec{Nodes: MaxNodes}}).machineNames() {
 		pem, err := ensureKey(filepath.Join(t.Dir(), "ssh", "host_"+name))
 		if err != nil {
 			return k, err

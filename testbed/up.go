@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"noriter.dev/noriter/cluster/images"
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/machine"
@@ -48,15 +47,17 @@ func (t *Testbed) Up(ctx context.Context, o UpOptions) error {
 		}
 		return err
 	}
-	u := &up{Testbed: t, options: o, cluster: &install.Cluster{
-		Name: t.Name(), Nodes: t.nodes(), Dir: t.Dir(), BinDir: o.BinDir, Dial: t.Dialer(),
-	}}
+	if err := t.endReset(ctx, o); err != nil {
+		return err
+	}
+	u := &up{Testbed: t, options: o, cluster: t.newCluster()}
+	u.cluster.BinDir = o.BinDir
 	defer u.cluster.Close()
 	if err := step.Run(ctx, u.steps(), o.Report); err != nil {
 		return err
 	}
 	t.took = time.Since(begin)
-	t.state.Ready = true
+	t.state.Ready, t.state.Joining = true, ""
 	return t.home.writeState(t.Name(), t.state)
 }
 
@@ -129,13 +130,7 @@ func (u *up) ensureImage(ctx context.Context, note func(string)) error {
 }
 
 func (u *up) ensureContainerImages(ctx context.Context, note func(string)) error {
-	b, err := u.home.containerImages(ctx, u.options.BinDir, note)
-	if err != nil {
-		return err
-	}
-	u.cluster.BaseImages, u.cluster.AppImages = b.Base, b.Apps
-	u.cluster.PauseImage, u.cluster.DNSImage = images.Full(images.PauseRef), images.CoreDNSRef
-	return nil
+	return u.useImages(ctx, u.cluster, u.options.BinDir, note)
 }
 
 // bootMachines switches all machines on and waits until each answers on SSH.
@@ -168,15 +163,28 @@ func (u *up) bootMachines(ctx context.Context, note func(string)) error {
 	return g.Wait()
 }
 
-// saveStart keeps the state that `nori reset` goes back to: once, and again
-// when machines were added.
+// endReset ends a reset that was interrupted: half of a testbed of then and
+// half of one of now would come to no good together.
+func (t *Testbed) endReset(ctx context.Context, o UpOptions) error {
+	if t.state.Resetting == "" || !t.made() {
+		return nil
+	}
+	d, err := t.open()
+	if err != nil {
+		return err
+	}
+	return t.reset(ctx, d, t.state.Resetting, o)
+}
+
+// saveStart keeps the state that `nori reset` goes back to, once: later on
+// there is a learner's work in it. Workers that came since join anew.
 func (u *up) saveStart(ctx context.Context, note func(string)) error {
 	snaps, err := u.driver.Snapshots(ctx)
 	if err != nil {
 		return fmt.Errorf("looking for snapshots: %w", err)
 	}
 	for _, s := range snaps {
-		if s.Name == StartSnapshot && u.state.SnapshotNodes == u.state.Spec.Nodes {
+		if s.Name == StartSnapshot {
 			note("kept")
 			return nil
 		}
@@ -184,8 +192,7 @@ func (u *up) saveStart(ctx context.Context, note func(string)) error {
 	if err := u.driver.Save(ctx, StartSnapshot); err != nil {
 		return fmt.Errorf("saving the snapshot %q: %w", StartSnapshot, err)
 	}
-	u.state.SnapshotNodes = u.state.Spec.Nodes
-	return u.home.writeState(u.Name(), u.state)
+	return nil
 }
 
 // open makes the driver of a testbed that exists.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -48,6 +49,9 @@ type Cluster struct {
 	Name string
 	// Nodes are all machines, the control node first.
 	Nodes []Node
+	// Only limits the steps that are done on all nodes to some of them, by
+	// name; empty is all. The control node is spoken to in any case.
+	Only []string
 	// Dir keeps the PKI and the kubeconfig on this host.
 	Dir string
 	// BinDir has nori-control and nori-node.
@@ -102,10 +106,24 @@ func (c *Cluster) Control() Node { return c.Nodes[0] }
 // control is the connection to the control node.
 func (c *Cluster) control() machine.Machine { return c.Machine(c.Nodes[0].Name) }
 
-// each does something on all nodes at once, and tells of the first that failed.
+// targets are the nodes that the steps are about.
+func (c *Cluster) targets() []Node {
+	if len(c.Only) == 0 {
+		return c.Nodes
+	}
+	var nodes []Node
+	for _, n := range c.Nodes {
+		if slices.Contains(c.Only, n.Name) {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// each does something on all targets at once, and tells of the first that failed.
 func (c *Cluster) each(ctx context.Context, do func(context.Context, Node, machine.Machine) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, n := range c.Nodes {
+	for _, n := range c.targets() {
 		g.Go(func() error {
 			m := c.Machine(n.Name)
 			if m == nil {

@@ -67,7 +67,7 @@ func (c *Cluster) applyDNS(ctx context.Context) error {
 	})
 }
 
-// WaitReady returns when every node is Ready and DNS answers. A node counts only
+// WaitReady returns when every target is Ready and DNS answers. A node counts only
 // if its agent was heard after since: after a restore the store says of every
 // node what it was when the snapshot was taken.
 func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(string)) error {
@@ -121,7 +121,7 @@ func (c *Cluster) notReady(ctx context.Context, client kubernetes.Interface, sin
 		byName[list.Items[i].Name] = &list.Items[i]
 	}
 	var waiting []string
-	for _, want := range c.Nodes {
+	for _, want := range c.targets() {
 		n := byName[want.Name]
 		if n == nil {
 			waiting = append(waiting, want.Name+": not registered")

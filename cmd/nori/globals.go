@@ -58,7 +58,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.AddCommand(
 		newUpCommand(g), newDownCommand(g), newStatusCommand(g), newDoctorCommand(g),
 		newSSHCommand(g), newKubectlCommand(g), newShellCommand(g),
-		newLabCommand(g), newSnapshotCommand(g), newResetCommand(g),
+		newLabCommand(g), newSnapshotCommand(g), newResetCommand(g), newNodeCommand(g),
 	)
 	return root
 }

@@ -68,9 +68,13 @@ func (g *globals) reset(c *cobra.Command, to string) error {
 	if err != nil {
 		return err
 	}
+	bin, err := binDir()
+	if err != nil {
+		return err
+	}
 	begin := time.Now()
 	p := g.newStepView()
-	err = t.Reset(c.Context(), to, p.report, g.waitingFor)
+	err = t.Reset(c.Context(), to, testbed.UpOptions{BinDir: bin, Report: p.report, Waiting: g.waitingFor})
 	p.stop()
 	if err != nil {
 		return err

@@ -203,14 +203,14 @@ func (p *Provider) List(ctx context.Context) ([]machine.Info, error) {
 	return infos, nil
 }
 
-// RemoveMachine removes one machine with its disk, and with it every
-// snapshot it is part of.
+// RemoveMachine removes one machine with its disk, and with that its part of
+// every snapshot.
 func (p *Provider) RemoveMachine(ctx context.Context, name string) error {
 	c, ok, err := p.existing(ctx)
 	if err != nil || !ok {
 		return err
 	}
-	if err := p.dropSnapshotsWith(name); err != nil {
+	if err := p.dropFromSnapshots(name); err != nil {
 		return err
 	}
 	dom, err := p.lookup(ctx, c, name)

@@ -116,15 +116,24 @@ func (p *Provider) removeNote(name string) error {
 	return nil
 }
 
-// dropSnapshotsWith forgets the snapshots that a machine is part of.
-func (p *Provider) dropSnapshotsWith(machine string) error {
+// dropFromSnapshots forgets a machine's part of all snapshots, which goes with
+// its disk, and the snapshots that it was all of.
+func (p *Provider) dropFromSnapshots(machine string) error {
 	notes, err := p.notes()
 	if err != nil {
 		return err
 	}
 	for _, n := range notes {
-		if slices.Contains(n.Machines, machine) {
+		rest := slices.DeleteFunc(slices.Clone(n.Machines), func(m string) bool { return m == machine })
+		switch {
+		case len(rest) == len(n.Machines):
+		case len(rest) == 0:
 			if err := p.removeNote(n.Name); err != nil {
+				return err
+			}
+		default:
+			n.Machines = rest
+			if err := p.writeNote(n); err != nil {
 				return err
 			}
 		}

@@ -258,8 +258,15 @@ func TestRemoveMachine(t *testing.T) {
 	if len(infos) != 1 || g.pools["nori-demo"].volumes["node1.qcow2"] != nil || len(g.networks["nori-demo"].x.IPs[0].DHCP.Hosts) != 1 {
 		t.Errorf("left of node1: %+v, %s", infos, g.all())
 	}
+	snaps, err := p.Snapshots(t.Context())
+	must(t, err)
+	if len(snaps) != 1 || !slices.Equal(snaps[0].Machines, []string{"control"}) {
+		t.Errorf("snapshots are %+v; want one, of the machine that is left", snaps)
+	}
+	must(t, p.Restore(t.Context(), "base"))
+	must(t, p.RemoveMachine(t.Context(), "control"))
 	if snaps, _ := p.Snapshots(t.Context()); len(snaps) != 0 {
-		t.Errorf("a snapshot without node1 is still there: %+v", snaps)
+		t.Errorf("a snapshot of no machine is still there: %+v", snaps)
 	}
 }
 

@@ -260,7 +260,7 @@ func (p *Provider) Snapshots(context.Context) ([]machine.Snapshot, error) {
 	}
 	var out []machine.Snapshot
 	for _, n := range notes {
-		out = append(out, machine.Snapshot{Name: n.Name, Created: n.Created, Memory: true, Bytes: n.Bytes})
+		out = append(out, machine.Snapshot{Name: n.Name, Created: n.Created, Machines: n.Machines, Memory: true, Bytes: n.Bytes})
 	}
 	return out, nil
 }

@@ -141,8 +141,10 @@ type Snapshotter interface {
 	// Save keeps the state of all machines under a name. An existing
 	// snapshot of that name is replaced only when the new one is complete.
 	Save(ctx context.Context, name string) error
-	// Restore puts all machines back. They run when it returns; whether they
-	// must boot first is the driver's affair and reported by NeedsBoot.
+	// Restore puts the machines back that the snapshot has and that are still
+	// there; they run when it returns. Machines that came after the snapshot
+	// are left as they are. Whether they must boot first is the driver's
+	// affair and reported by Snapshot.Memory.
 	Restore(ctx context.Context, name string) error
 	// Snapshots lists the complete snapshots, oldest first.
 	Snapshots(ctx context.Context) ([]Snapshot, error)
@@ -154,6 +156,8 @@ type Snapshotter interface {
 type Snapshot struct {
 	Name    string
 	Created time.Time
+	// Machines are those that can be put back to it.
+	Machines []string
 	// Memory says that the machines' memory is in it, so that going back
 	// needs no boot.
 	Memory bool

@@ -16,8 +16,8 @@ import (
 // back to. While it is there, some may be back and others not.
 func (p *Provider) restoring() string { return filepath.Join(p.dir, "restoring") }
 
-// Restore puts all machines back: it switches them off, gives each its disk
-// of then, and starts them. If it is interrupted, the next call that changes
+// Restore puts the snapshot's machines back: it switches them off, gives each
+// its disk of then, and starts them. Machines made since are left alone. If it is interrupted, the next call that changes
 // anything ends it first.
 func (p *Provider) Restore(ctx context.Context, name string) error {
 	p.mu.Lock()
@@ -35,13 +35,8 @@ func (p *Provider) Restore(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	names, err := p.names()
-	if err != nil {
+	if err := p.onlyThere(snap); err != nil {
 		return err
-	}
-	if then := slices.Sorted(maps.Keys(snap.Machines)); !slices.Equal(then, names) {
-		return fmt.Errorf("snapshot %s is of the machines %s, the testbed has %s: they must be the same",
-			name, strings.Join(then, ", "), strings.Join(names, ", "))
 	}
 	if err := writeJSON(p.restoring(), name); err != nil {
 		return err
@@ -117,16 +112,31 @@ func (p *Provider) resume(ctx context.Context) error {
 	}
 	if name != "" {
 		snap, err := p.readSnapshot(name)
+		if err == nil {
+			err = p.onlyThere(snap)
+		}
 		if err != nil {
 			return fmt.Errorf("ending an interrupted restore: %w", err)
 		}
-		// A machine removed meanwhile has nothing to go back.
-		maps.DeleteFunc(snap.Machines, func(name string, _ note) bool { return !slices.Contains(names, name) })
 		if err := p.restore(ctx, snap); err != nil {
 			return fmt.Errorf("ending an interrupted restore: %w", err)
 		}
 	}
 	return p.tidy()
+}
+
+// onlyThere forgets the machines of a snapshot that were removed since: they
+// have nothing to go back.
+func (p *Provider) onlyThere(snap kept) error {
+	names, err := p.names()
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(snap.Machines, func(name string, _ note) bool { return !slices.Contains(names, name) })
+	if len(snap.Machines) == 0 {
+		return fmt.Errorf("no machine of snapshot %s is there any more", snap.Name)
+	}
+	return nil
 }
 
 func (p *Provider) pendingRestore() (string, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -178,7 +179,7 @@ func (p *Provider) Snapshots(context.Context) ([]machine.Snapshot, error) {
 	}
 	list := make([]machine.Snapshot, 0, len(all))
 	for _, s := range all {
-		list = append(list, machine.Snapshot{Name: s.Name, Created: s.Created, Bytes: s.Bytes})
+		list = append(list, machine.Snapshot{Name: s.Name, Created: s.Created, Machines: slices.Sorted(maps.Keys(s.Machines)), Bytes: s.Bytes})
 	}
 	return list, nil
 }

@@ -66,7 +66,8 @@ func TestTestbed(t *testing.T) {
 	run("worker reboot", testWorkerReboot)
 	run("control reboot", testControlReboot)
 	run("reset", testReset)
-	run("add a worker", testAddWorker)
+	run("log collector", testLogCollector)
+	run("workers come and go", testMembers)
 	run("down", func(t *testing.T, b *bed) {
 		b.nori("down")
 		compareHost(t, before, hostState(t, b))
@@ -388,12 +389,73 @@ func testReset(t *testing.T, b *bed) {
 	b.kubectl("wait", "--for=condition=Ready", "pod/works", "--timeout=30s")
 }
 
-func testAddWorker(t *testing.T, b *bed) {
-	b.nori("--plain", "up", "--nodes", "3")
+// collector reads the log of every container of its node, but for its own.
+const collector = `
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: collector}
+spec:
+  selector: {matchLabels: {app: collector}}
+  template:
+    metadata: {labels: {app: collector}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      tolerations: [{key: node-role.kubernetes.io/control-plane, operator: Exists, effect: NoSchedule}]
+      volumes: [{name: logs, hostPath: {path: /var/log, type: Directory}}]
+      containers:
+      - name: c
+        image: busybox:1.37
+        command: [sh, -c, "while sleep 1; do for f in /var/log/containers/*.log; do case $f in *collector*) ;; *) head -n 1 $f;; esac; done; done"]
+        volumeMounts: [{name: logs, mountPath: /var/log, readOnly: true}]
+`
+
+func testLogCollector(t *testing.T, b *bed) {
+	b.apply(collector)
+	b.want(30*time.Second, "3 3", "get", "daemonset", "collector", "-o", "jsonpath={.status.desiredNumberScheduled} {.status.numberReady}")
+	for _, node := range []string{"node1", "node2"} {
+		b.kubectl("run", "talks-"+node, "--image=busybox:1.37", "--overrides", `{"spec":{"nodeName":"`+node+`","terminationGracePeriodSeconds":1}}`,
+			"--command", "--", "sh", "-c", "echo hello-from-"+node+"; sleep 3600")
+		b.eventually(30*time.Second, "the log of a container on "+node, func() error {
+			pod := b.kubectl("get", "pods", "-l", "app=collector", "--field-selector", "spec.nodeName="+node, "-o", "name")
+			out, err := b.try(10*time.Second, "kubectl", "logs", pod)
+			if err != nil || !strings.Contains(out, " stdout F hello-from-"+node) {
+				return fmt.Errorf("%v %s", err, out)
+			}
+			return nil
+		})
+	}
+	b.kubectl("delete", "pod", "talks-node1", "talks-node2", "--timeout=30s")
+}
+
+// testMembers has a worker join, survive a reset and leave, with a DaemonSet that
+// follows.
+func testMembers(t *testing.T, b *bed) {
+	nodes := func(want string) {
+		t.Helper()
+		b.want(15*time.Second, want, "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}")
+	}
+	t.Log(b.nori("--plain", "node", "add"))
 	b.ready(10 * time.Second)
-	b.want(5*time.Second, "control node1 node2 node3", "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}")
-	if out, err := b.try(time.Minute, "up", "--nodes", "1"); exitCode(err) != 2 {
-		t.Errorf("taking workers away: %v %s", err, out)
+	nodes("control node1 node2 node3")
+	b.want(30*time.Second, "4 4", "get", "daemonset", "collector", "-o", "jsonpath={.status.desiredNumberScheduled} {.status.numberReady}")
+	if out := b.ssh("node1", "getent hosts node3"); !strings.Contains(out, "node3") {
+		t.Errorf("node1 does not know node3: %q", out)
+	}
+	t.Log(b.nori("--plain", "node", "remove", "node1"))
+	nodes("control node2 node3")
+	b.want(30*time.Second, "3 3", "get", "daemonset", "collector", "-o", "jsonpath={.status.desiredNumberScheduled} {.status.numberReady}")
+	t.Log(b.nori("--plain", "reset"))
+	b.ready(10 * time.Second)
+	nodes("control node2 node3")
+	b.want(5*time.Second, "", "get", "daemonsets", "-o", "name")
+	b.kubectl("run", "works", "--image=busybox:1.37", "--overrides", `{"spec":{"nodeName":"node3"}}`, "--command", "--", "sleep", "60")
+	b.kubectl("wait", "--for=condition=Ready", "pod/works", "--timeout=30s")
+	b.nori("--plain", "up", "--nodes", "3")
+	nodes("control node1 node2 node3")
+	for _, args := range [][]string{{"up", "--nodes", "1"}, {"node", "add", "node3"}, {"node", "add", "web"}, {"node", "remove", "control"}, {"node", "remove", "node7"}} {
+		if out, err := b.try(time.Minute, args...); exitCode(err) != 2 {
+			t.Errorf("nori %v: %v %s", args, err, out)
+		}
 	}
 }
 

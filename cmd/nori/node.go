@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/testbed"
+)
+
+func newNodeCommand(g *globals) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "node",
+		Short: lang.T("Add a worker to the running cluster, or remove one", "돌아가는 클러스터에 워커를 더하거나 빼기"),
+	}
+	g.groupOnly(c)
+	var force bool
+	remove := &cobra.Command{
+		Use: "remove NODE", Args: g.exactly(1),
+		Short: lang.T("Drain a worker, delete its node and remove its machine", "워커를 비우고(drain) 노드와 머신 지우기"),
+		Long: lang.T(`Moves the pods away as "kubectl drain" does, removes the machine and deletes the
+node. What is interrupted is taken up by the same command.`,
+			`"kubectl drain"처럼 파드를 옮기고, 머신을 지우고, 노드를 삭제합니다.
+중단했다면 같은 명령을 다시 실행하면 이어서 합니다.`),
+		ValidArgsFunction: g.completeWorker,
+		RunE:              func(c *cobra.Command, args []string) error { return g.removeNode(c, args[0], force) },
+	}
+	remove.Flags().BoolVar(&force, "force", false, lang.T("don't wait for the pods to leave", "파드가 나가기를 기다리지 않음"))
+	c.AddCommand(&cobra.Command{
+		Use: "add [NODE]", Args: cobra.MaximumNArgs(1),
+		Short: lang.T("Make another worker and have it join", "워커를 하나 더 만들어 클러스터에 넣기"),
+		Long: lang.T(`Makes another machine, installs the node's programs on it and waits until its node
+is Ready. The name, node1 to node9, is chosen where none is given. The worker is part
+of the testbed from then on: "nori reset" keeps it, "nori node remove" takes it out.`,
+			`머신을 하나 더 만들어 노드 프로그램을 설치하고, 노드가 Ready가 될 때까지 기다립니다.
+이름(node1~node9)은 주지 않으면 알아서 고릅니다. 이 워커는 그때부터 테스트베드의
+일부입니다. "nori reset"을 해도 남고, "nori node remove"로 뺄 수 있습니다.`),
+		RunE: func(c *cobra.Command, args []string) error { return g.addNode(c, args) },
+	}, remove)
+	return c
+}
+
+func (g *globals) completeWorker(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if t, err := g.find(); err == nil && len(args) == 0 {
+		return t.Machines()[1:], cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (g *globals) addNode(c *cobra.Command, args []string) error {
+	t, err := g.open()
+	if err != nil {
+		return err
+	}
+	bin, err := binDir()
+	if err != nil {
+		return err
+	}
+	name := ""
+	if len(args) > 0 {
+		name = args[0]
+	}
+	p := g.newStepView()
+	name, err = t.AddNode(c.Context(), name, testbed.UpOptions{BinDir: bin, Report: p.report, Waiting: g.waitingFor})
+	p.stop()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(g.stderr, lang.T("%s is a node of testbed %s\n", "%s 노드가 테스트베드 %s에 들어왔습니다\n"), name, t.Name())
+	return nil
+}
+
+func (g *globals) removeNode(c *cobra.Command, name string, force bool) error {
+	t, err := g.open()
+	if err != nil {
+		return err
+	}
+	p := g.newStepView()
+	err = t.RemoveNode(c.Context(), name, force, p.report, g.waitingFor)
+	p.stop()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(g.stderr, lang.T("%s is no longer part of testbed %s\n", "%s 노드를 테스트베드 %s에서 뺐습니다\n"), name, t.Name())
+	return nil
+}

@@ -1,0 +1,199 @@
+package testbed
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"golang.org/x/sync/errgroup"
+
+	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/step"
+)
+
+// Reset goes back to a snapshot and returns when the cluster is ready again.
+// The testbed keeps its machines: a worker that came after the snapshot is made
+// anew and joins again, one that was removed since does not come back.
+//
+// A reset that is interrupted is noted, and the next, or `nori up`, ends it.
+func (t *Testbed) Reset(ctx context.Context, to string, o UpOptions) error {
+	return t.locked(ctx, "reset", o.Waiting, func(d driver) error { return t.reset(ctx, d, to, o) })
+}
+
+func (t *Testbed) reset(ctx context.Context, d driver, to string, o UpOptions) error {
+	snap, err := t.find(ctx, d, to)
+	if err != nil {
+		return err
+	}
+	interrupted := t.state.Resetting != ""
+	t.state.Resetting = to
+	if err := t.home.writeState(t.Name(), t.state); err != nil {
+		return err
+	}
+	r := newReset(t, d, snap, o.BinDir)
+	r.interrupted = interrupted
+	defer r.close()
+	if err := step.Run(ctx, r.steps(), o.Report); err != nil {
+		return err
+	}
+	t.state.Resetting, t.state.Joining = "", ""
+	return t.home.writeState(t.Name(), t.state)
+}
+
+// reset is one run of Reset.
+type reset struct {
+	*Testbed
+	driver   driver
+	snapshot machine.Snapshot
+	cluster  *install.Cluster
+	// newer are the workers that the snapshot does not have.
+	newer *join
+	since time.Time
+	// interrupted says that the last reset did not come to its end.
+	interrupted bool
+}
+
+func newReset(t *Testbed, d driver, snap machine.Snapshot, binDir string) *reset {
+	r := &reset{Testbed: t, driver: d, snapshot: snap, cluster: t.newCluster()}
+	r.newer = &join{Testbed: t, driver: d, binDir: binDir}
+	for _, name := range t.Machines() {
+		if slices.Contains(snap.Machines, name) {
+			r.cluster.Only = append(r.cluster.Only, name)
+		} else {
+			r.newer.names = append(r.newer.names, name)
+		}
+	}
+	return r
+}
+
+func (r *reset) close() {
+	r.newer.close()
+	r.cluster.Close()
+}
+
+func (r *reset) steps() []step.Step {
+	steps := []step.Step{{
+		ID: "restore", Title: step.Text{EN: "Machines put back", KO: "머신 되돌리기"},
+		Run: r.restore,
+	}, {
+		ID: "machines", Title: step.Text{EN: "Machines answering", KO: "머신 응답"}, Needs: []string{"restore"},
+		Run: r.connect,
+	}, {
+		ID: "back", Title: step.Text{EN: "Nodes ready, DNS answering", KO: "노드 준비, DNS 응답"}, Needs: []string{"machines"},
+		Run: func(ctx context.Context, note func(string)) error { return r.cluster.WaitReady(ctx, r.since, note) },
+	}}
+	if r.differs() {
+		steps = append(steps, step.Step{
+			ID: "strangers", Title: step.Text{EN: "Nodes of then that are gone", KO: "지금은 없는 노드 정리"}, Needs: []string{"back"},
+			Run: r.forgetStrangers,
+		})
+	}
+	if len(r.newer.names) > 0 {
+		steps = append(steps, r.newer.stepsAfter("strangers")...)
+	}
+	return steps
+}
+
+// differs says that the testbed's machines are not those of the snapshot.
+func (r *reset) differs() bool {
+	return len(r.newer.names) > 0 || len(r.snapshot.Machines) != len(r.cluster.Only)
+}
+
+func (r *reset) restore(ctx context.Context, note func(string)) error {
+	note(r.snapshot.Name)
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	for _, name := range r.newer.names {
+		if err := r.driver.RemoveMachine(ctx, name); err != nil {
+			return err
+		}
+	}
+	if err := r.driver.Restore(ctx, r.snapshot.Name); err != nil {
+		return fmt.Errorf("restoring the snapshot %q: %w", r.snapshot.Name, err)
+	}
+	return nil
+}
+
+// prepare makes the network again where it may have gone, as after a reboot of
+// the host, or where the last reset was cut short.
+func (r *reset) prepare(ctx context.Context) error {
+	infos, err := r.driver.List(ctx)
+	if err != nil {
+		return err
+	}
+	off := slices.ContainsFunc(infos, func(i machine.Info) bool { return i.State != machine.Running })
+	if !off && !r.interrupted {
+		return nil
+	}
+	if _, err := r.image(); err != nil {
+		return nil // what is there has to do
+	}
+	return r.driver.Prepare(ctx)
+}
+
+// connect dials the machines that were put back. After memory was restored, a
+// machine's clock is as old as the snapshot: it is stepped before anything else
+// looks at it.
+func (r *reset) connect(ctx context.Context, _ func(string)) error {
+	if !r.snapshot.Memory {
+		// The machines boot: a node counts when its agent was heard since.
+		// With their memory the agents came back, too.
+		r.since = time.Now().Add(-time.Second)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, name := range r.cluster.Only {
+		g.Go(func() error {
+			m, err := r.Dial(ctx, name)
+			if err != nil {
+				return err
+			}
+			if err := r.setClock(ctx, m); err != nil {
+				return err
+			}
+			r.cluster.SetMachine(m)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// forgetStrangers deletes the nodes that the restored store speaks of and the
+// testbed has no machine for, or not yet again.
+func (r *reset) forgetStrangers(ctx context.Context, note func(string)) error {
+	client, err := r.client()
+	if err != nil {
+		return err
+	}
+	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("listing the nodes: %w", err)
+	}
+	for _, n := range list.Items {
+		if slices.Contains(r.cluster.Only, n.Name) {
+			continue
+		}
+		note(n.Name)
+		if err := r.forgetNode(ctx, n.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setClock steps a virtual machine's clock to this host's. After its memory
+// was restored it is as old as the snapshot. Container machines share ours.
+func (t *Testbed) setClock(ctx context.Context, m machine.Machine) error {
+	if t.state.Spec.Driver != Libvirt {
+		return nil
+	}
+	line := fmt.Sprintf("date -s @%.3f >/dev/null", float64(time.Now().UnixMilli())/1000)
+	if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
+		return fmt.Errorf("setting the clock of %s: %w", m.Name(), err)
+	}
+	return nil
+}
