@@ -14,8 +14,10 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"noriter.dev/noriter/cluster/agent/backoff"
 	"noriter.dev/noriter/cluster/agent/podspec"
 	"noriter.dev/noriter/cluster/agent/pull"
 	"noriter.dev/noriter/cluster/agent/runtime"
@@ -33,9 +35,14 @@ const (
 	postStartHookError         = "PostStartHookError"
 )
 
-// imageLook is how soon a failed pull is looked at again, so that the pod's status
-// goes from ErrImagePull to ImagePullBackOff.
+// imageLook is how soon a first failed pull is looked at again, so that the pod's
+// status goes from ErrImagePull to ImagePullBackOff. (With kubelet it is the news
+// of the sandbox's start that brings that look.)
 const imageLook = 2 * time.Second
+
+// syncJitter lengthens syncRetry by up to a half, as upstream's
+// workerBackOffPeriodJitterFactor.
+const syncJitter = 0.5
 
 // instance is what the containers of a pod are started with.
 type instance struct {
@@ -113,12 +120,16 @@ func (w *worker) start(ctx, syncing context.Context, pod *v1.Pod, have *runtime.
 	if f := w.crashBackOff(ctx, pod, have, c); f != nil {
 		return f
 	}
+	var missing []string
 	ref, err := w.m.Images.Ensure(syncing, pull.Request{
 		Pod: pod, Container: c, Sandbox: in.sandbox,
-		Secrets: func(ctx context.Context) []*v1.Secret { return w.pullSecrets(ctx, pod) },
+		Secrets: func(ctx context.Context) (found []*v1.Secret) {
+			found, missing = w.pullSecrets(ctx, pod)
+			return found
+		},
 	})
 	if err != nil {
-		return w.imageFailure(syncing, pod, c, err)
+		return w.imageFailure(pod, c, err, missing)
 	}
 	restarts := w.restarts(pod, have, c)
 	config, err := w.containerConfig(syncing, pod, have, c, in, ref, restarts)
@@ -176,21 +187,27 @@ func (w *worker) crashBackOff(ctx context.Context, pod *v1.Pod, have *runtime.Po
 }
 
 // imageFailure is the waiting reason of a container whose image is not there.
-func (w *worker) imageFailure(ctx context.Context, pod *v1.Pod, c *v1.Container, err error) *failure {
+// missing are the pull secrets that were not found: they are worth telling of
+// where a pull has failed.
+func (w *worker) imageFailure(pod *v1.Pod, c *v1.Container, err error, missing []string) *failure {
 	now := w.m.Clock.Now()
 	var why *pull.Error
 	if !errors.As(err, &why) {
 		return &failure{status.Waiting{Reason: pull.ErrImagePull, Message: err.Error()}, now.Add(syncRetry)}
 	}
 	w.containerEvent(pod, c, v1.EventTypeWarning, "Failed", "Error: "+why.Reason)
-	f := &failure{status.Waiting{Reason: why.Reason, Message: why.Message}, now.Add(syncRetry)}
-	switch {
-	case why.Reason == pull.ImagePullBackOff:
-		f.retry = why.Retry
-	case !why.Retry.IsZero():
-		f.retry = now.Add(imageLook)
+	if why.Reason == pull.ErrImagePull && len(missing) > 0 {
+		w.m.Events.Event(podspec.Ref(pod, ""), v1.EventTypeWarning, "FailedToRetrieveImagePullSecret",
+			fmt.Sprintf("Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", strings.Join(missing, ", ")))
 	}
-	return f
+	// The registry is left alone until the back-off ends, but the pod is looked
+	// at as often as kubelet does: each look during a back-off is an event, and
+	// the first one after it pulls.
+	retry := wait.Jitter(syncRetry, syncJitter)
+	if why.Reason == pull.ErrImagePull && why.Delay <= backoff.Initial {
+		retry = imageLook
+	}
+	return &failure{status.Waiting{Reason: why.Reason, Message: why.Message}, now.Add(retry)}
 }
 
 // startFailure reports why a container could not be made or started.
@@ -208,12 +225,13 @@ func (w *worker) containerEvent(pod *v1.Pod, c *v1.Container, kind, reason, mess
 	w.m.Events.Event(podspec.Ref(pod, c.Name), kind, reason, message)
 }
 
-// pullSecrets reads the secrets the pod names. (Those of its service account were
-// written into the pod when it was created.)
-func (w *worker) pullSecrets(ctx context.Context, pod *v1.Pod) []*v1.Secret {
-	var found []*v1.Secret
-	var missing []string
+// pullSecrets reads the secrets the pod names, and tells which are missing. (Those
+// of its service account were written into the pod when it was created.)
+func (w *worker) pullSecrets(ctx context.Context, pod *v1.Pod) (found []*v1.Secret, missing []string) {
 	for _, ref := range pod.Spec.ImagePullSecrets {
+		if ref.Name == "" {
+			continue // valid, if useless
+		}
 		secret, err := w.m.Objects.Secret(ctx, pod.Namespace, ref.Name)
 		if err != nil {
 			if !apierrors.IsNotFound(err) {
@@ -224,11 +242,7 @@ func (w *worker) pullSecrets(ctx context.Context, pod *v1.Pod) []*v1.Secret {
 		}
 		found = append(found, secret)
 	}
-	if len(missing) > 0 {
-		w.m.Events.Event(podspec.Ref(pod, ""), v1.EventTypeWarning, "FailedToRetrieveImagePullSecret",
-			fmt.Sprintf("Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", strings.Join(missing, ", ")))
-	}
-	return found
+	return found, missing
 }
 
 func (w *worker) containerConfig(ctx context.Context, pod *v1.Pod, have *runtime.Pod, c *v1.Container, in instance, ref string, restarts int) (*cri.ContainerConfig, error) {

@@ -10,6 +10,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	fakeruntime "noriter.dev/noriter/cluster/agent/runtime/fake"
 )
@@ -67,16 +68,28 @@ func TestImageBackOff(t *testing.T) {
 		if pulls() != 1 {
 			t.Fatalf("%d pulls", pulls())
 		}
-		after(7 * time.Second) // 10 s after the first
-		if pulls() != 2 {
-			t.Errorf("%d pulls after 10 s", pulls())
+		after(6900 * time.Millisecond) // not yet 10 s after the first
+		if pulls() != 1 {
+			t.Errorf("%d pulls before 10 s", pulls())
 		}
-		after(19 * time.Second)
+		for range 80 { // the first look after the back-off is after 12 to 17 s
+			if pulls() < 2 {
+				after(100 * time.Millisecond)
+			}
+		}
+		if got := waiting(); pulls() != 2 || got != "ErrImagePull" {
+			t.Errorf("%d pulls, and then %s", pulls(), got)
+		}
+		after(15 * time.Second) // the next back-off is 20 s
+		if got := waiting(); pulls() != 2 || got != "ImagePullBackOff" {
+			t.Errorf("%d pulls 15 s later, and then %s", pulls(), got)
+		}
+		after(4800 * time.Millisecond)
 		if pulls() != 2 {
-			t.Errorf("%d pulls before 30 s", pulls())
+			t.Errorf("%d pulls before the back-off ended", pulls())
 		}
 		b.runtime.Set(func() { b.runtime.Pullable["nope:v1"] = true })
-		after(time.Second)
+		after(16 * time.Second)
 		if c := container(b.pod(), "main"); c.State.Running == nil {
 			t.Errorf("the image is there, but %+v", c.State)
 		}
@@ -88,6 +101,45 @@ func TestImageBackOff(t *testing.T) {
 		}
 		if last := events[len(events)-3]; !strings.HasPrefix(last, `Pulled Successfully pulled image "nope:v1" in `) || !strings.HasSuffix(last, "Image size: 4096 bytes.") {
 			t.Errorf("%q", last)
+		}
+	})
+}
+
+// TestImageBackOffIsThePods: whoever mends what was wrong and makes the pod anew
+// need not sit out minutes of back-off.
+func TestImageBackOffIsThePods(t *testing.T) {
+	inBench(t, func(t *testing.T, b *bench) {
+		pod := newPod(func(p *v1.Pod) { p.Spec.Containers[0].Image = "late:v1" })
+		b.create(pod)
+		after(10 * time.Minute) // the back-off is at its longest
+		if n := strings.Count(strings.Join(b.reasons(), "\n"), "BackOff Back-off pulling image"); n < 30 || n > 60 {
+			t.Errorf("%d looks during 10 minutes of back-off; each is an event, and kubelet looks every 10 to 15 s", n)
+		}
+		b.runtime.Set(func() { b.runtime.Pullable["late:v1"] = true })
+		b.remove(0)
+		after(time.Second)
+		pod.UID = "u2"
+		b.create(pod)
+		if c := container(b.pod(), "main"); c.State.Running == nil {
+			t.Errorf("%+v", c.State)
+		}
+	})
+}
+
+func TestMissingPullSecretIsToldOfWhenThePullFailed(t *testing.T) {
+	inBench(t, func(t *testing.T, b *bench) {
+		b.runtime.Pullable["open:v1"] = true
+		for _, image := range []string{"open:v1", "closed:v1"} {
+			pod := newPod(func(p *v1.Pod) {
+				p.Name, p.UID = strings.TrimSuffix(image, ":v1"), types.UID(image)
+				p.Spec.Containers[0].Image = image
+				p.Spec.ImagePullSecrets = []v1.LocalObjectReference{{Name: "gone"}, {}}
+			})
+			b.create(pod)
+			const event = "FailedToRetrieveImagePullSecret Unable to retrieve some image pull secrets (gone); attempting to pull the image may not succeed."
+			if got := slices.Contains(b.reasons(), event); got != (image == "closed:v1") {
+				t.Errorf("%s: the event is there: %v", image, got)
+			}
 		}
 	})
 }

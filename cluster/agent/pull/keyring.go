@@ -3,7 +3,7 @@ package pull
 import (
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -14,94 +14,97 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Keyring holds a pod's registry credentials by the place they are for.
+// Keyring holds a pod's registry credentials by the place they are for. What it
+// reads and how it chooses follows pkg/credentialprovider.
 type Keyring map[string][]*cri.AuthConfig
 
 // login is one entry of a Docker configuration.
-type login struct {
-	Username      string `json:"username"`
-	Password      string `json:"password"`
-	Auth          string `json:"auth"` // base64 of username:password
-	IdentityToken string `json:"identitytoken"`
-	RegistryToken string `json:"registrytoken"`
+type login struct{ username, password string }
+
+// UnmarshalJSON reads username and password, or auth, which has both and wins.
+func (l *login) UnmarshalJSON(data []byte) error {
+	var raw struct {
+		Username string `json:"username"`
+		Password string `json:"password"`
+		Auth     string `json:"auth"` // base64 of username:password
+	}
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	l.username, l.password = raw.Username, raw.Password
+	if raw.Auth == "" {
+		return nil
+	}
+	encoding := base64.RawStdEncoding
+	if strings.HasSuffix(strings.TrimSpace(raw.Auth), "=") {
+		encoding = base64.StdEncoding
+	}
+	decoded, err := encoding.DecodeString(raw.Auth)
+	if err != nil {
+		return err
+	}
+	var ok bool
+	if l.username, l.password, ok = strings.Cut(string(decoded), ":"); !ok {
+		return errors.New("unable to parse auth field, must be formatted as base64(username:password)")
+	}
+	return nil
 }
 
 // NewKeyring reads secrets of the types kubernetes.io/dockerconfigjson and
-// kubernetes.io/dockercfg. A broken one is named in the error; the rest is used.
+// kubernetes.io/dockercfg; others are passed over. One that can't be read fails
+// the whole, in the words of what could not read it, as upstream.
 func NewKeyring(secrets []*v1.Secret) (Keyring, error) {
 	ring := Keyring{}
-	var broken []string
 	for _, s := range secrets {
 		logins, err := readLogins(s)
 		if err != nil {
-			broken = append(broken, fmt.Sprintf("%s: %v", s.Name, err))
-			continue
+			return nil, err
 		}
 		for place, l := range logins {
-			auth, err := l.authConfig()
-			if err != nil {
-				broken = append(broken, fmt.Sprintf("%s: %s: %v", s.Name, place, err))
-				continue
+			key, ok := placeKey(place)
+			if ok {
+				ring[key] = append(ring[key], &cri.AuthConfig{Username: l.username, Password: l.password})
 			}
-			key := placeKey(place)
-			ring[key] = append(ring[key], auth)
 		}
-	}
-	if len(broken) > 0 {
-		return ring, fmt.Errorf("unreadable image pull secrets: %s", strings.Join(broken, "; "))
 	}
 	return ring, nil
 }
 
 func readLogins(s *v1.Secret) (map[string]login, error) {
+	whole, part := s.Data[v1.DockerConfigJsonKey], s.Data[v1.DockerConfigKey]
 	switch {
-	case s.Type == v1.SecretTypeDockerConfigJson:
+	case s.Type == v1.SecretTypeDockerConfigJson && len(whole) > 0:
 		var config struct {
 			Auths map[string]login `json:"auths"`
 		}
-		err := json.Unmarshal(s.Data[v1.DockerConfigJsonKey], &config)
+		err := json.Unmarshal(whole, &config)
 		return config.Auths, err
-	case s.Type == v1.SecretTypeDockercfg:
+	case s.Type == v1.SecretTypeDockercfg && len(part) > 0:
 		var logins map[string]login
-		err := json.Unmarshal(s.Data[v1.DockerConfigKey], &logins)
+		err := json.Unmarshal(part, &logins)
 		return logins, err
 	}
-	return nil, fmt.Errorf("a secret of type %q holds no registry credentials", s.Type)
+	return nil, nil
 }
 
-func (l login) authConfig() (*cri.AuthConfig, error) {
-	auth := &cri.AuthConfig{
-		Username: l.Username, Password: l.Password,
-		IdentityToken: l.IdentityToken, RegistryToken: l.RegistryToken,
+// placeKey drops what Docker's tools add to a registry's name: the scheme and
+// /v1/ or /v2/. A place that is no URL has no key.
+func placeKey(place string) (string, bool) {
+	if !strings.HasPrefix(place, "https://") && !strings.HasPrefix(place, "http://") {
+		place = "https://" + place
 	}
-	if l.Auth == "" || l.Username != "" {
-		return auth, nil
-	}
-	raw, err := base64.StdEncoding.DecodeString(l.Auth)
+	u, err := url.Parse(place)
 	if err != nil {
-		return nil, fmt.Errorf("auth is not base64: %w", err)
+		return "", false
 	}
-	user, password, ok := strings.Cut(string(raw), ":")
-	if !ok {
-		return nil, fmt.Errorf("auth is not username:password")
+	path := u.Path
+	if strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/v2/") {
+		path = path[len("/v1"):]
 	}
-	auth.Username, auth.Password = user, strings.TrimRight(password, "\x00")
-	return auth, nil
-}
-
-// placeKey drops what Docker's tools add to a registry's name: the scheme and /v1/.
-func placeKey(place string) string {
-	place = strings.TrimPrefix(strings.TrimPrefix(place, "https://"), "http://")
-	host, path, _ := strings.Cut(place, "/")
-	for _, version := range []string{"v1", "v2"} {
-		if path == version || strings.HasPrefix(path, version+"/") {
-			path = strings.TrimPrefix(strings.TrimPrefix(path, version), "/")
-		}
+	if path == "/" {
+		path = ""
 	}
-	if path == "" {
-		return host
-	}
-	return host + "/" + path
+	return u.Host + path, true
 }
 
 // Lookup returns the credentials for a repository ("host:port/path"), those of the

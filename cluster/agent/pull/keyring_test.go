@@ -40,16 +40,34 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-func TestBrokenSecretIsNamed(t *testing.T) {
-	good := secret(`{"auths": {"r.test": {"username": "u", "password": "p"}}}`)
-	for _, broken := range []*v1.Secret{secret(`{`), secret(`{"auths": {"x": {"auth": "%"}}}`), {ObjectMeta: metav1.ObjectMeta{Name: "s"}, Type: v1.SecretTypeOpaque}} {
-		ring, err := NewKeyring([]*v1.Secret{broken, good})
-		if err == nil || !strings.Contains(err.Error(), "s: ") {
-			t.Errorf("%v", err)
+func TestSecretsAsUpstreamReadsThem(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"auths": {"r.test": {"username": "u", "password": "p"}}}`:                   "u:p",
+		`{"auths": {"https://r.test": {"auth": "dTpw"}}}`:                             "u:p",
+		`{"auths": {"http://r.test/v2/": {"auth": "dTpwOnE="}}}`:                      "u:p:q",
+		`{"auths": {"r.test/": {"username": "x", "password": "y", "auth": "dTpw"}}}`:  "u:p", // auth wins
+		`{"auths": {"r.test/v2": {"username": "u", "password": "p"}}}`:                "",    // a path of that name
+		`{"auths": {"r.test:443": {"username": "u", "password": "p"}}}`:               "",    // another port
+		`{"auths": {"r.test/x": {"username": "u", "password": "p"}, "://": {}}}`:      "u:p", // no URL: passed over
+		`{"auths": {"r.test": {"auth": "%"}}}`:                                        "error: illegal base64 data at input byte 0",
+		`{"auths": {"r.test": {"auth": "dTpw"}, "s.test": {"auth": "bm9jb2xvbg=="}}}`: "error: unable to parse auth field, must be formatted as base64(username:password)",
+		`{`: "error: unexpected end of JSON input",
+	} {
+		got := ""
+		ring, err := NewKeyring([]*v1.Secret{secret(config), {Type: v1.SecretTypeOpaque}})
+		for _, auth := range ring.Lookup("r.test/x") {
+			got = auth.Username + ":" + auth.Password
 		}
-		if len(ring.Lookup("r.test/x")) != 1 {
-			t.Error("the good one is lost")
+		if err != nil {
+			got = "error: " + err.Error()
 		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", config, got, want)
+		}
+	}
+	old := &v1.Secret{Type: v1.SecretTypeDockercfg, Data: map[string][]byte{v1.DockerConfigKey: []byte(`{"r.test": {"auth": "dTpw"}}`)}}
+	if ring, err := NewKeyring([]*v1.Secret{old}); err != nil || len(ring.Lookup("r.test/x")) != 1 {
+		t.Errorf("of the old type: %v, %v", ring, err)
 	}
 }
 

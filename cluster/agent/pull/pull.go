@@ -6,7 +6,6 @@ package pull
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/distribution/reference"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/tools/record"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/utils/clock"
@@ -41,8 +41,8 @@ const (
 type Error struct {
 	Reason  string // one of the constants above
 	Message string
-	// Retry is when it is worth trying again; zero if that is not known.
-	Retry time.Time
+	// Delay is the back-off in force; 0 if there is none.
+	Delay time.Duration
 }
 
 func (e *Error) Error() string { return e.Reason + ": " + e.Message }
@@ -92,7 +92,19 @@ func (m *Manager) Ensure(ctx context.Context, r Request) (string, error) {
 			return ref, err
 		}
 	}
-	return m.pull(ctx, r, image, repository)
+	ring, err := r.keyring(ctx)
+	if err != nil {
+		return "", &Error{Reason: err.Error(), Message: err.Error()}
+	}
+	return m.pull(ctx, r, image, ring.Lookup(repository))
+}
+
+// keyring reads the pod's credentials.
+func (r Request) keyring(ctx context.Context) (Keyring, error) {
+	if r.Secrets == nil {
+		return nil, nil
+	}
+	return NewKeyring(r.Secrets(ctx))
 }
 
 // normalize adds the default tag: "busybox" is the short form of
@@ -133,9 +145,9 @@ func (m *Manager) present(ctx context.Context, r Request, image string) (string,
 func key(uid types.UID, image string) string { return string(uid) + "_" + image }
 
 // pull fetches the image unless its last failure is too recent.
-func (m *Manager) pull(ctx context.Context, r Request, image, repository string) (string, error) {
+func (m *Manager) pull(ctx context.Context, r Request, image string, auths []*cri.AuthConfig) (string, error) {
 	name, k := r.Container.Image, key(r.Pod.UID, r.Container.Image)
-	if until, delay := m.backoff.UntilSinceNoted(k); delay > 0 {
+	if _, delay := m.backoff.UntilSinceNoted(k); delay > 0 {
 		msg := fmt.Sprintf("Back-off pulling image %q", name)
 		m.event(r, v1.EventTypeNormal, "BackOff", msg)
 		m.mu.Lock()
@@ -143,7 +155,7 @@ func (m *Manager) pull(ctx context.Context, r Request, image, repository string)
 			msg += ": " + last
 		}
 		m.mu.Unlock()
-		return "", &Error{Reason: ImagePullBackOff, Message: msg, Retry: until}
+		return "", &Error{Reason: ImagePullBackOff, Message: msg, Delay: delay}
 	}
 
 	m.event(r, v1.EventTypeNormal, "Pulling", fmt.Sprintf("Pulling image %q", name))
@@ -154,7 +166,7 @@ func (m *Manager) pull(ctx context.Context, r Request, image, repository string)
 		return "", ctx.Err()
 	}
 	began := m.clock.Now()
-	ref, err := m.fetch(ctx, r, image, repository)
+	ref, err := m.fetch(ctx, r, image, auths)
 	<-m.turn
 	if ctx.Err() != nil {
 		return "", ctx.Err() // the pod is going away: that is no failure of the registry
@@ -171,17 +183,7 @@ func (m *Manager) pull(ctx context.Context, r Request, image, repository string)
 }
 
 // fetch tries each credential for the repository in turn, or none if there is none.
-func (m *Manager) fetch(ctx context.Context, r Request, image, repository string) (string, error) {
-	var secrets []*v1.Secret
-	if r.Secrets != nil {
-		secrets = r.Secrets(ctx)
-	}
-	ring, err := NewKeyring(secrets)
-	if err != nil {
-		m.event(r, v1.EventTypeWarning, "FailedToRetrieveImagePullSecret",
-			fmt.Sprintf("Unable to use some image pull secrets: %v; attempting to pull the image may not succeed.", err))
-	}
-	auths := ring.Lookup(repository)
+func (m *Manager) fetch(ctx context.Context, r Request, image string, auths []*cri.AuthConfig) (string, error) {
 	if len(auths) == 0 {
 		return m.images.PullImage(ctx, &cri.ImageSpec{Image: image}, nil, r.Sandbox)
 	}
@@ -193,7 +195,7 @@ func (m *Manager) fetch(ctx context.Context, r Request, image, repository string
 		}
 		failures = append(failures, err)
 	}
-	return "", errors.Join(failures...)
+	return "", utilerrors.NewAggregate(failures)
 }
 
 // failed notes the failure, lengthens the back-off and names the reason.
@@ -210,13 +212,12 @@ func (m *Manager) failed(ctx context.Context, r Request, k string, err error) er
 			e = &Error{Reason: reason, Message: fmt.Sprintf("image pull failed for %s because %s%s", name, text, rest)}
 		}
 	}
-	until, delay := m.backoff.UntilSinceNoted(k)
-	e.Retry = until
+	_, e.Delay = m.backoff.UntilSinceNoted(k)
 	m.mu.Lock()
 	m.last[k] = e.Error()
 	m.mu.Unlock()
 	trace.Decide(ctx, trace.For(r.Pod), "wait before pulling the image again", e.Message,
-		"container", r.Container.Name, "image", name, "delay", delay.String())
+		"container", r.Container.Name, "image", name, "delay", e.Delay.String())
 	return e
 }
 
