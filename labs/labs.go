@@ -18,6 +18,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"net"
 	"path/filepath"
 
 	"k8s.io/client-go/rest"
@@ -31,6 +32,19 @@ type Nodes interface {
 	// Names are the machines' names, control plane first.
 	Names() []string
 	Run(ctx context.Context, node, command string) (stdout, stderr string, code int, err error)
+}
+
+// Dialer is what Nodes may also be: it connects from a machine's own network,
+// so that addresses which only machines reach (pods, Services) can be used.
+type Dialer interface {
+	Dial(ctx context.Context, node, network, address string) (net.Conn, error)
+}
+
+// Power is what Nodes may also be: it switches machines off, as if their
+// power failed, and on again. On returns when the machine answers.
+type Power interface {
+	Off(ctx context.Context, node string) error
+	On(ctx context.Context, node string) error
 }
 
 // Env is everything that labs need of the world around them. Only Kubeconfig,

@@ -175,7 +175,7 @@ title: {en: a, ko: b}
 summary: {en: a, ko: b}
 minutes: 1
 level: 1
-vars: {color: {pick: [red]}}
+vars: {color: {pick: [red]}, port: {min: 1, max: 65535}}
 steps:
   - id: s
     checks:
@@ -202,7 +202,7 @@ func TestKinds(t *testing.T) {
 	old := labtest.Object("v1", "Event", ns, "e2", map[string]any{"reason": "Killing", "lastTimestamp": "2020-01-01T00:00:00Z",
 		"involvedObject": map[string]any{"kind": "Pod", "name": "p"}})
 	w := labtest.NewWorld(dir, pod("p"), event, old)
-	w.Nodes = nodes{}
+	w.Nodes = &nodes{}
 	for _, c := range []struct {
 		text string
 		want check.State
@@ -217,7 +217,7 @@ func TestKinds(t *testing.T) {
 		{"id: a\nhttp: {url: '" + server.URL + "/blue'}\nexpr: code == 200", check.Fails, "code = 418"},
 		{"id: a\nhttp: {url: 'http://127.0.0.1:1/'}\nexpr: code == 200", check.Fails, "refused"},
 		{"id: a\nhttp: {node: nowhere, port: 80}\nexpr: code == 200", check.Fails, "no node nowhere"},
-		{"id: a\nhttp: {service: s, port: 80}\nexpr: code == 200", check.Fails, "code = 502"},
+		{"id: a\nhttp: {service: s, port: 80}\nexpr: code == 200", check.Fails, "no service named s"},
 		{"id: a\nhttp: {selector: app=x, port: 80}\nexpr: size(pages) > 0", check.Fails, "no pod with the label app=x is ready"},
 		{"id: a\nlist: {kind: Nonsense}\nexpr: size(items) > 0", check.Unknown, "finding the kind Nonsense"},
 		{"id: a\nobject: {kind: Pod, name: p}\nexpr: object.status.phase + 1 == 2", check.Fails, ""},
@@ -227,14 +227,6 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%s: %+v", c.text, r)
 		}
 	}
-}
-
-type nodes struct{}
-
-func (nodes) Names() []string { return []string{"control", "node1"} }
-
-func (nodes) Run(_ context.Context, node, command string) (string, string, int, error) {
-	return command + " on " + node, "", 0, nil
 }
 
 func TestTriggered(t *testing.T) {
@@ -271,7 +263,7 @@ func TestTriggered(t *testing.T) {
 func TestTriggeredWithNothingToHit(t *testing.T) {
 	w := labtest.NewWorld(t.TempDir())
 	r := w.Trigger(context.Background(), scope(nil), parse(t, "id: a\ntriggered:\n  delete: {kind: Pod, name: x}\n  then: {list: {kind: Pod}, expr: 'true'}"), func(string) {})
-	if r.State != check.Fails || !strings.Contains(r.Actual, "no pod to delete") {
+	if r.State != check.Fails || !strings.Contains(r.Actual, "no pod x to try this on") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -22,6 +22,8 @@ func (c *Cluster) look(ctx context.Context, s *Scope, ck *format.Check, base exp
 		return c.lookList(ctx, s, ck.List, base)
 	case ck.HTTP != nil:
 		return c.lookHTTP(ctx, s, ck.HTTP, base)
+	case ck.DNS != nil:
+		return c.lookDNS(ctx, s, ck.DNS, base)
 	case ck.Log != nil:
 		return c.lookLog(ctx, s, ck.Log, base)
 	case ck.Event != nil:
@@ -140,17 +142,17 @@ func fits(event *unstructured.Unstructured, want *format.Event, name string, old
 
 // runningPod sees that a pod is there before something is asked of it, so
 // that the message is about the pod and not about HTTP.
-func (c *Cluster) runningPod(ctx context.Context, namespace, name string) error {
+func (c *Cluster) runningPod(ctx context.Context, namespace, name string) (*unstructured.Unstructured, error) {
 	pod, err := c.Get(ctx, "Pod", "v1", namespace, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if pod == nil {
-		return missing("%s", lang.T(
+		return nil, missing("%s", lang.T(
 			fmt.Sprintf("there is no pod named %s in namespace %s", name, namespace),
 			fmt.Sprintf("네임스페이스 %s에 이름이 %s인 파드가 없습니다", namespace, name)))
 	}
-	return nil
+	return pod, nil
 }
 
 func (c *Cluster) lookLog(ctx context.Context, s *Scope, l *format.Log, base expr.Scope) (expr.Scope, error) {
@@ -158,7 +160,7 @@ func (c *Cluster) lookLog(ctx context.Context, s *Scope, l *format.Log, base exp
 	if err != nil {
 		return nil, err
 	}
-	if err := c.runningPod(ctx, s.Namespace, name); err != nil {
+	if _, err := c.runningPod(ctx, s.Namespace, name); err != nil {
 		return nil, err
 	}
 	text, err := c.Reach.Logs(ctx, s.Namespace, name, l.Container, l.Tail, l.Previous)
@@ -174,7 +176,7 @@ func (c *Cluster) lookExec(ctx context.Context, s *Scope, e *format.Exec, base e
 	if err != nil {
 		return nil, err
 	}
-	if err := c.runningPod(ctx, s.Namespace, name); err != nil {
+	if _, err := c.runningPod(ctx, s.Namespace, name); err != nil {
 		return nil, err
 	}
 	var command []string

@@ -26,6 +26,13 @@ func (c *Cluster) Recall(ctx context.Context, s *Scope, step *format.Step) (map[
 	return seen, nil
 }
 
+// Holds evaluates a condition over the common variables; one that can't be
+// decided yet doesn't hold.
+func (c *Cluster) Holds(ctx context.Context, s *Scope, e *format.Expr) (bool, error) {
+	v, err := e.Test(ctx, c.variables(ctx, s))
+	return v.True, err
+}
+
 // Hints gives the computed hints of a step that apply now. A condition that
 // can't be decided doesn't.
 func (c *Cluster) Hints(ctx context.Context, s *Scope, step *format.Step) []string {

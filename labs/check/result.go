@@ -128,6 +128,9 @@ func judge(ctx context.Context, ck *format.Check, scope expr.Scope) Result {
 	r := Result{ID: ck.ID, State: Holds, Expected: expected(ctx, ck, scope, verdict.Reasons)}
 	if !verdict.True {
 		r.State, r.Actual, r.Why = Fails, actual(verdict), render(ctx, ck.Explain, scope)
+		if failure, _ := scope["error"].(string); failure != "" && !strings.Contains(r.Actual, failure) {
+			r.Actual += " (" + failure + ")"
+		}
 		return r
 	}
 	if r.Fact = render(ctx, ck.Fact, scope); r.Fact == "" {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -22,28 +23,34 @@ const (
 )
 
 // Trigger acts, then looks again until the check in Then holds (or, with
-// Stays, as long as it does). Say is told what is being done.
+// Stays, as long as it does), and undoes what it did. Say is told what is
+// being done.
 func (c *Cluster) Trigger(ctx context.Context, s *Scope, ck *format.Check, say func(string)) Result {
 	t := ck.Triggered
-	hit, err := c.victims(ctx, s, t.Delete)
+	hit, err := c.victims(ctx, s, t.Target())
 	if err != nil {
 		return unseen(ctx, ck, c.variables(ctx, s), err)
 	}
-	for i := range hit {
-		name := strings.ToLower(t.Delete.Kind) + "/" + hit[i].GetName()
-		say(lang.T("deleting "+name+" and watching what happens", name+"을(를) 지우고 지켜보는 중입니다"))
-		if err := c.Delete(ctx, t.Delete.Kind, t.Delete.APIVersion, &hit[i]); err != nil {
-			return unseen(ctx, ck, c.variables(ctx, s), err)
-		}
+	before := contents(hit)
+	undo, err := c.act(ctx, s, t, hit, say)
+	if err != nil {
+		return unseen(ctx, ck, c.variables(ctx, s), errors.Join(err, c.undo(ctx, undo)))
 	}
-	extra := expr.Scope{"before": contents(hit)}
+	extra := expr.Scope{"before": before}
 	var r Result
 	if t.Stays > 0 {
 		r = c.stays(ctx, s, t, hit, extra)
 	} else {
 		r = c.recovers(ctx, s, t, extra)
 	}
-	return ownWords(ctx, ck, r, c.variables(ctx, s))
+	r = ownWords(ctx, ck, r, c.variables(ctx, s))
+	if len(undo) > 0 {
+		say(lang.T("putting back what was tried out", "시험해 본 것을 되돌리는 중입니다"))
+	}
+	if err := c.undo(ctx, undo); err != nil {
+		r.State, r.Actual = Unknown, lang.T("putting back what was tried out: ", "시험해 본 것을 되돌리는 중: ")+err.Error()
+	}
+	return r
 }
 
 // ownWords puts the texts of the triggered check itself over those of Then.
@@ -84,8 +91,8 @@ func (c *Cluster) victims(ctx context.Context, s *Scope, d *format.Delete) ([]un
 	}
 	if len(hit) == 0 {
 		return nil, missing("%s", lang.T(
-			fmt.Sprintf("there is no %s to delete", strings.ToLower(d.Kind)),
-			fmt.Sprintf("지울 %s이(가) 없습니다", strings.ToLower(d.Kind))))
+			fmt.Sprintf("there is no %s to try this on", describe(d, name, selector)),
+			fmt.Sprintf("시험해 볼 %s이(가) 없습니다", describe(d, name, selector))))
 	}
 	sort.SliceStable(hit, func(i, j int) bool {
 		return hit[i].GetCreationTimestamp().Time.Before(hit[j].GetCreationTimestamp().Time)
@@ -94,6 +101,18 @@ func (c *Cluster) victims(ctx context.Context, s *Scope, d *format.Delete) ([]un
 		hit = hit[:1]
 	}
 	return hit, nil
+}
+
+// describe names what an act is about: "pod web", "pod with the label app=web".
+func describe(d *format.Delete, name, selector string) string {
+	kind := strings.ToLower(d.Kind)
+	switch {
+	case name != "":
+		return kind + " " + name
+	case selector != "":
+		return kind + " (" + selector + ")"
+	}
+	return kind
 }
 
 // recovers looks until the check holds or its time is over.
@@ -120,8 +139,10 @@ func (c *Cluster) recovers(ctx context.Context, s *Scope, t *format.Triggered, e
 // stays waits until what was hit is gone, then sees that the check holds all
 // the time.
 func (c *Cluster) stays(ctx context.Context, s *Scope, t *format.Triggered, hit []unstructured.Unstructured, extra expr.Scope) Result {
-	if err := c.untilGone(ctx, s, t.Delete, hit); err != nil {
-		return unseen(ctx, t.Then, c.variables(ctx, s), err)
+	if t.Delete != nil {
+		if err := c.untilGone(ctx, s, t.Delete, hit); err != nil {
+			return unseen(ctx, t.Then, c.variables(ctx, s), err)
+		}
 	}
 	end := time.Now().Add(t.Stays)
 	for {

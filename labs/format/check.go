@@ -9,6 +9,7 @@ type Check struct {
 	Object    *Object
 	List      *List
 	HTTP      *HTTP `lab:"http"`
+	DNS       *DNS  `lab:"dns"`
 	Log       *Log
 	Event     *Event
 	Exec      *Exec
@@ -39,6 +40,8 @@ func (c *Check) Kind() string {
 		return "list"
 	case c.HTTP != nil:
 		return "http"
+	case c.DNS != nil:
+		return "dns"
 	case c.Log != nil:
 		return "log"
 	case c.Event != nil:
@@ -80,22 +83,6 @@ type List struct {
 	Selector   *Name
 	Namespace  *Name
 	At         Pos `lab:"-"`
-}
-
-// HTTP asks for a page. From the host: URL, or Node with Port for a node
-// port. Through the API server, as `kubectl proxy` does: Pod, Service, or
-// Selector, which asks every pod that is ready. The expression sees `code`,
-// `body` and `target`; with Selector it sees `pages`, a list of maps with
-// these three keys (code 0 and the error as body where no answer came).
-type HTTP struct {
-	URL      *Name `lab:"url"`
-	Node     *Name
-	Pod      *Name
-	Service  *Name
-	Selector *Name
-	Port     int
-	Path     *Name
-	At       Pos `lab:"-"`
 }
 
 // Log is what a container printed: `log` and `lines`.
@@ -141,35 +128,10 @@ type Script struct {
 	At  Pos `lab:"-"`
 }
 
-// Triggered acts, waits, and looks again. It runs when all other checks of
-// its step hold. The check in Then also sees `before`: the objects that the
-// act hit.
-type Triggered struct {
-	Delete *Delete
-	// Then must hold within Within of the act (default 30 s) …
-	Then   *Check
-	Within time.Duration
-	// … or, where Stays is set, must hold all the time for that long, once
-	// the objects that were hit are gone.
-	Stays time.Duration
-	At    Pos `lab:"-"`
-}
-
-// Delete is the act of killing: objects are deleted, with their own grace.
-type Delete struct {
-	Kind       string
-	APIVersion string `lab:"apiVersion"`
-	Name       *Name
-	Selector   *Name
-	// Pick is "one" (the default; the oldest that isn't being deleted) or "all".
-	Pick string
-	At   Pos `lab:"-"`
-}
-
 // variables are what the check's kind adds to the common variables.
 func (c *Check) variables() []string {
-	if c.HTTP != nil && c.HTTP.Selector != nil {
-		return []string{"pages"}
+	if c.HTTP != nil && c.HTTP.Several() {
+		return []string{"answers", "pages"}
 	}
 	return kindVariables[c.Kind()]
 }
@@ -178,7 +140,8 @@ var kindVariables = map[string][]string{
 	"object": {"object"},
 	"list":   {"items"},
 	"event":  {"items"},
-	"http":   {"code", "body", "target"},
+	"http":   {"status", "code", "body", "headers", "target", "error"},
+	"dns":    {"addresses", "rcode", "error"},
 	"log":    {"log", "lines"},
 	"exec":   {"stdout", "stderr", "code"},
 	"node":   {"stdout", "stderr", "code"},

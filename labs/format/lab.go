@@ -115,9 +115,14 @@ type Var struct {
 	At       Pos `lab:"-"`
 }
 
-// Setup is one idempotent action that prepares the lab. One field is set.
+// Setup is one idempotent action that prepares the lab. One field besides If
+// is set.
 type Setup struct {
-	// Manifest is a file below setup/, applied into the lab's namespace.
+	// If is a condition over the learner's variables and the lab's pods; where
+	// it is false, the entry is left out.
+	If *Expr
+	// Manifest is a file below setup/, applied into the lab's namespace. It may
+	// have {{vars.x}} and {{ns}} in it.
 	Manifest string
 	// Node is a command on machines.
 	Node *NodeAct
@@ -126,12 +131,14 @@ type Setup struct {
 	At   Pos `lab:"-"`
 }
 
-// NodeAct is a command on machines, and the one that takes it back at reset.
+// NodeAct is a command on machines, and the one that takes it back when the
+// lab is reset or removed. Undo runs whatever If came to, and so must do no
+// harm where Run did nothing. All may have {{expressions}}.
 type NodeAct struct {
 	// On is a machine's name, "workers" or "all".
-	On   string
-	Run  string
-	Undo string
+	On   *Name
+	Run  *Name
+	Undo *Name
 	At   Pos `lab:"-"`
 }
 

@@ -96,6 +96,9 @@ func (v *validator) variable(name string, variable Var) {
 
 func (v *validator) setup(s *Setup) {
 	count := 0
+	if s.If != nil {
+		v.compile(s.If, s.At, true)
+	}
 	if s.Manifest != "" {
 		count++
 		if !strings.HasPrefix(s.Manifest, "setup/") {
@@ -104,7 +107,7 @@ func (v *validator) setup(s *Setup) {
 	}
 	if s.Node != nil {
 		count++
-		if s.Node.On == "" || s.Node.Run == "" {
+		if s.Node.On == nil || s.Node.Run == nil {
 			v.fail(s.Node.At, "node: needs on (a machine, workers or all) and run")
 		}
 	}

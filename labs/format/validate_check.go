@@ -12,14 +12,14 @@ import (
 // against what that kind offers.
 func (v *validator) check(c *Check, extra ...string) {
 	kinds := 0
-	for _, set := range []bool{c.Object != nil, c.List != nil, c.HTTP != nil, c.Log != nil, c.Event != nil,
+	for _, set := range []bool{c.Object != nil, c.List != nil, c.HTTP != nil, c.DNS != nil, c.Log != nil, c.Event != nil,
 		c.Exec != nil, c.Node != nil, c.Triggered != nil, c.Script != nil} {
 		if set {
 			kinds++
 		}
 	}
 	if kinds != 1 {
-		v.fail(c.At, "check %q: want exactly one of object, list, http, log, event, exec, node, triggered, script; found %d", c.ID, kinds)
+		v.fail(c.At, "check %q: want exactly one of object, list, http, dns, log, event, exec, node, triggered, script; found %d", c.ID, kinds)
 		return
 	}
 	v.kind(c)
@@ -46,6 +46,8 @@ func (v *validator) kind(c *Check) {
 		v.need(c.List.At, "list", "kind", c.List.Kind != "")
 	case c.HTTP != nil:
 		v.http(c.HTTP)
+	case c.DNS != nil:
+		v.dns(c.DNS)
 	case c.Log != nil:
 		v.need(c.Log.At, "log", "pod", c.Log.Pod != nil)
 	case c.Exec != nil:
@@ -70,45 +72,6 @@ func (v *validator) need(at Pos, kind, field string, there bool) {
 func (v *validator) object(o *Object) {
 	v.need(o.At, "object", "kind", o.Kind != "")
 	v.need(o.At, "object", "name", o.Name != nil)
-}
-
-func (v *validator) http(h *HTTP) {
-	targets := 0
-	for _, n := range []*Name{h.URL, h.Node, h.Pod, h.Service, h.Selector} {
-		if n != nil {
-			targets++
-		}
-	}
-	if targets != 1 {
-		v.fail(h.At, "http: want exactly one of url, node, pod, service, selector; found %d", targets)
-	}
-	if h.URL == nil && (h.Port < 1 || h.Port > 65535) {
-		v.fail(h.At, "http: want a port from 1 to 65535, found %d", h.Port)
-	}
-}
-
-func (v *validator) triggered(c *Check) {
-	t := c.Triggered
-	if t.Delete == nil || t.Then == nil {
-		v.fail(t.At, "triggered: needs delete and then")
-		return
-	}
-	d := t.Delete
-	v.need(d.At, "delete", "kind", d.Kind != "")
-	if (d.Name == nil) == (d.Selector == nil) {
-		v.fail(d.At, "delete: want name or selector")
-	}
-	if d.Pick != "" && d.Pick != "one" && d.Pick != "all" {
-		v.fail(d.At, "pick: want one or all, found %q", d.Pick)
-	}
-	if t.Then.Triggered != nil {
-		v.fail(t.Then.At, "then: a triggered check can't trigger another")
-		return
-	}
-	if t.Then.ID == "" {
-		t.Then.ID = c.ID
-	}
-	v.check(t.Then, "before")
 }
 
 // words compiles a text in both languages.
@@ -187,8 +150,13 @@ func (l *Lab) eachSource(visit func(at Pos, step *Step, source string)) {
 		}
 	}
 	for i := range l.Setup {
-		if l.Setup[i].Wait != nil {
-			check(l.Setup[i].Wait)
+		st := &l.Setup[i]
+		expression(st.If)
+		if st.Node != nil {
+			names(st.Node.On, st.Node.Run, st.Node.Undo)
+		}
+		if st.Wait != nil {
+			check(st.Wait)
 		}
 	}
 	for i := range l.Steps {
@@ -213,7 +181,9 @@ func (c *Check) names() []*Name {
 	case c.List != nil:
 		return []*Name{c.List.Selector, c.List.Namespace}
 	case c.HTTP != nil:
-		return []*Name{c.HTTP.URL, c.HTTP.Node, c.HTTP.Pod, c.HTTP.Service, c.HTTP.Selector, c.HTTP.Path}
+		return c.HTTP.names()
+	case c.DNS != nil:
+		return []*Name{c.DNS.Name, c.DNS.From}
 	case c.Log != nil:
 		return []*Name{c.Log.Pod}
 	case c.Event != nil:
@@ -222,8 +192,54 @@ func (c *Check) names() []*Name {
 		return append([]*Name{c.Exec.Pod}, c.Exec.Command...)
 	case c.Node != nil:
 		return []*Name{c.Node.On, c.Node.Run}
-	case c.Triggered != nil && c.Triggered.Delete != nil:
-		return []*Name{c.Triggered.Delete.Name, c.Triggered.Delete.Selector}
+	case c.Triggered != nil:
+		return c.Triggered.names()
+	}
+	return nil
+}
+
+func (h *HTTP) names() []*Name {
+	out := []*Name{h.URL, h.Node, h.Pod, h.Service, h.Selector, h.Path, h.Host, h.From, h.Port.name()}
+	if h.NodePort != nil {
+		out = append(out, h.NodePort.Service, h.NodePort.Port)
+	}
+	if h.CA != nil {
+		out = append(out, h.CA.Secret)
+	}
+	for _, n := range h.Headers {
+		out = append(out, n)
+	}
+	return out
+}
+
+func (t *Triggered) names() []*Name {
+	d := t.Target()
+	if d == nil {
+		return nil
+	}
+	out := []*Name{d.Name, d.Selector}
+	if t.Label != nil {
+		for _, n := range t.Label.Labels {
+			out = append(out, n)
+		}
+	}
+	if t.Scale != nil {
+		out = append(out, t.Scale.Replicas.name())
+	}
+	return out
+}
+
+// name is the number's template, as far as it has one, for what looks at all
+// of them.
+func (m *Number) name() *Name {
+	switch {
+	case m == nil:
+	case m.template != nil:
+		return &Name{Template: m.template, At: m.At}
+	case m.expr != nil:
+		if t, err := expr.CompileTemplate("{{" + m.expr.source + "}}"); err == nil {
+			return &Name{Template: t, At: m.At}
+		}
 	}
 	return nil
 }

@@ -1,7 +1,11 @@
 package format
 
 import (
+	"context"
+	"fmt"
 	"reflect"
+	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -27,6 +31,83 @@ func (m *Name) decodeNode(d *decoder, n *yaml.Node) {
 		return
 	}
 	m.Template = t
+}
+
+// source is Source for a name that may not be there.
+func (m *Name) source() string {
+	if m == nil {
+		return ""
+	}
+	return m.Source()
+}
+
+// Number is a whole number: as it stands, as a text with {{expressions}}, or
+// as an expression such as int(vars.port) or seen.port.
+type Number struct {
+	fixed    int
+	template *expr.Template
+	expr     *Expr
+	At       Pos `lab:"-"`
+}
+
+func (m *Number) decodeNode(d *decoder, n *yaml.Node) {
+	m.At = d.at(n)
+	switch {
+	case n.Kind != yaml.ScalarNode || n.Tag == "!!null":
+		d.fail(n, "want a whole number or an expression for it, found %s", describe(n))
+	case n.Tag == "!!int":
+		i, err := strconv.Atoi(n.Value)
+		if err != nil {
+			d.fail(n, "want a whole number, found %s", describe(n))
+		}
+		m.fixed = i
+	case strings.Contains(n.Value, "{{"):
+		t, err := expr.CompileTemplate(n.Value)
+		if err != nil {
+			d.fail(n, "%v", err)
+		}
+		m.template = t
+	default:
+		m.expr = &Expr{}
+		m.expr.decodeNode(d, n)
+	}
+}
+
+// Value is the number in a scope.
+func (m *Number) Value(ctx context.Context, s expr.Scope) (int, error) {
+	var value any = int64(m.fixed)
+	var err error
+	switch {
+	case m.template != nil:
+		value, err = m.template.Render(ctx, s)
+	case m.expr != nil:
+		value, err = m.expr.Value(ctx, s)
+	}
+	if err != nil {
+		return 0, err
+	}
+	switch t := value.(type) {
+	case int64:
+		return int(t), nil
+	case float64:
+		return int(t), nil
+	case string:
+		if i, err := strconv.Atoi(strings.TrimSpace(t)); err == nil {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("want a whole number, found %q", fmt.Sprint(value))
+}
+
+// number validates a number that may not be there.
+func (v *validator) number(m *Number, what string, least, most int) {
+	switch {
+	case m == nil || m.template != nil:
+	case m.expr != nil:
+		v.compile(m.expr, m.At, false)
+	case m.fixed < least || m.fixed > most:
+		v.fail(m.At, "%s: want %d to %d, found %d", what, least, most, m.fixed)
+	}
 }
 
 // decodeNode keeps the source; compile does the rest when the variables of

@@ -32,6 +32,7 @@ var kinds = []struct {
 	{schema.GroupVersionKind{Version: "v1", Kind: "Event"}, true},
 	{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, true},
 	{schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}, true},
+	{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, true},
 	{schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}, false},
 	{schema.GroupVersionKind{Version: "v1", Kind: "Node"}, false},
 	{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "ReplicaSet"}, true},

@@ -72,15 +72,31 @@ func (s *Session) Remove(ctx context.Context) error {
 	if err := s.removeNamespace(ctx); err != nil {
 		return err
 	}
-	for _, st := range s.Lab.Setup {
-		if st.Node == nil || st.Node.Undo == "" {
-			continue
-		}
-		if err := s.onNodes(ctx, st.Node.On, st.Node.Undo); err != nil {
-			return fmt.Errorf("taking back what the lab did: %w", err)
-		}
+	if err := s.takeBack(ctx); err != nil {
+		return fmt.Errorf("taking back what the lab did on machines: %w", err)
 	}
 	return s.takeFilesBack()
+}
+
+// takeBack undoes what setup did on machines, the last first.
+func (s *Session) takeBack(ctx context.Context) error {
+	state, err := s.State()
+	if errors.Is(err, ErrNotStarted) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for i := len(s.Lab.Setup) - 1; i >= 0; i-- {
+		n := s.Lab.Setup[i].Node
+		if n == nil || n.Undo == nil {
+			continue
+		}
+		if err := s.onNodes(ctx, state, n.On, n.Undo); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Leave closes the lab: the progress stays, the learner's kubectl goes back

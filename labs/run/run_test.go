@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/labtest"
 	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
@@ -342,5 +344,56 @@ func TestSecondProcess(t *testing.T) {
 	}
 	if taken, err := s.Hints(context.Background()); len(taken) != 1 || err != nil {
 		t.Errorf("%q, %v", taken, err)
+	}
+}
+
+// machines note what is run on them.
+type machines struct{ did []string }
+
+func (*machines) Names() []string { return []string{"control", "node1"} }
+
+func (m *machines) Run(_ context.Context, node, command string) (string, string, int, error) {
+	m.did = append(m.did, node+": "+command)
+	return "", "", 0, nil
+}
+
+// TestSetupByVariables sets a lab up whose setup depends on what was drawn
+// for the learner, and takes it back.
+func TestSetupByVariables(t *testing.T) {
+	fsys := labtest.DemoFS()
+	fsys["demo/setup/red.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: 'red-{{vars.color}}'}\n")}
+	fsys["demo/lab.yaml"].Data = []byte(strings.Replace(string(fsys["demo/lab.yaml"].Data), "setup:\n", `setup:
+  - {if: vars.color == "red", manifest: setup/red.yaml}
+  - {if: vars.color != "red", node: {on: all, run: "paint {{vars.color}}", undo: "strip {{vars.color}}"}}
+  - node: {on: workers, run: "first {{ns}}", undo: "last {{ns}}"}
+`, 1))
+	lab, err := format.Load(fsys, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := uint64(1); seed <= 6; seed++ {
+		env, _ := labtest.Env(t)
+		s, w := labtest.OpenWorld(env, lab)
+		m := &machines{}
+		w.Nodes, s.Seed = m, seed
+		if err := s.Start(context.Background(), quiet); err != nil {
+			t.Fatal(err)
+		}
+		color := run.Variables(lab, seed)["color"]
+		red, err := w.Get(context.Background(), "Pod", "v1", "lab-demo", "red-"+color)
+		want := "control: paint " + color + "|node1: paint " + color + "|node1: first lab-demo"
+		if color == "red" {
+			want = "node1: first lab-demo"
+		}
+		if (red != nil) != (color == "red") || err != nil || strings.Join(m.did, "|") != want {
+			t.Errorf("%s: pod %v, %v; did %q", color, red != nil, err, m.did)
+		}
+		m.did = nil
+		if err := s.Remove(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if want := "node1: last lab-demo|control: strip " + color + "|node1: strip " + color; strings.Join(m.did, "|") != want {
+			t.Errorf("%s: took back %q, want %q", color, m.did, want)
+		}
 	}
 }

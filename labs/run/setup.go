@@ -208,11 +208,17 @@ func (s *Session) makeNamespace(ctx context.Context, state *progress.Lab) error 
 
 // prepareOne does one entry of the lab's setup.
 func (s *Session) prepareOne(ctx context.Context, state *progress.Lab, st *format.Setup) error {
+	if st.If != nil {
+		wanted, err := s.Cluster.Holds(ctx, s.scope(state, nil), st.If)
+		if err != nil || !wanted {
+			return err
+		}
+	}
 	switch {
 	case st.Manifest != "":
 		return s.applyFile(ctx, state, st.Manifest)
 	case st.Node != nil:
-		return s.onNodes(ctx, st.Node.On, st.Node.Run)
+		return s.onNodes(ctx, state, st.Node.On, st.Node.Run)
 	}
 	limit := st.Wait.Within
 	if limit == 0 {
@@ -230,9 +236,17 @@ func (s *Session) prepareOne(ctx context.Context, state *progress.Lab, st *forma
 }
 
 // onNodes runs a command on the machines that are meant.
-func (s *Session) onNodes(ctx context.Context, on, command string) error {
+func (s *Session) onNodes(ctx context.Context, state *progress.Lab, machines, run *format.Name) error {
 	if s.Cluster.Nodes == nil {
 		return errors.New("the machines of this cluster can't be reached")
+	}
+	on, err := s.Render(ctx, machines.Template, state)
+	if err != nil {
+		return err
+	}
+	command, err := s.Render(ctx, run.Template, state)
+	if err != nil {
+		return err
 	}
 	names := s.Cluster.Nodes.Names()
 	switch on {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
@@ -112,11 +114,23 @@ func (s *Session) changes(ctx context.Context, step *format.Step) <-chan struct{
 		UpdateFunc: func(any, any) { notify() },
 		DeleteFunc: func(any) { notify() },
 	}
-	factory := dynamicinformer.NewFilteredDynamicSharedInformerFactory(s.Cluster.Dynamic, 0, s.Namespace, func(*metav1.ListOptions) {})
-	for _, kind := range kinds(step) {
-		m, err := s.Cluster.Resource(kind[0], kind[1])
-		if err != nil || m.Scope.Name() != "namespace" {
+	factories := map[string]dynamicinformer.DynamicSharedInformerFactory{}
+	for _, k := range kinds(step) {
+		m, err := s.Cluster.Resource(k.kind, k.version)
+		if err != nil {
 			continue // the slow beat looks at it
+		}
+		namespace := k.namespace
+		switch {
+		case m.Scope.Name() == meta.RESTScopeNameRoot:
+			namespace = metav1.NamespaceAll
+		case namespace == "":
+			namespace = s.Namespace
+		}
+		factory := factories[namespace]
+		if factory == nil {
+			factory = dynamicinformer.NewFilteredDynamicSharedInformerFactory(s.Cluster.Dynamic, 0, namespace, func(*metav1.ListOptions) {})
+			factories[namespace] = factory
 		}
 		informer := factory.ForResource(m.Resource).Informer()
 		// Errors of a watch are retried by the informer, and the beat goes on
@@ -128,27 +142,44 @@ func (s *Session) changes(ctx context.Context, step *format.Step) <-chan struct{
 			continue
 		}
 	}
-	factory.Start(ctx.Done())
+	for _, factory := range factories {
+		factory.Start(ctx.Done())
+	}
 	return changed
 }
 
-// kinds are the kinds with their API versions that a step looks at. Pods are
-// always among them: exec, logs and pages change with them.
-func kinds(step *format.Step) [][2]string {
-	out := [][2]string{{"Pod", "v1"}}
-	add := func(kind, version string) {
-		if k := [2]string{kind, version}; !slices.Contains(out, k) && kind != "Pod" {
+// watched is a kind that a step looks at. Without a namespace it is the lab's.
+type watched struct{ kind, version, namespace string }
+
+// kinds are what a step looks at. Pods are always among them: exec, logs and
+// pages change with them.
+func kinds(step *format.Step) []watched {
+	out := []watched{{"Pod", "v1", ""}}
+	add := func(kind, version string, namespace *format.Name) {
+		k := watched{kind: kind, version: version}
+		if namespace != nil {
+			if k.namespace = namespace.Source(); strings.Contains(k.namespace, "{{") {
+				return // not known here; the beat looks at it
+			}
+		}
+		if kind == "Pod" {
+			k.version = "v1"
+		}
+		if !slices.Contains(out, k) {
 			out = append(out, k)
 		}
 	}
 	for _, c := range step.Checks {
 		switch {
 		case c.Object != nil:
-			add(c.Object.Kind, c.Object.APIVersion)
+			add(c.Object.Kind, c.Object.APIVersion, c.Object.Namespace)
 		case c.List != nil:
-			add(c.List.Kind, c.List.APIVersion)
+			add(c.List.Kind, c.List.APIVersion, c.List.Namespace)
 		case c.Event != nil:
-			add("Event", "v1")
+			add("Event", "v1", nil)
+		case c.HTTP != nil && (c.HTTP.NodePort != nil || c.HTTP.Service != nil):
+			add("Service", "v1", nil)
+			add("EndpointSlice", "discovery.k8s.io/v1", nil)
 		}
 	}
 	return out

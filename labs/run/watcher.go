@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/lang"
@@ -138,14 +140,28 @@ func (w *watcher) pass(results []check.Result) error {
 	return nil
 }
 
+// checksAtOnce is how many checks look at the cluster side by side: a page
+// that takes its time shall not keep the others.
+const checksAtOnce = 4
+
 // plain evaluates all checks of a step that aren't triggered.
 func (s *Session) plain(ctx context.Context, scope *check.Scope, step *format.Step) []check.Result {
-	var out []check.Result
+	var checks []*format.Check
 	for i := range step.Checks {
 		if c := &step.Checks[i]; c.Triggered == nil {
-			out = append(out, s.Cluster.Run(ctx, scope, c))
+			checks = append(checks, c)
 		}
 	}
+	out := make([]check.Result, len(checks))
+	var group errgroup.Group
+	group.SetLimit(checksAtOnce)
+	for i, c := range checks {
+		group.Go(func() error {
+			out[i] = s.Cluster.Run(ctx, scope, c)
+			return nil
+		})
+	}
+	_ = group.Wait() // what went wrong is in the results
 	return out
 }
 
