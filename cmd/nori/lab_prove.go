@@ -27,6 +27,9 @@ func newLabProveCommand(g *globals) *cobra.Command {
 				"길마다 따로 만든 네임스페이스에서 진행하므로 여러분의 실습은 건드리지 않습니다."),
 		ValidArgsFunction: completeLab,
 		RunE: func(c *cobra.Command, args []string) error {
+			if o.Jobs < 1 || o.Patience < 1 {
+				return g.usage("%s", lang.T("--jobs and --patience are whole numbers from 1", "--jobs와 --patience는 1 이상의 정수입니다"))
+			}
 			labs, err := g.labsToProve(args, all)
 			if err != nil {
 				return err
@@ -36,6 +39,7 @@ func newLabProveCommand(g *globals) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&all, "all", false, lang.T("prove every lab", "모든 실습을 증명"))
 	cmd.Flags().IntVarP(&o.Jobs, "jobs", "j", 2, lang.T("how many ways at once", "동시에 가 볼 길의 수"))
+	cmd.Flags().IntVar(&o.Patience, "patience", 1, lang.T("multiply the time limits, for slow machines", "느린 머신을 위해 제한 시간을 몇 배로 늘림"))
 	cmd.Flags().BoolVar(&o.Keep, "keep", false, lang.T("keep the namespaces of ways that fail", "실패한 길의 네임스페이스를 남겨 둠"))
 	return g.outputFlag(cmd)
 }

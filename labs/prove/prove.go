@@ -35,6 +35,9 @@ type Options struct {
 	// Settle is how long a wrong fix is watched after the check that it must
 	// trip was seen failing; 0 means 2 s.
 	Settle time.Duration
+	// Patience multiplies the time limits of the steps, for machines that are
+	// much slower than one with hardware virtualization; 0 means 1.
+	Patience int
 	// Keep leaves the namespaces of failed ways, to look at.
 	Keep bool
 	// Report is told of every way when it ends.
@@ -128,7 +131,7 @@ func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) 
 		}
 		err = errors.Join(err, cleanup())
 	}()
-	walk := &walk{s: s, lab: lab, settle: o.Settle}
+	walk := &walk{s: s, lab: lab, settle: o.Settle, patience: max(o.Patience, 1)}
 	if err := s.Start(ctx, func(string) {}); err != nil {
 		return out, fmt.Errorf("setting it up: %w", err)
 	}
@@ -179,9 +182,15 @@ func world(env *labs.Env, lab *format.Lab, o Options) (*run.Session, func() erro
 
 // walk is the state of one way.
 type walk struct {
-	s      *run.Session
-	lab    *format.Lab
-	settle time.Duration
+	s        *run.Session
+	lab      *format.Lab
+	settle   time.Duration
+	patience int
+}
+
+// limit is how long a step may take to pass on this machine.
+func (w *walk) limit(step *format.Step) time.Duration {
+	return step.Limit * time.Duration(w.patience)
 }
 
 // percent is the share of steps that have passed.

@@ -64,7 +64,7 @@ func wrong(def *format.Way) func(context.Context, *walk) (string, error) {
 func (w *walk) trips(ctx context.Context, def *format.Way) (string, error) {
 	var last run.Update
 	var since time.Time
-	limit := w.lab.Step(def.Step).Limit + w.settle
+	limit := w.limit(w.lab.Step(def.Step)) + w.settle
 	err := w.watchFor(ctx, limit, func(u run.Update) bool {
 		last = u
 		if u.Passed {
@@ -163,9 +163,9 @@ func (w *walk) solve(ctx context.Context, i int, script string) error {
 		return brokenf("step %s: %v", step.ID, err)
 	}
 	var last run.Update
-	err := w.watchFor(ctx, step.Limit, func(u run.Update) bool { last = u; return u.Passed })
+	err := w.watchFor(ctx, w.limit(step), func(u run.Update) bool { last = u; return u.Passed })
 	if errors.Is(err, errNotSeen) {
-		return brokenf("step %s doesn't pass within %s by %s: %s", step.ID, step.Limit, script, describe(last))
+		return brokenf("step %s doesn't pass within %s by %s: %s", step.ID, w.limit(step), script, describe(last))
 	}
 	if err != nil {
 		return err

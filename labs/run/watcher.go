@@ -55,15 +55,16 @@ func (w *watcher) look(ctx context.Context) (passed bool, err error) {
 		return false, ctx.Err()
 	}
 	if !allHold(results) {
-		w.acted = nil // the world has moved on
-		w.tell(append(results, waiting(w.step)...), w.s.Cluster.Hints(ctx, scope, w.step), "")
+		// What the last act found is still the answer to "why not?", and most
+		// often it was the act itself that broke what doesn't hold now.
+		w.tell(append(results, w.found()...), w.s.Cluster.Hints(ctx, scope, w.step), "")
 		return false, nil
 	}
 	if triggers(w.step) == 0 {
 		return true, w.pass(results)
 	}
 	if time.Now().Before(w.notBefore) {
-		w.tell(append(results, w.acted...), nil, "")
+		w.tell(append(results, w.found()...), nil, "")
 		return false, nil
 	}
 	w.tell(append(results, acting(w.step)...), nil, lang.T("now it is tried out", "이제 실제로 시험해 봅니다"))
@@ -79,8 +80,14 @@ func (w *watcher) look(ctx context.Context) (passed bool, err error) {
 	w.acted = acted
 	w.pause = min(max(w.pause*2, firstPause), longPause)
 	w.notBefore = time.Now().Add(w.pause)
-	w.tell(append(results, acted...), w.s.Cluster.Hints(ctx, scope, w.step), "")
+	w.tell(append(results, w.found()...), w.s.Cluster.Hints(ctx, scope, w.step), "")
 	return false, nil
+}
+
+// found are the results of the triggered checks as far as they are known: from
+// the last time they ran, and waiting for those that it didn't get to.
+func (w *watcher) found() []check.Result {
+	return append(slices.Clone(w.acted), waiting(w.step)[len(w.acted):]...)
 }
 
 // remembered notes, once, what the step remembers, and gives the scope.
