@@ -10,6 +10,7 @@ import (
 	"github.com/fatih/color"
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/testbed"
@@ -43,6 +44,9 @@ func newRootCommand(g *globals) *cobra.Command {
 		// Flags before `kubectl` are ours, those behind it are kubectl's.
 		TraverseChildren: true,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			// What client libraries log would tear the screen; errors come back
+			// to us and are printed once. The kubectl command doesn't pass here.
+			klog.SetLogger(klog.Logger{})
 			return g.settle(c)
 		},
 	}
