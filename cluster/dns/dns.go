@@ -9,26 +9,21 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"strings"
 	"text/template"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
+
+	"noriter.dev/noriter/cluster/manifest"
 )
 
 //go:embed coredns.yaml
 var manifests string
 
 var manifestsTemplate = template.Must(template.New("coredns.yaml").Parse(manifests))
-
-// fieldManager owns what Apply writes; a later Apply takes back what was edited by hand.
-const fieldManager = "noriter-install"
 
 // Options says how the DNS is set up.
 type Options struct {
@@ -93,30 +88,11 @@ func Manifests(o Options) ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(stream), 4096)
-	var objects []*unstructured.Unstructured
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(&object.Object)
-		if errors.Is(err, io.EOF) {
-			return objects, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the manifests of the cluster's DNS: %w", err)
-		}
-		objects = append(objects, object)
+	objects, err := manifest.Decode(stream)
+	if err != nil {
+		return nil, fmt.Errorf("the cluster's DNS: %w", err)
 	}
-}
-
-// resources names the REST resource of each kind in the manifests, which
-// spares the installer a round of discovery.
-var resources = map[string]string{
-	"ServiceAccount":     "serviceaccounts",
-	"ClusterRole":        "clusterroles",
-	"ClusterRoleBinding": "clusterrolebindings",
-	"ConfigMap":          "configmaps",
-	"Service":            "services",
-	"Deployment":         "deployments",
+	return objects, nil
 }
 
 // Apply puts the objects into the cluster by server-side apply. It may be
@@ -126,17 +102,8 @@ func Apply(ctx context.Context, client dynamic.Interface, o Options) error {
 	if err != nil {
 		return err
 	}
-	for _, object := range objects {
-		gvk := object.GroupVersionKind()
-		gvr := schema.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: resources[gvk.Kind]}
-		var at dynamic.ResourceInterface = client.Resource(gvr)
-		if ns := object.GetNamespace(); ns != "" {
-			at = client.Resource(gvr).Namespace(ns)
-		}
-		_, err := at.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
-		if err != nil {
-			return fmt.Errorf("applying %s %s of the cluster's DNS: %w", gvk.Kind, object.GetName(), err)
-		}
+	if err := manifest.Apply(ctx, client, objects); err != nil {
+		return fmt.Errorf("the cluster's DNS: %w", err)
 	}
 	return nil
 }
