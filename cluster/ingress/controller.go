@@ -1,0 +1,143 @@
+package ingress
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/record"
+
+	"noriter.dev/noriter/cluster/trace"
+)
+
+const (
+	// gather is how long a change waits for others that come with it: a rollout
+	// changes a Service's endpoints several times within milliseconds.
+	gather = 20 * time.Millisecond
+	// retry is the pause after a failure that was nobody's Ingress.
+	retry = time.Second
+)
+
+// controller brings nginx to what the API says, again and again.
+type controller struct {
+	client   kubernetes.Interface
+	watch    *watcher
+	nginx    *nginx
+	recorder record.EventRecorder
+	// self is the pod that this runs in.
+	self *corev1.ObjectReference
+
+	serving string               // the sum of the configuration at work
+	told    map[types.UID]string // what each Ingress's author was told last
+	asked   map[types.UID]string // the state of an Ingress that was last taken up
+}
+
+// run works until ctx ends or nginx does.
+func (c *controller) run(ctx context.Context) error {
+	for {
+		wait := time.Duration(0)
+		if err := c.sync(ctx); err != nil && ctx.Err() == nil {
+			slog.Warn("will try again", "error", err)
+			wait = retry
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-c.nginx.ended():
+			return fmt.Errorf("nginx has ended by itself: %w", err)
+		case <-after(wait):
+		case <-c.watch.changed:
+			pause(ctx, gather)
+		}
+	}
+}
+
+// after is time.After that never comes for 0.
+func after(d time.Duration) <-chan time.Time {
+	if d == 0 {
+		return nil
+	}
+	return time.After(d)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// sync looks at the world once and makes nginx serve it.
+func (c *controller) sync(ctx context.Context) error {
+	world, err := c.watch.world()
+	if err != nil {
+		return err
+	}
+	c.announce(world.Ingresses)
+	config, problems, bad, err := settle(ctx, world, func(ctx context.Context, config Config) error {
+		text, sum := Write(config, c.nginx.settings)
+		if sum == c.serving {
+			return nil // nginx is at work with it
+		}
+		return c.nginx.test(ctx, text, config.Certificates)
+	})
+	if err != nil {
+		return fmt.Errorf("testing the configuration: %w", err)
+	}
+	for _, b := range bad {
+		problems = append(problems, Problem{b.ingress, ReasonReload, fmt.Sprintf("Error reloading NGINX: %v", b.err)})
+	}
+	text, sum := Write(config, c.nginx.settings)
+	if sum != c.serving {
+		if err := c.nginx.apply(ctx, text, sum, config.Certificates); err != nil {
+			return err
+		}
+		c.serving = sum
+		c.recorder.Event(c.self, corev1.EventTypeNormal, ReasonReload, "NGINX reload triggered due to a change in configuration")
+		slog.Info("nginx reloaded", "configuration", sum, "servers", len(config.Servers), "upstreams", len(config.Upstreams))
+	}
+	c.tell(ctx, world.Ingresses, problems)
+	return c.updateStatus(ctx, world.Ingresses)
+}
+
+// announce says of each Ingress that is new or has changed that it was seen.
+func (c *controller) announce(ingresses []*networkingv1.Ingress) {
+	seen := map[types.UID]string{}
+	for _, ing := range ingresses {
+		seen[ing.UID] = fmt.Sprintf("%d %v", ing.Generation, ing.Annotations)
+		if c.asked[ing.UID] != seen[ing.UID] {
+			c.recorder.Event(ing, corev1.EventTypeNormal, "Sync", "Scheduled for sync")
+		}
+	}
+	c.asked = seen
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// tell reports problems by an event, once for as long as they stay the same.
+func (c *controller) tell(ctx context.Context, ingresses []*networkingv1.Ingress, problems []Problem) {
+	text := map[types.UID]string{}
+	for _, p := range problems {
+		// Without digits: nginx names the line, and each other Ingress moves it.
+		text[p.Ingress.UID] += p.Reason + " " + digits.ReplaceAllString(p.Message, "0") + "\n"
+	}
+	for _, p := range problems {
+		if c.told[p.Ingress.UID] == text[p.Ingress.UID] {
+			continue
+		}
+		c.recorder.Event(p.Ingress, corev1.EventTypeWarning, p.Reason, p.Message)
+		trace.Decide(ctx, trace.For(p.Ingress), "not served as written", p.Message, "reason", p.Reason)
+	}
+	for _, ing := range ingresses {
+		if text[ing.UID] == "" && c.told[ing.UID] != "" {
+			trace.Decide(ctx, trace.For(ing), "served as written", "what was wrong with it has been mended")
+		}
+	}
+	c.told = text
+}

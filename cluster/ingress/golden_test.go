@@ -1,0 +1,63 @@
+package ingress
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// boilerplate is the same in every location; one.conf shows it.
+var boilerplate = regexp.MustCompile(`(?m)^ *(proxy_set_header|proxy_next[a-z_]*|proxy_http_version|proxy_redirect|proxy_buffering|set \$proxy_[a-z_]*) .*\n|^ *proxy_(connect|send)_timeout .*\n`)
+
+// TestGolden holds the text written for the worlds in testdata against what was
+// reviewed once. At its end stand the events that the Ingresses get.
+func TestGolden(t *testing.T) {
+	worlds, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(worlds) == 0 {
+		t.Fatalf("no worlds in testdata: %v", err)
+	}
+	for _, path := range worlds {
+		name := strings.TrimSuffix(filepath.Base(path), ".yaml")
+		t.Run(name, func(t *testing.T) {
+			config, problems := Build(readWorld(t, readFile(t, path)))
+			content, sum := Write(config, DefaultSettings())
+			text := strings.ReplaceAll(string(content), sum, "SUM")
+			if name != "one" {
+				_, text, _ = strings.Cut(text, "\"\" $request_id;\n    }\n")
+				text, _, _ = strings.Cut(text, "\n    # For the controller")
+				text = boilerplate.ReplaceAllString(text, "")
+			}
+			for _, p := range problems {
+				text += fmt.Sprintf("# %s %s: %s\n", key(p.Ingress), p.Reason, p.Message)
+			}
+			golden := strings.TrimSuffix(path, ".yaml") + ".conf"
+			if *update {
+				if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want := string(readFile(t, golden)); text != want {
+				t.Errorf("%s differs (go test -update writes it anew):\n%s", golden, text)
+			}
+		})
+	}
+}
+
+func TestWriteIsAFunction(t *testing.T) {
+	w := readWorld(t, readFile(t, "testdata/paths.yaml"))
+	first, sum := Write(must(Build(w)), DefaultSettings())
+	for range 20 {
+		again, other := Write(must(Build(w)), DefaultSettings())
+		if string(first) != string(again) || sum != other {
+			t.Fatal("the same world was written in two ways")
+		}
+	}
+}
+
+func must(c Config, _ []Problem) Config { return c }

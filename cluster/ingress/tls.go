@@ -1,0 +1,156 @@
+package ingress
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// addTLS gives a host the certificate that an Ingress names for it; the first
+// Ingress that has one decides. A host of an Ingress with a tls section is
+// served by TLS whatever is wrong with the Secret, by the controller's own
+// certificate then: a browser that warns says more than a connection refused.
+func (b *builder) addTLS(h *host, r *ruled) {
+	if len(r.Spec.TLS) == 0 || h.name == "" || h.tls {
+		return
+	}
+	h.tls = true
+	secret := b.secretFor(h.name, r)
+	if secret == "" {
+		return
+	}
+	ref := r.Namespace + "/" + secret
+	c, err := b.certificate(ref, h.name)
+	if err != nil {
+		b.problem(r.Ingress, ReasonCertificate, "Error getting SSL certificate %q: %v. Using default certificate", ref, err)
+		return
+	}
+	b.certificates[c.Name] = c
+	h.certificate = c.Name
+}
+
+// secretFor finds the Secret for a host: by the entry that lists it, or else
+// by a certificate that is valid for it.
+func (b *builder) secretFor(host string, r *ruled) string {
+	for _, t := range r.Spec.TLS {
+		for _, listed := range t.Hosts {
+			if strings.EqualFold(listed, host) {
+				return t.SecretName
+			}
+		}
+	}
+	for _, t := range r.Spec.TLS {
+		if _, err := b.certificate(r.Namespace+"/"+t.SecretName, host); t.SecretName != "" && err == nil {
+			return t.SecretName
+		}
+	}
+	return ""
+}
+
+// certificate reads a Secret of type kubernetes.io/tls and holds it against the
+// host.
+func (b *builder) certificate(ref, host string) (Certificate, error) {
+	secret := b.world.Secrets[ref]
+	if secret == nil {
+		return Certificate{}, fmt.Errorf("local SSL certificate %s was not found", ref)
+	}
+	chain, private := secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey]
+	if len(chain) == 0 || len(private) == 0 {
+		return Certificate{}, fmt.Errorf("secret %q contains no keypair (%s and %s)", ref, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+	}
+	pair, err := tls.X509KeyPair(chain, private)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if pair.Leaf == nil {
+		return Certificate{}, errors.New("it has no certificate")
+	}
+	if err := verifyHost(pair.Leaf, host); err != nil {
+		return Certificate{}, err
+	}
+	content, err := onlyPEM(chain, private)
+	if err != nil {
+		return Certificate{}, err
+	}
+	sum := sha256.Sum256(content)
+	file := strings.ReplaceAll(ref, "/", "-") + "-" + hex.EncodeToString(sum[:6]) + ".pem"
+	return Certificate{Name: file, PEM: content}, nil
+}
+
+// verifyHost takes the common name, too, where there are no other names, as
+// ingress-nginx does: many a tutorial's certificate has nothing else.
+func verifyHost(leaf *x509.Certificate, host string) error {
+	probe := strings.Replace(host, "*.", "wildcard-of.", 1)
+	err := leaf.VerifyHostname(probe)
+	if err != nil && len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0 {
+		byName := *leaf
+		byName.DNSNames = []string{leaf.Subject.CommonName}
+		// VerifyHostname looks at names only if the extension is there.
+		byName.Extensions = append(byName.Extensions[:len(byName.Extensions):len(byName.Extensions)],
+			pkix.Extension{Id: []int{2, 5, 29, 17}})
+		return byName.VerifyHostname(probe)
+	}
+	return err
+}
+
+// onlyPEM re-encodes what is PEM in the two and drops everything around it.
+func onlyPEM(parts ...[]byte) ([]byte, error) {
+	var out bytes.Buffer
+	for _, rest := range parts {
+		for {
+			var block *pem.Block
+			block, rest = pem.Decode(rest)
+			if block == nil {
+				break
+			}
+			if err := pem.Encode(&out, &pem.Block{Type: block.Type, Bytes: block.Bytes}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out.Bytes(), nil
+}
+
+// selfSigned makes the certificate for hosts that have none of their own. It
+// calls itself what ingress-nginx's does, so that it is recognized.
+func selfSigned(now time.Time) ([]byte, error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making the controller's own key: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, fmt.Errorf("making the controller's own certificate: %w", err)
+	}
+	template := x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{Organization: []string{"Acme Co"}, CommonName: "Kubernetes Ingress Controller Fake Certificate"},
+		NotBefore:    now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true, DNSNames: []string{"ingress.local"},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &private.PublicKey, private)
+	if err != nil {
+		return nil, fmt.Errorf("making the controller's own certificate: %w", err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, fmt.Errorf("writing the controller's own key: %w", err)
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...), nil
+}
