@@ -8,7 +8,7 @@ STAMP   := k8s.io/component-base/version
 LDFLAGS := -s -w \
   -X $(STAMP).gitVersion=$(KUBE) -X $(STAMP).gitMajor=1 -X $(STAMP).gitMinor=37 \
   -X $(STAMP).gitTreeState=clean -X $(STAMP).gitCommit=noriter-$(VERSION)
-MAINS   := nori nori-control nori-node coredns hello pause
+MAINS   := nori nori-control nori-node nori-ingress coredns hello pause
 # The labs have an image for another processor than the nodes'.
 FOREIGN := hello-$(if $(filter arm64 aarch64,$(shell uname -m)),amd64,arm64)
 

@@ -170,6 +170,7 @@ func (t *Testbed) useImages(ctx context.Context, c *install.Cluster, binDir stri
 	}
 	c.BaseImages, c.AppImages = b.Base, b.Apps
 	c.PauseImage, c.DNSImage = images.Full(images.PauseRef), images.CoreDNSRef
+	c.IngressImage = images.IngressRef
 	return nil
 }
 

@@ -42,8 +42,8 @@ const keepBuilds = 3
 type Options struct {
 	// CacheDir holds what was built and what was fetched for it.
 	CacheDir string
-	// BinDir holds our static programs pause, coredns and hello, and hello
-	// built for another processor.
+	// BinDir holds our static programs pause, coredns, nori-ingress and hello, and
+	// hello built for another processor.
 	BinDir string
 	// Mirror is where Debian's packages come from; empty means mmdebstrap's
 	// default for the suite.
@@ -251,7 +251,7 @@ func gather(ctx context.Context, o Options) (*inputs, error) {
 	in := &inputs{programs: map[string][]byte{}}
 	sum := sha256.New()
 	fmt.Fprintf(sum, "recipe %s %s\n", recipeVersion, runtime.GOARCH)
-	for _, name := range []string{"coredns", "hello", foreignProgram, "pause"} {
+	for _, name := range []string{"coredns", "hello", foreignProgram, "nori-ingress", "pause"} {
 		content, err := os.ReadFile(filepath.Join(o.BinDir, name))
 		if err != nil {
 			return nil, fmt.Errorf("program %s (make it with: make bin/%s): %w", name, name, err)

@@ -53,7 +53,7 @@ func realInputs(t *testing.T) *inputs {
 		t.Skip("the cache holds an older set of Debian's packages; `nori up` brings the new one")
 	}
 	return &inputs{debian: debian, programs: map[string][]byte{
-		"pause": []byte("p"), "coredns": []byte("c"), "hello": []byte("h"), foreignProgram: []byte("f"),
+		"pause": []byte("p"), "coredns": []byte("c"), "hello": []byte("h"), "nori-ingress": []byte("i"), foreignProgram: []byte("f"),
 	}}
 }
 
@@ -87,7 +87,7 @@ func TestRealImagesAreReproducibleAndComplete(t *testing.T) {
 			have[ref] = first[i].image
 		}
 	}
-	for _, ref := range []string{PauseRef, CoreDNSRef, HelloRef, HelloV2Ref, HelloV3Ref, ToolboxRef, BusyboxRef, "busybox", NginxRef, NginxOldRef, "nginx"} {
+	for _, ref := range []string{PauseRef, CoreDNSRef, IngressRef, HelloRef, HelloV2Ref, HelloV3Ref, ToolboxRef, BusyboxRef, "busybox", NginxRef, NginxOldRef, "nginx"} {
 		if have[Full(ref)] == nil {
 			t.Errorf("no image is called %s", Full(ref))
 		}

@@ -71,9 +71,11 @@ func bake(in *inputs) ([]namedImage, error) {
 	pause, err1 := program("pause")
 	coredns, err2 := program("coredns")
 	hello, err3 := program("hello")
-	if err := errors.Join(err1, err2, err3); err != nil {
+	ingress, err4 := program("nori-ingress")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
+	ingressConfig := v1.Config{Entrypoint: []string{"/nori-ingress"}, Cmd: []string{"ingress"}, Env: []string{defaultPath}, ExposedPorts: ports("80/tcp", "443/tcp")}
 	helloConfig := func(version, color string) v1.Config {
 		return v1.Config{
 			Entrypoint: []string{"/hello"}, User: "65532:65532", Env: []string{defaultPath, "VERSION=" + version, "COLOR=" + color},
@@ -93,6 +95,7 @@ func bake(in *inputs) ([]namedImage, error) {
 			config: v1.Config{Cmd: []string{"sh"}, Env: []string{defaultPath}}},
 		{refs: web.refs, layers: []layer{shell, web.libraries, web.site, web.now}, config: nginxConfig},
 		{refs: web.oldRefs, layers: []layer{shell, web.libraries, web.site, web.old}, config: nginxConfig},
+		{refs: []string{Full(IngressRef)}, layers: []layer{shell, web.libraries, web.site, web.now, ingress}, config: ingressConfig},
 		{refs: []string{Full(HelloRef)}, layers: []layer{shell, hello}, config: helloConfig("v1", colorBlue)},
 		{refs: []string{Full(HelloV2Ref)}, layers: []layer{shell, hello}, config: helloConfig("v2", colorGreen)},
 		{refs: []string{Full(HelloV3Ref)}, layers: []layer{shell, hello}, config: helloConfig("v3", colorOrange)},

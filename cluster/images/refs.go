@@ -16,6 +16,8 @@ const (
 	CoreDNSVersion = "1.15.0"
 	// CoreDNSRef is the cluster's DNS.
 	CoreDNSRef = "noriter/coredns:" + CoreDNSVersion
+	// IngressRef is the ingress controller with its nginx.
+	IngressRef = "noriter/ingress-nginx:v1"
 	// HelloRef, HelloV2Ref and HelloV3Ref are the labs' web program. They differ
 	// in the version that they report and the colour of their page, which is
 	// what a rollout needs.

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,10 +34,11 @@ func unpackNginx(t *testing.T) (argv []string, mimeTypes string) {
 	if cache == "" {
 		cache = "/var/lib/noriter/cache"
 	}
-	found, err := filepath.Glob(filepath.Join(cache, "images", "debian-*.tar"))
+	found, err := filepath.Glob(filepath.Join(cache, "images", "debian-trixie-*.tar"))
 	if err != nil || len(found) == 0 || runtime.GOARCH != "amd64" {
 		t.Skip("Debian's nginx is not in the cache; `nori up` or NORITER_CACHE brings it")
 	}
+	slices.SortFunc(found, func(a, b string) int { return modified(a).Compare(modified(b)) })
 	f, err := os.Open(found[len(found)-1])
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +62,15 @@ func unpackNginx(t *testing.T) (argv []string, mimeTypes string) {
 	}
 	return []string{loader[0], "--library-path", libraries, filepath.Join(root, "usr/sbin/nginx"), "-p", root, "-e", filepath.Join(root, "error.log")},
 		filepath.Join(root, "etc/nginx/mime.types")
+}
+
+// modified is when a file was last written; the zero time if it is gone.
+func modified(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 func unpackEntry(t *testing.T, root string, h *tar.Header, r io.Reader) {

@@ -62,8 +62,8 @@ type Cluster struct {
 	// cluster itself need only the first; see cluster/images.
 	BaseImages, AppImages string
 	// PauseImage and DNSImage are the names of the two that the cluster
-	// itself runs.
-	PauseImage, DNSImage string
+	// itself runs; IngressImage is that of the ingress controller.
+	PauseImage, DNSImage, IngressImage string
 
 	mu       sync.Mutex
 	machines map[string]machine.Machine

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"noriter.dev/noriter/cluster/dns"
+	"noriter.dev/noriter/cluster/ingress/deploy"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -65,6 +66,19 @@ func (c *Cluster) applyDNS(ctx context.Context) error {
 		}
 		return true, ""
 	})
+}
+
+// applyIngress puts the ingress controller into its namespace.
+func (c *Cluster) applyIngress(ctx context.Context) error {
+	cfg, err := c.RESTConfig()
+	if err != nil {
+		return err
+	}
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return err
+	}
+	return deploy.Apply(ctx, client, c.IngressImage)
 }
 
 // WaitReady returns when every target is Ready and DNS answers. A node counts only

@@ -85,6 +85,11 @@ func Steps(c *Cluster, machines string) []step.Step {
 			// processors from it.
 			Needs: []string{"images", "ready"}, Limit: 5 * time.Minute,
 			Run: func(ctx context.Context, _ func(string)) error { return c.importImages(ctx, "apps", c.AppImages) },
+		}, {
+			ID: "ingress", Title: step.Text{EN: "Ingress controller", KO: "인그레스 컨트롤러"},
+			// Its image comes with those for the labs. Nobody waits for its pod.
+			Needs: []string{"apps"},
+			Run:   func(ctx context.Context, _ func(string)) error { return c.applyIngress(ctx) },
 		},
 	}
 }
