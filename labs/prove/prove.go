@@ -58,6 +58,10 @@ type Outcome struct {
 	// promise was broken.
 	Detail  string  `json:"detail"`
 	Seconds float64 `json:"seconds"`
+	// Green says for each step that was solved how many seconds went by from
+	// the end of its script until the step had passed: the cluster's own time
+	// (a pod that starts, a triggered check) and the grader's.
+	Green map[string]float64 `json:"green,omitempty"`
 }
 
 // Lab proves one lab. The error is only for what stopped the proof; a broken
@@ -131,13 +135,13 @@ func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) 
 		}
 		err = errors.Join(err, cleanup())
 	}()
-	walk := &walk{s: s, lab: lab, settle: o.Settle, patience: max(o.Patience, 1)}
+	walk := &walk{s: s, lab: lab, green: map[string]float64{}, settle: o.Settle, patience: max(o.Patience, 1)}
 	if err := s.Start(ctx, func(string) {}); err != nil {
 		return out, fmt.Errorf("setting it up: %w", err)
 	}
 	detail, err := w.walk(ctx, walk)
 	out.Seconds = time.Since(began).Seconds()
-	out.Percent = walk.percent()
+	out.Percent, out.Green = walk.percent(), walk.green
 	var b *broken
 	switch {
 	case err == nil:
@@ -186,6 +190,7 @@ type walk struct {
 	lab      *format.Lab
 	settle   time.Duration
 	patience int
+	green    map[string]float64
 }
 
 // limit is how long a step may take to pass on this machine.

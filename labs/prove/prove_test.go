@@ -41,6 +41,9 @@ func TestGoodLabIsProven(t *testing.T) {
 			t.Errorf("%s: %+v", way, o)
 		}
 	}
+	if g := got["solution"].Green; len(g) != 2 || g["one"] <= 0 || g["two"] <= 0 {
+		t.Errorf("how soon the steps turned green: %v", g)
+	}
 	if d := got["wrong/heal"].Detail; !strings.Contains(d, "two/stays-gone") {
 		t.Errorf("the check that was tripped is not named: %s", d)
 	}

@@ -163,6 +163,7 @@ func (w *walk) solve(ctx context.Context, i int, script string) error {
 		return brokenf("step %s: %v", step.ID, err)
 	}
 	var last run.Update
+	typed := time.Now()
 	err := w.watchFor(ctx, w.limit(step), func(u run.Update) bool { last = u; return u.Passed })
 	if errors.Is(err, errNotSeen) {
 		return brokenf("step %s doesn't pass within %s by %s: %s", step.ID, w.limit(step), script, describe(last))
@@ -170,6 +171,7 @@ func (w *walk) solve(ctx context.Context, i int, script string) error {
 	if err != nil {
 		return err
 	}
+	w.green[step.ID] = time.Since(typed).Seconds()
 	_, err = w.s.Advance(ctx)
 	if errors.Is(err, run.ErrReopened) {
 		return brokenf("at the end a step that must hold until then doesn't: %s", w.open())
