@@ -7,7 +7,11 @@
 //	progress  what a learner has done, kept across power cuts
 //	run       a lab in progress: setup, reset, live watching, points
 //	prove     the four-way proof
+//	picture   draws what is in the cluster
+//	source    finds functions in the project's source
+//	skeleton  the beginning of a new lab
 //	screen    what the learner sees
+//	lint      every mistake in labs and testbed files
 //	content   the labs themselves
 //
 // This package holds what they share with their caller: the environment that
@@ -16,6 +20,7 @@ package labs
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"net"
@@ -102,6 +107,16 @@ func (e *Env) Nori() string {
 // format.Problems. That includes what only all of them together can have
 // wrong, such as a lab that needs one which isn't there.
 func Lint(fsys fs.FS) error {
-	_, err := format.LoadAll(fsys)
-	return err
+	all, err := format.LoadAll(fsys)
+	var problems format.Problems
+	if err != nil && !errors.As(err, &problems) {
+		return err
+	}
+	for _, l := range all {
+		problems = append(problems, l.CheckSources()...)
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return problems
 }

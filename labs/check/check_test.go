@@ -201,7 +201,7 @@ func TestKinds(t *testing.T) {
 		"involvedObject": map[string]any{"kind": "Pod", "name": "p"}})
 	old := labtest.Object("v1", "Event", ns, "e2", map[string]any{"reason": "Killing", "lastTimestamp": "2020-01-01T00:00:00Z",
 		"involvedObject": map[string]any{"kind": "Pod", "name": "p"}})
-	w := labtest.NewWorld(dir, pod("p"), event, old)
+	w := labtest.NewWorld(dir, pod("p", "app=p"), event, old)
 	w.Nodes = &nodes{}
 	for _, c := range []struct {
 		text string
@@ -209,6 +209,8 @@ func TestKinds(t *testing.T) {
 		says string
 	}{
 		{"id: a\nlog: {pod: p}\nexpr: lines == ['one', 'two'] && log.contains('one')", check.Holds, ""},
+		{"id: a\nlog: {selector: app=p}\nexpr: size(lines) == 2", check.Holds, ""},
+		{"id: a\nlog: {selector: app=q}\nexpr: size(lines) > 0", check.Fails, "no pod with the label app=q"},
 		{"id: a\nlog: {pod: q}\nexpr: log == ''", check.Fails, "no pod named q"},
 		{"id: a\nevent: {kind: Pod, name: p, reason: Killing, since: 1m}\nexpr: size(items) == 1", check.Holds, ""},
 		{"id: a\nevent: {reason: Started}\nexpr: size(items) == 1", check.Fails, "size(items) = 0"},

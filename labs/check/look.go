@@ -156,6 +156,9 @@ func (c *Cluster) runningPod(ctx context.Context, namespace, name string) (*unst
 }
 
 func (c *Cluster) lookLog(ctx context.Context, s *Scope, l *format.Log, base expr.Scope) (expr.Scope, error) {
+	if l.Selector != nil {
+		return c.lookLogs(ctx, s, l, base)
+	}
 	name, err := fill(ctx, l.Pod, base, "")
 	if err != nil {
 		return nil, err
@@ -167,8 +170,39 @@ func (c *Cluster) lookLog(ctx context.Context, s *Scope, l *format.Log, base exp
 	if err != nil {
 		return nil, missing("%v", err)
 	}
+	return logScope(base, text), nil
+}
+
+func logScope(base expr.Scope, text string) expr.Scope {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	return base.With("log", text).With("lines", lines), nil
+	return base.With("log", text).With("lines", lines)
+}
+
+// lookLogs puts the logs of all pods with a label together. One that has none
+// yet, as a pod that is only starting, adds nothing.
+func (c *Cluster) lookLogs(ctx context.Context, s *Scope, l *format.Log, base expr.Scope) (expr.Scope, error) {
+	selector, err := l.Selector.Render(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := c.List(ctx, "Pod", "v1", s.Namespace, selector)
+	if err != nil {
+		return nil, err
+	}
+	if len(pods) == 0 {
+		return nil, missing("%s", lang.T("there is no pod with the label "+selector, "레이블 "+selector+"을(를) 가진 파드가 없습니다"))
+	}
+	var all strings.Builder
+	for i := range pods {
+		text, err := c.Reach.Logs(ctx, s.Namespace, pods[i].GetName(), l.Container, l.Tail, l.Previous)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err == nil {
+			all.WriteString(text)
+		}
+	}
+	return logScope(base, all.String()), nil
 }
 
 func (c *Cluster) lookExec(ctx context.Context, s *Scope, e *format.Exec, base expr.Scope) (expr.Scope, error) {

@@ -5,5 +5,5 @@ import "embed"
 
 // FS has a folder per lab.
 //
-//go:embed all:01-pods all:02-replicasets
+//go:embed all:[0-9][0-9]-*
 var FS embed.FS

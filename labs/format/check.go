@@ -85,9 +85,11 @@ type List struct {
 	At         Pos `lab:"-"`
 }
 
-// Log is what a container printed: `log` and `lines`.
+// Log is what a container printed: `log` and `lines`. With Selector it is
+// that of all pods with the label, one after another.
 type Log struct {
 	Pod       *Name
+	Selector  *Name
 	Container string
 	Tail      int
 	Previous  bool

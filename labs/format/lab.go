@@ -22,13 +22,16 @@ import (
 
 // Lab is one loaded lab. Everything in it has been checked.
 type Lab struct {
-	ID        string
-	Title     Text
-	Summary   Text
-	Minutes   int
-	Level     int
-	Needs     []string
-	Testbed   Testbed
+	ID      string
+	Title   Text
+	Summary Text
+	Minutes int
+	Level   int
+	Needs   []string
+	Testbed Testbed
+	// Alone makes the proof go its ways one after another, because what the
+	// lab does to the cluster would be in the way of others.
+	Alone     bool
 	Namespace string
 	Vars      map[string]Var
 	Setup     []Setup
@@ -142,10 +145,14 @@ type NodeAct struct {
 	At   Pos `lab:"-"`
 }
 
-// Source is a place in Noriter's source that a lab ends by pointing at.
+// Source is a place in Noriter's source that a lab ends by pointing at: a
+// package or file, and with Func a function in it ("sync", or with its type
+// "Controller.sync"), which is shown with file and line.
 type Source struct {
 	Path string
+	Func string
 	What Text
+	At   Pos `lab:"-"`
 }
 
 // The values of Step.Hold.
@@ -165,9 +172,11 @@ type Step struct {
 	Cost []int
 	// Remember notes facts when the step is opened; checks see them as `seen`.
 	Remember map[string]Memory
-	When     []When
-	Checks   []Check
-	At       Pos `lab:"-"`
+	// Picture is drawn beside the text; nil is none.
+	Picture *Picture
+	When    []When
+	Checks  []Check
+	At      Pos `lab:"-"`
 }
 
 // Check gives a check by its id, or nil.

@@ -15,6 +15,8 @@ type Problem struct {
 // String is the problem as FILE:LINE:COLUMN: MESSAGE.
 func (p Problem) String() string {
 	switch {
+	case p.File == "":
+		return p.Message
 	case p.Line == 0:
 		return fmt.Sprintf("%s: %s", p.File, p.Message)
 	case p.Column == 0:

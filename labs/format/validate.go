@@ -146,6 +146,7 @@ func (v *validator) step(s *Step) {
 	if len(s.Cost) == 0 {
 		s.Cost = []int{(s.Points + 4) / 5, (s.Points + 2) / 3}
 	}
+	v.picture(s.Picture)
 	v.remembered = map[string]bool{}
 	for name, m := range s.Remember {
 		v.remembered[name] = true

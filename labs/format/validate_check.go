@@ -49,7 +49,9 @@ func (v *validator) kind(c *Check) {
 	case c.DNS != nil:
 		v.dns(c.DNS)
 	case c.Log != nil:
-		v.need(c.Log.At, "log", "pod", c.Log.Pod != nil)
+		if (c.Log.Pod == nil) == (c.Log.Selector == nil) {
+			v.fail(c.Log.At, "log: want pod or selector")
+		}
 	case c.Exec != nil:
 		v.need(c.Exec.At, "exec", "pod", c.Exec.Pod != nil)
 		v.need(c.Exec.At, "exec", "command", len(c.Exec.Command) > 0)
@@ -161,6 +163,9 @@ func (l *Lab) eachSource(visit func(at Pos, step *Step, source string)) {
 	}
 	for i := range l.Steps {
 		step = &l.Steps[i]
+		if p := step.Picture; p != nil {
+			names(p.Name, p.Selector)
+		}
 		for _, m := range step.Remember {
 			expression(m.Expr)
 		}
@@ -185,7 +190,7 @@ func (c *Check) names() []*Name {
 	case c.DNS != nil:
 		return []*Name{c.DNS.Name, c.DNS.From}
 	case c.Log != nil:
-		return []*Name{c.Log.Pod}
+		return []*Name{c.Log.Pod, c.Log.Selector}
 	case c.Event != nil:
 		return []*Name{c.Event.Name}
 	case c.Exec != nil:

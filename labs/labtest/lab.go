@@ -27,6 +27,7 @@ setup:
   - wait: {object: {kind: Pod, name: p}, expr: ready(object)}
 steps:
   - id: one
+    picture: pods
     limit: 3s
     hold: until-end
     when:

@@ -36,6 +36,9 @@ var kinds = []struct {
 	{schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}, false},
 	{schema.GroupVersionKind{Version: "v1", Kind: "Node"}, false},
 	{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "ReplicaSet"}, true},
+	{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "DaemonSet"}, true},
+	{schema.GroupVersionKind{Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"}, true},
+	{schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"}, true},
 }
 
 // World is the cluster.
@@ -57,7 +60,8 @@ type World struct {
 // NewWorld makes a cluster with the given objects, and a node that is ready.
 func NewWorld(dir string, objects ...*unstructured.Unstructured) *World {
 	w := &World{Dir: dir, Pages: map[string]check.Page{}}
-	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{{Version: "v1"}, {Group: "apps", Version: "v1"}})
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{{Version: "v1"}, {Group: "apps", Version: "v1"},
+		{Group: "discovery.k8s.io", Version: "v1"}, {Group: "networking.k8s.io", Version: "v1"}})
 	lists := map[schema.GroupVersionResource]string{}
 	for _, k := range kinds {
 		scope := meta.RESTScopeRoot

@@ -7,7 +7,9 @@
 //	other      each listed other right fix passes, and the lab can be finished
 //
 // Every way works in a namespace, a kubeconfig and a progress of its own, so
-// a proof doesn't disturb a learner's lab, and ways may run side by side.
+// a proof doesn't disturb a learner's lab, and ways may run side by side; a
+// lab that is `alone` acts on what all namespaces share, so its ways go one
+// after another.
 package prove
 
 import (
@@ -75,10 +77,17 @@ func Lab(ctx context.Context, env *labs.Env, lab *format.Lab, o Options) ([]Outc
 	}
 	ways := waysOf(lab)
 	outcomes := make([]Outcome, len(ways))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(o.Jobs, 1))
-	for i, w := range ways {
-		group.Go(func() error {
+	// First the ways that may run side by side, then those that get to a step
+	// which acts on machines, and which would be in the way of the others.
+	for _, alone := range []bool{false, true} {
+		jobs := max(o.Jobs, 1)
+		if alone || lab.Alone {
+			jobs = 1
+		}
+		err := some(ctx, jobs, ways, func(ctx context.Context, i int, w way) error {
+			if (w.reaches >= shakes(lab)) != alone {
+				return nil
+			}
 			out, err := one(ctx, env, lab, w, o)
 			if err != nil {
 				return fmt.Errorf("lab %s, %s: %w", lab.ID, w.name, err)
@@ -89,14 +98,41 @@ func Lab(ctx context.Context, env *labs.Env, lab *format.Lab, o Options) ([]Outc
 			}
 			return nil
 		})
+		if err != nil {
+			return outcomes, err
+		}
 	}
-	return outcomes, group.Wait()
+	return outcomes, nil
 }
 
-// way is one way through a lab.
+// some does so many ways at once; the first error ends it.
+func some(ctx context.Context, jobs int, ways []way, do func(context.Context, int, way) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(jobs)
+	for i, w := range ways {
+		group.Go(func() error { return do(ctx, i, w) })
+	}
+	return group.Wait()
+}
+
+// shakes is the first step of a lab that acts on a machine, or the number of
+// its steps if none does.
+func shakes(lab *format.Lab) int {
+	for i := range lab.Steps {
+		for _, c := range lab.Steps[i].Checks {
+			if c.Triggered != nil && c.Triggered.Node != nil {
+				return i
+			}
+		}
+	}
+	return len(lab.Steps)
+}
+
+// way is one way through a lab; reaches is the last step it comes to.
 type way struct {
-	name string
-	walk func(context.Context, *walk) (detail string, err error)
+	name    string
+	reaches int
+	walk    func(context.Context, *walk) (detail string, err error)
 }
 
 // broken is a promise that a lab did not keep, as opposed to an error that
@@ -108,12 +144,13 @@ func (b *broken) Error() string { return b.text }
 func brokenf(format string, args ...any) error { return &broken{fmt.Sprintf(format, args...)} }
 
 func waysOf(lab *format.Lab) []way {
-	ways := []way{{"untouched", untouched}, {"solution", solution}}
+	last := len(lab.Steps) - 1
+	ways := []way{{"untouched", 0, untouched}, {"solution", last, solution}}
 	for i := range lab.Wrong {
-		ways = append(ways, way{scriptName(lab.Wrong[i].Script), wrong(&lab.Wrong[i])})
+		ways = append(ways, way{scriptName(lab.Wrong[i].Script), lab.Index(lab.Wrong[i].Step), wrong(&lab.Wrong[i])})
 	}
 	for i := range lab.Other {
-		ways = append(ways, way{scriptName(lab.Other[i].Script), other(&lab.Other[i])})
+		ways = append(ways, way{scriptName(lab.Other[i].Script), last, other(&lab.Other[i])})
 	}
 	return ways
 }

@@ -3,12 +3,15 @@ package prove
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/labtest"
+	"noriter.dev/noriter/labs/run"
 )
 
 func proveFS(t *testing.T, fsys fstest.MapFS) map[string]Outcome {
@@ -81,6 +84,48 @@ func TestBadLabsAreFound(t *testing.T) {
 				t.Errorf("%s: got %+v, want something with %q", c.way, o, c.want)
 			}
 		})
+	}
+}
+
+// TestAlone counts how many ways are under way at once.
+func TestAlone(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		lab := labtest.Demo(t)
+		lab.Alone = alone
+		env, _ := labtest.Env(t)
+		var now, most atomic.Int32
+		_, err := Lab(context.Background(), env, lab, Options{Jobs: 4, Settle: 100 * time.Millisecond,
+			Report: func(Outcome) { now.Add(-1) },
+			Open: func(env *labs.Env, lab *format.Lab) (*run.Session, error) {
+				if n := now.Add(1); n > most.Load() {
+					most.Store(n)
+				}
+				return labtest.Open(env, lab)
+			}})
+		if err != nil || (most.Load() == 1) != alone {
+			t.Errorf("alone %v: %d at once, %v", alone, most.Load(), err)
+		}
+	}
+}
+
+// TestWaysThatShakeMachinesAreApart finds the ways that get to a step which
+// acts on a machine.
+func TestWaysThatShakeMachinesAreApart(t *testing.T) {
+	fsys := labtest.DemoFS()
+	fsys["demo/lab.yaml"].Data = []byte(strings.Replace(string(fsys["demo/lab.yaml"].Data),
+		"delete: {kind: Pod, selector: app=v, pick: all}", "node: {on: node1, power: off}", 1))
+	lab, err := format.Load(fsys, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var apart []string
+	for _, w := range waysOf(lab) {
+		if w.reaches >= shakes(lab) {
+			apart = append(apart, w.name)
+		}
+	}
+	if got := strings.Join(apart, " "); got != "solution wrong/heal other/one" || shakes(labtest.Demo(t)) != 2 {
+		t.Errorf("apart: %s", got)
 	}
 }
 

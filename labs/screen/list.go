@@ -102,7 +102,7 @@ func (u *UI) Status(ctx context.Context, s *run.Session, up run.Update) error {
 			lines = append(lines, indent(wrapText(heading, width-4, u.faint), "[ ] ", "    ")...)
 		}
 	}
-	lines = append(lines, "")
+	lines = append(append(lines, u.picture(ctx, s)...), "")
 	if up.Passed {
 		lines = append(lines, u.passed(up, run.StepPoints(up.Step, state), width)...)
 		lines = append(lines, lang.T("Go on with `"+u.Command+" lab next`.", "`"+u.Command+" lab next`로 계속하세요."))

@@ -50,6 +50,10 @@ type live struct {
 
 	last   run.Update
 	detail bool
+	// picture is how the cluster looks now; pictureOnly shows it in place of
+	// the checks, on a terminal that is too low for both.
+	picture     []string
+	pictureOnly bool
 	// note is a line above the keys: what a key could not do.
 	note string
 	// height is how many lines the block below the text takes now.
@@ -73,7 +77,7 @@ func (u *UI) live(ctx context.Context, s *run.Session) (err error) {
 
 // step shows one step until the learner goes on.
 func (l *live) step(ctx context.Context) (done bool, err error) {
-	l.last, l.detail = run.Update{}, false
+	l.last, l.detail, l.picture, l.pictureOnly = run.Update{}, false, nil, false
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	resized := make(chan os.Signal, 1)
@@ -89,6 +93,8 @@ func (l *live) step(ctx context.Context) (done bool, err error) {
 			ended <- err
 		}
 	}()
+	drawn := make(chan []string)
+	go pictures(ctx, l.s, drawn)
 	go func() {
 		err := l.s.Watch(ctx, func(up run.Update) {
 			select {
@@ -112,6 +118,8 @@ func (l *live) step(ctx context.Context) (done bool, err error) {
 		case <-resized:
 			err = l.redraw(ctx)
 		case l.last = <-updates:
+			err = l.block(ctx)
+		case l.picture = <-drawn:
 			err = l.block(ctx)
 		case key := <-keys:
 			var next bool
@@ -157,6 +165,9 @@ func (l *live) key(ctx context.Context, key rune) (next, done bool, err error) {
 	case 's':
 		l.detail = !l.detail
 		return false, false, l.block(ctx)
+	case 'p':
+		l.pictureOnly = len(l.picture) > 0 && !l.pictureOnly
+		return false, false, l.block(ctx)
 	case 't':
 		return false, false, errShell
 	case 'h':
@@ -189,7 +200,7 @@ func (l *live) redraw(ctx context.Context) error {
 // block redraws the part below the text: checks, hints, keys.
 func (l *live) block(ctx context.Context) error {
 	width, height := l.u.size()
-	lines := l.lines(ctx, width)
+	lines := l.lines(ctx, width, height-1)
 	if tallest := height - 1; len(lines) > tallest { // above the screen nothing can be redrawn
 		lines = append(lines[:tallest-1], lines[len(lines)-1])
 	}
@@ -207,7 +218,7 @@ func (l *live) block(ctx context.Context) error {
 	return nil
 }
 
-func (l *live) lines(ctx context.Context, width int) []string {
+func (l *live) lines(ctx context.Context, width, room int) []string {
 	var out []string
 	switch {
 	case l.last.Step == nil:
@@ -221,11 +232,16 @@ func (l *live) lines(ctx context.Context, width int) []string {
 	if l.last.Doing != "" {
 		out = append(out, wrapText(l.last.Doing, width, l.u.yellow)...)
 	}
-	out = append(out, "")
+	tail := []string{""}
 	if l.note != "" {
-		out = append(out, wrapText(l.note, width, l.u.yellow)...)
+		tail = append(tail, wrapText(l.note, width, l.u.yellow)...)
 	}
-	return append(out, wrapText(l.keys(), width, l.u.faint)...)
+	keys := wrapText(l.keys(), width, l.u.faint)
+	out, offer := l.pictured(out, room-len(tail)-len(keys))
+	if offer {
+		keys = wrapText(pictureLabel()+" | "+l.keys(), width, l.u.faint)
+	}
+	return append(append(out, tail...), keys...)
 }
 
 // points are what the open step has brought.

@@ -65,6 +65,13 @@ func (p *plainView) step(ctx context.Context) (done bool, err error) {
 			}
 			ended = nil // it has passed, and that was told
 		case up := <-updates:
+			if answers == nil && hasPicture(p.s) {
+				if lines := p.u.picture(ctx, p.s); len(lines) > 0 {
+					if err := p.u.print(lines...); err != nil {
+						return false, err
+					}
+				}
+			}
 			if err := p.show(ctx, up); err != nil {
 				return false, err
 			}
@@ -131,6 +138,9 @@ func (p *plainView) choices() (labels []string, keys []rune) {
 	}
 	add('t', lang.T("shell", "셸"))
 	add('q', lang.T("quit (progress is kept)", "나가기 (진행 상황은 저장됨)"))
+	if hasPicture(p.s) {
+		add('p', lang.T("picture", "그림"))
+	}
 	return labels, keys
 }
 
@@ -178,6 +188,8 @@ func (p *plainView) answer(ctx context.Context, a answer, stop func()) (next, do
 		return false, false, p.u.print(p.u.hint(text, width)...)
 	case 's':
 		return false, false, p.u.print(p.u.results(p.last, width, true)...)
+	case 'p':
+		return false, false, p.u.print(p.u.picture(ctx, p.s)...)
 	case 't':
 		stop()
 		if err := p.u.Shell(ctx, p.s); err != nil {

@@ -316,3 +316,36 @@ func TestChooseByNumber(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestPicture sees the picture above the checks, alone, and as plain lines.
+func TestPicture(t *testing.T) {
+	for _, language := range []string{"en", "ko"} {
+		p := play(t, language, false, true)
+		p.sees("+- node1  127.0.0.1 ----")
+		p.sees("| v                      1/0 Running           10.244.1.5  |")
+		p.press("p")
+		p.sees(map[string]string{"en": "p: picture | h: hint", "ko": "p: 그림 | h: 힌트"}[language])
+		p.press("q")
+		if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+			t.Error(err)
+		}
+		narrow(t, p.text(), 60)
+	}
+}
+
+func TestPicturePlain(t *testing.T) {
+	p := play(t, "en", true, true)
+	p.sees("5) picture")
+	p.press("5\n")
+	end := time.Now().Add(10 * time.Second)
+	for strings.Count(p.text(), "+- node1  127.0.0.1") < 2 && time.Now().Before(end) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.press("q\n")
+	if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+		t.Error(err)
+	}
+	if n := strings.Count(p.text(), "+- node1  127.0.0.1"); n < 2 {
+		t.Errorf("the picture was shown %d times:\n%s", n, p.text())
+	}
+}

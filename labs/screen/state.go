@@ -135,7 +135,7 @@ func (u *UI) End(ctx context.Context, s *run.Session) error {
 	}
 	lines = append(lines, "", u.bold(lang.T("The source that did it", "그 일을 한 소스")))
 	for _, src := range s.Lab.Sources {
-		lines = append(lines, indent(wrapText(src.Path+": "+src.What.Pick(), width-2, nil), "- ", "  ")...)
+		lines = append(lines, indent(wrapText(sourceLine(&src), width-2, nil), "- ", "  ")...)
 	}
 	points, most := run.Score(s.Lab, state)
 	score := lang.T(fmt.Sprintf("%d of %d points", points, most), fmt.Sprintf("%d점 / %d점", points, most))
@@ -147,6 +147,15 @@ func (u *UI) End(ctx context.Context, s *run.Session) error {
 		fmt.Sprintf("kubectl is back in the namespace default. `%s lab reset %s` clears the lab away and lets you do it again.", u.Command, s.Lab.ID),
 		fmt.Sprintf("kubectl은 다시 default 네임스페이스를 가리킵니다. `%s lab reset %s`은(는) 실습을 치우고 처음부터 다시 할 수 있게 합니다.", u.Command, s.Lab.ID)), width, u.faint)...)
 	return u.print(lines...)
+}
+
+// sourceLine is a source with the function, if one is named: "FILE:LINE sync: …".
+func sourceLine(s *format.Source) string {
+	place := s.Place()
+	if s.Func != "" {
+		place += " " + s.Func
+	}
+	return place + ": " + s.What.Pick()
 }
 
 // print writes lines. A pipe that nobody reads any more is the caller's affair.

@@ -1,0 +1,50 @@
+package format
+
+import (
+	"reflect"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// The pictures that a step can show, drawn from what is in the cluster now.
+const (
+	PicturePods    = "pods"    // nodes as boxes, with the lab's pods in them
+	PictureRequest = "request" // the way of a request from browser to pods
+	PictureDaemons = "daemons" // each node with its daemon, or why it has none
+	PictureImages  = "images"  // images, why they can't be had, the back-off left
+)
+
+// Pictures are all of them.
+var Pictures = []string{PicturePods, PictureRequest, PictureDaemons, PictureImages}
+
+// Picture is what a step shows: the kind alone (`picture: pods`), or also
+// which objects are meant: name is a Service's or DaemonSet's, selector the
+// pods'.
+type Picture struct {
+	Kind           string
+	Name, Selector *Name
+	At             Pos `lab:"-"`
+}
+
+func (p *Picture) decodeNode(d *decoder, n *yaml.Node) {
+	p.At = d.at(n)
+	if n.Kind == yaml.ScalarNode {
+		p.Kind = n.Value
+		return
+	}
+	type plain Picture
+	d.structure(n, reflect.ValueOf((*plain)(p)).Elem())
+}
+
+func (v *validator) picture(p *Picture) {
+	if p == nil {
+		return
+	}
+	for _, known := range Pictures {
+		if p.Kind == known {
+			return
+		}
+	}
+	v.fail(p.At, "picture: want %s, found %q%s", strings.Join(Pictures, ", "), p.Kind, nearest(p.Kind, Pictures))
+}

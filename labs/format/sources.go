@@ -1,0 +1,36 @@
+package format
+
+import "noriter.dev/noriter/labs/source"
+
+// Place is where the source is: FILE:LINE of the function, or the path.
+func (s *Source) Place() string {
+	if s.Func == "" {
+		return s.Path
+	}
+	if p, err := source.Find(s.Path, s.Func); err == nil {
+		return p.String()
+	}
+	return s.Path // lint tells of it
+}
+
+// CheckSources finds what the lab points at in the project's source; a
+// function that has gone is a mistake.
+func (l *Lab) CheckSources() (problems Problems) {
+	for i := range l.Sources {
+		s := &l.Sources[i]
+		fail := func(text string) { problems = append(problems, Problem{s.At, "sources: " + text}) }
+		switch {
+		case !source.Carried(s.Path):
+			if s.Func != "" {
+				fail("func is for what is below cluster/, found the path " + s.Path)
+			}
+		case s.Func != "":
+			if _, err := source.Find(s.Path, s.Func); err != nil {
+				fail(err.Error())
+			}
+		case !source.Exists(s.Path):
+			fail("there is no source at " + s.Path)
+		}
+	}
+	return problems
+}

@@ -1,0 +1,36 @@
+package run
+
+import (
+	"context"
+
+	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/picture"
+)
+
+// Picture draws the open step's picture as the cluster is now; nil if it has
+// none.
+func (s *Session) Picture(ctx context.Context) ([]string, error) {
+	step, state, err := s.Step()
+	if err != nil || step.Picture == nil {
+		return nil, err
+	}
+	fill := func(n *format.Name) string {
+		if n == nil || err != nil {
+			return ""
+		}
+		var text string
+		text, err = n.Render(ctx, expr.Scope{"vars": state.Vars, "ns": s.Namespace, "files": s.Env.Work(s.Lab.ID),
+			"seen": map[string]any{}, "pods": []any{}})
+		return text
+	}
+	name, selector := fill(step.Picture.Name), fill(step.Picture.Selector)
+	if err != nil {
+		return nil, err
+	}
+	scene, err := picture.Gather(ctx, s.Cluster, s.Namespace, step.Picture.Kind, name, selector)
+	if err != nil {
+		return nil, err
+	}
+	return scene.Draw(), nil
+}
