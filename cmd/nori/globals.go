@@ -62,7 +62,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.AddCommand(
 		newUpCommand(g), newDownCommand(g), newStatusCommand(g), newDoctorCommand(g),
 		newSSHCommand(g), newKubectlCommand(g), newShellCommand(g),
-		newLabCommand(g), newSnapshotCommand(g), newResetCommand(g), newNodeCommand(g),
+		newLabCommand(g), newSnapshotCommand(g), newResetCommand(g), newLintCommand(g), newNodeCommand(g),
 	)
 	return root
 }

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,7 +28,7 @@ func newLabCommand(g *globals) *cobra.Command {
 	}
 	g.groupOnly(cmd)
 	cmd.AddCommand(newLabListCommand(g), newLabStartCommand(g), newLabStatusCommand(g), newLabHintCommand(g),
-		newLabNextCommand(g), newLabSolveCommand(g), newLabResetCommand(g), newLabStopCommand(g), newLabProveCommand(g))
+		newLabNextCommand(g), newLabSolveCommand(g), newLabResetCommand(g), newLabStopCommand(g), newLabProveCommand(g), newLabNewCommand(g))
 	return cmd
 }
 
@@ -41,8 +44,25 @@ func (g *globals) labScreen(ctx context.Context) (*labs.Env, *screen.UI, error) 
 // allLabs reads the labs that are built in.
 func allLabs() ([]*format.Lab, error) { return format.LoadAll(content.FS) }
 
-// findLab finds a lab by its id.
+// labAt reads a lab that its author has on disk.
+func (g *globals) labAt(path string) (*format.Lab, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the lab %s: %w", path, err)
+	}
+	lab, err := format.Load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
+	var problems format.Problems
+	if errors.As(err, &problems) || errors.Is(err, fs.ErrNotExist) {
+		return nil, g.usage("%w", err)
+	}
+	return lab, err
+}
+
+// findLab finds a lab by its id, or by its path: ./my-lab.
 func (g *globals) findLab(id string) (*format.Lab, error) {
+	if strings.ContainsRune(id, filepath.Separator) {
+		return g.labAt(id)
+	}
 	all, err := allLabs()
 	if err != nil {
 		return nil, err

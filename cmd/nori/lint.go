@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/lint"
+	"noriter.dev/noriter/labs/skeleton"
+)
+
+func newLintCommand(g *globals) *cobra.Command {
+	return g.outputFlag(&cobra.Command{
+		Use:   "lint [PATH…]",
+		Short: lang.T("Find the mistakes in labs and testbed files, without a cluster", "클러스터 없이 실습과 테스트베드 파일의 잘못 찾기"),
+		Long: lang.T(
+			"Reads labs and testbed files strictly and reports every mistake with its file and line.\n"+
+				"A PATH is a lab's folder or a file in it, a folder of labs, or a testbed file.\n"+
+				"Without one, what comes with this program is looked at.",
+			"실습과 테스트베드 파일을 엄격하게 읽고, 잘못된 곳을 모두 파일과 줄 번호와 함께 알려 줍니다.\n"+
+				"PATH는 실습 폴더나 그 안의 파일, 실습이 모여 있는 폴더, 또는 테스트베드 파일입니다.\n"+
+				"주지 않으면 이 프로그램에 들어 있는 것을 살펴봅니다."),
+		RunE: func(_ *cobra.Command, args []string) error { return g.lint(args) },
+	})
+}
+
+// lintProblem is one mistake for `-o json`.
+type lintProblem struct {
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
+}
+
+// lint prints the mistakes and ends with exit code 1 if there are any.
+func (g *globals) lint(paths []string) error {
+	var found format.Problems
+	var err error
+	if len(paths) == 0 {
+		found, err = lint.BuiltIn()
+	}
+	for _, p := range paths {
+		some, pathErr := lint.Path(p)
+		found, err = append(found, some...), errors.Join(err, pathErr)
+	}
+	if errors.Is(err, lint.ErrNothing) || errors.Is(err, fs.ErrNotExist) {
+		return g.usage("%w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if g.output == "json" {
+		out := []lintProblem{}
+		for _, p := range found {
+			out = append(out, lintProblem{p.File, p.Line, p.Column, p.Message})
+		}
+		if err := g.printJSON(out); err != nil {
+			return err
+		}
+	} else if len(found) > 0 {
+		fmt.Fprintln(g.stdout, found.Error())
+	} else {
+		fmt.Fprintln(g.stdout, lang.T("no mistakes found", "잘못된 곳이 없습니다"))
+	}
+	if len(found) > 0 {
+		return &exitStatus{exitFailed}
+	}
+	return nil
+}
+
+func newLabNewCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "new NAME",
+		Short: lang.T("Make the beginning of a new lab in a folder NAME", "새 실습의 뼈대를 NAME 폴더에 만들기"),
+		Long: lang.T(
+			"Makes a small lab that is complete: it lints, it can be started and proven, and every part of it can be changed.",
+			"작지만 온전한 실습을 만듭니다. 바로 lint를 통과하고, 시작하고, 증명할 수 있으며, 모든 부분을 고쳐 쓸 수 있습니다."),
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir, err := skeleton.Write(".", args[0])
+			if errors.Is(err, skeleton.ErrName) || errors.Is(err, fs.ErrExist) {
+				return g.usage("%w", err)
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(g.stdout, lang.T(
+				"%[1]s is there. From here:\n  nori lint %[1]s\n  nori lab start ./%[1]s\n  nori lab prove ./%[1]s\n",
+				"%[1]s 폴더를 만들었습니다. 이제 이렇게 해 보세요.\n  nori lint %[1]s\n  nori lab start ./%[1]s\n  nori lab prove ./%[1]s\n"), dir)
+			return nil
+		},
+	}
+}

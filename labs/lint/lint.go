@@ -1,0 +1,103 @@
+// Package lint finds the mistakes in what people write for the playground
+// (labs, and testbed files), without a cluster: all of them at once, each with
+// its file and line.
+package lint
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"noriter.dev/noriter/labs"
+	"noriter.dev/noriter/labs/content"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/testbed"
+)
+
+// ErrNothing means that there is nothing at a path that could be looked at.
+var ErrNothing = errors.New("neither a lab (a folder with a lab.yaml), nor a folder of labs, nor a testbed file")
+
+// BuiltIn looks at what comes with the program.
+func BuiltIn() (format.Problems, error) { return problems(labs.Lint(content.FS)) }
+
+// Path looks at a lab, a file of one, a folder of labs, or a testbed file.
+func Path(path string) (format.Problems, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("looking at %s: %w", path, err)
+	}
+	dir := path
+	if !info.IsDir() {
+		dir = filepath.Dir(path)
+		if !isLab(dir) {
+			return spec(path)
+		}
+	}
+	if isLab(dir) {
+		return lab(dir)
+	}
+	if found, err := filepath.Glob(filepath.Join(dir, "*", "lab.yaml")); err != nil || len(found) == 0 {
+		return nil, fmt.Errorf("%s: %w", path, ErrNothing)
+	}
+	found, err := problems(labs.Lint(os.DirFS(dir)))
+	return below(dir, found), err
+}
+
+func isLab(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "lab.yaml"))
+	return err == nil
+}
+
+// lab looks at one lab. What only all labs together can have wrong, such as
+// a lab that it needs, is left to the folder of labs.
+func lab(dir string) (format.Problems, error) {
+	abs, err := filepath.Abs(dir) // "." has no name
+	if err != nil {
+		return nil, fmt.Errorf("looking at %s: %w", dir, err)
+	}
+	l, err := format.Load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
+	found, err := problems(err)
+	if l != nil {
+		found = append(found, l.CheckSources()...)
+	}
+	for i := range found {
+		found[i].File = strings.TrimPrefix(found[i].File, filepath.Base(abs)+"/")
+	}
+	return below(dir, found), err
+}
+
+// below puts the folder before the files of problems.
+func below(dir string, found format.Problems) format.Problems {
+	for i := range found {
+		found[i].File = filepath.Join(dir, filepath.FromSlash(found[i].File))
+	}
+	return found
+}
+
+// problems takes an error apart into mistakes and what isn't one.
+func problems(err error) (format.Problems, error) {
+	var found format.Problems
+	if errors.As(err, &found) {
+		return found, nil
+	}
+	return nil, err
+}
+
+// spec looks at a testbed file.
+func spec(path string) (format.Problems, error) {
+	if ext := filepath.Ext(path); ext != ".yaml" && ext != ".yml" {
+		return nil, fmt.Errorf("%s: %w", path, ErrNothing)
+	}
+	_, err := testbed.ReadSpec(path)
+	if err == nil {
+		return nil, nil
+	}
+	// The mistakes have file and line in their text.
+	var found format.Problems
+	for _, line := range strings.Split(err.Error(), "\n") {
+		found = append(found, format.Problem{Message: line})
+	}
+	return found, nil
+}

@@ -1,0 +1,1 @@
+kubectl patch pod greeter -p "{\"metadata\":{\"labels\":{\"color\":\"$LAB_COLOR\"}}}"

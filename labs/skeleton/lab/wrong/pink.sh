@@ -1,0 +1,1 @@
+kubectl label pod greeter color=pink --overwrite
