@@ -3,6 +3,7 @@ package testbed
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/libvirt"
 	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/netns"
 	"noriter.dev/noriter/provision/nspawn"
 	"noriter.dev/noriter/provision/remote"
 )
@@ -145,8 +147,14 @@ func (t *Testbed) Dial(ctx context.Context, name string) (*remote.Client, error)
 }
 
 // Dialer is how machines are reached that are on another host, behind a libvirt
-// connection over SSH; nil where they are on this one.
+// connection over SSH, or in a network namespace that this process is outside of;
+// nil where they are in this process's own network.
 func (t *Testbed) Dialer() remote.Dialer {
+	if inside, err := netns.Inside(t.Name()); t.Namespace() != "" && err == nil && !inside {
+		return func(ctx context.Context, network, address string) (net.Conn, error) {
+			return netns.Dial(ctx, t.Namespace(), network, address)
+		}
+	}
 	u, err := url.Parse(t.state.Spec.Connect)
 	if err != nil || !strings.HasSuffix(u.Scheme, "+ssh") {
 		return nil

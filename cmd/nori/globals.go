@@ -61,7 +61,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	})
 	root.AddCommand(
 		newUpCommand(g), newDownCommand(g), newStatusCommand(g), newDoctorCommand(g),
-		newSSHCommand(g), newKubectlCommand(g), newShellCommand(g),
+		newSSHCommand(g), newKubectlCommand(g), newShellCommand(g), newOpenCommand(g),
 		newLabCommand(g), newSnapshotCommand(g), newResetCommand(g), newLintCommand(g), newNodeCommand(g),
 	)
 	return root
