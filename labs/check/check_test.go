@@ -82,6 +82,24 @@ func all(rest []*unstructured.Unstructured, more ...*unstructured.Unstructured) 
 	return append(rest, more...)
 }
 
+// slice makes an EndpointSlice of a Service; without endpoints it has null, as
+// the API server gives it.
+func slice(service string, endpoints ...any) *unstructured.Unstructured {
+	if len(endpoints) == 1 && endpoints[0] == nil {
+		endpoints = nil
+	}
+	s := labtest.Object("discovery.k8s.io/v1", "EndpointSlice", ns, service+"-x", map[string]any{"endpoints": nil})
+	if endpoints != nil {
+		s.Object["endpoints"] = endpoints
+	}
+	s.SetLabels(map[string]string{"kubernetes.io/service-name": service})
+	return s
+}
+
+func endpoint(pod string) map[string]any {
+	return map[string]any{"conditions": map[string]any{"ready": true}, "targetRef": map[string]any{"name": pod}}
+}
+
 // TestGradersOfTheLabs holds single checks of the real labs against worlds
 // that are right, and against wrong ones that look right.
 func TestGradersOfTheLabs(t *testing.T) {
@@ -140,6 +158,16 @@ func TestGradersOfTheLabs(t *testing.T) {
 		{"all died", "replicasets/cascade/survive", nil, nil, check.Fails, "0"},
 		{"adopted, none new", "replicasets/again/not-one-new", ownedPods("web", "web-1", "web-2"), nil, check.Holds, ""},
 		{"one new", "replicasets/again/not-one-new", ownedPods("web", "web-1", "web-9"), nil, check.Fails, "web-9"},
+		{"only inside", "nodeport/outside/type", world{service("web", map[string]any{"port": int64(80)})}, nil, check.Fails, "its type is ClusterIP"},
+		{"a node port", "nodeport/outside/type", world{service("web", map[string]any{"port": int64(80), "nodePort": int64(30080)})}, nil, check.Holds, ""},
+		{"headless", "nodeport/clusterip/service", world{labtest.With(service("web", map[string]any{"port": int64(80)}), "spec.clusterIP", "None")}, nil, check.Fails, "its address is None"},
+		{"no endpoints", "nodeport/nobody/endpoints", world{slice("cart", nil)}, nil, check.Fails, "endpoints: none"},
+		{"another pod's", "nodeport/nobody/endpoints", world{slice("cart", endpoint("impostor"))}, nil, check.Fails, "endpoints: impostor"},
+		{"its own", "nodeport/nobody/endpoints", world{slice("cart", endpoint("cart-x"))}, nil, check.Holds, ""},
+		{"two endpoints of three", "nodeport/clusterip/endpoints", world{slice("web", endpoint("web-1"), endpoint("web-2"))}, nil, check.Fails, "endpoints: 2"},
+		{"on one node", "nodeport/node/apart", world{pod("web-1", "app=web"), pod("web-2", "app=web")}, nil, check.Fails, "they are on: node1"},
+		{"on two nodes", "nodeport/node/apart", world{pod("web-1", "app=web"), labtest.With(pod("web-2", "app=web"), "spec.nodeName", "node2")}, nil, check.Holds, ""},
+		{"three, not two", "nodeport/node/two", ownedPods("web", "web-1", "web-2", "web-3"), nil, check.Fails, "there are 3"},
 	} {
 		t.Run(c.check+" "+c.name, func(t *testing.T) {
 			parts := strings.Split(c.check, "/")

@@ -74,7 +74,9 @@ func (h *HTTP) Several() bool {
 // of the lab's namespace; from pod or pod/NAME, as that pod's own
 // resolv.conf says. The expression sees `addresses` (A, AAAA: the addresses,
 // sorted; SRV: HOST:PORT), `rcode` (NOERROR, NXDOMAIN, SERVFAIL, …; empty
-// where no answer came) and `error`.
+// where no answer came) and `error`. A name that the search list doesn't end
+// is asked of the world outside, too, which mostly is SERVFAIL here: to see
+// NXDOMAIN, ask for the full name with its last dot.
 type DNS struct {
 	Name *Name
 	// Type is A (the default), AAAA or SRV.

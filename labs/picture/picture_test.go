@@ -107,11 +107,11 @@ func TestPictures(t *testing.T) {
 		{"pods", format.PicturePods, "", []*unstructured.Unstructured{control(), node("node1", "10.77.0.11", nil), web, waiting("bad", "ImagePullBackOff", ""), pending}, `
 +- control  10.77.0.10 ------------------------------------+
 +- node1  10.77.0.11 --------------------------------------+
-| bad                    0/1 ImagePullBackOff  10.244.1.5  |
-| web-1                  1/1 Running           10.244.1.5  |
+| bad                   0/1 ImagePullBackOff 10.244.1.5    |
+| web-1                 1/1 Running          10.244.1.5    |
 +----------------------------------------------------------+
 +- on no node yet -----------------------------------------+
-| late                   0/1 Pending           10.244.1.5  |
+| late                  0/1 Pending          10.244.1.5    |
 +----------------------------------------------------------+`},
 		{"node port", format.PictureRequest, "", []*unstructured.Unstructured{control(), node("node1", "10.77.0.11", nil), web, service("web", "web", 30080), slice("web", "web-1", true, 8080)}, `
 browser

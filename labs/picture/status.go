@@ -69,10 +69,10 @@ func readiness(pod object) string {
 // row is a pod on one line: name, readiness, state, and what else is said.
 func row(pod object, more string) string {
 	state := status(pod)
-	if restarts := restarts(pod); restarts > 0 {
-		state += fmt.Sprintf(" (%dx)", restarts)
+	if times := fmt.Sprintf(" (%dx)", restarts(pod)); times != " (0x)" && len(state)+len(times) <= 16 {
+		state += times
 	}
-	return strings.TrimRight(fit(name(pod), 22)+" "+fit(readiness(pod), 4)+fit(state, 17)+" "+more, " ")
+	return strings.TrimRight(fit(name(pod), 21)+" "+fit(readiness(pod), 4)+fit(state, 16)+" "+more, " ")
 }
 
 func restarts(pod object) (sum int64) {

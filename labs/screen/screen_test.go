@@ -322,7 +322,7 @@ func TestPicture(t *testing.T) {
 	for _, language := range []string{"en", "ko"} {
 		p := play(t, language, false, true)
 		p.sees("+- node1  127.0.0.1 ----")
-		p.sees("| v                      1/0 Running           10.244.1.5  |")
+		p.sees("| v                     1/0 Running          10.244.1.5    |")
 		p.press("p")
 		p.sees(map[string]string{"en": "p: picture | h: hint", "ko": "p: 그림 | h: 힌트"}[language])
 		p.press("q")

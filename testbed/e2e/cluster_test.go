@@ -331,7 +331,7 @@ func testSnapshot(t *testing.T, b *bed) {
 }
 
 func testLabs(t *testing.T, b *bed) {
-	for _, lab := range []string{"pods", "replicasets"} {
+	for _, lab := range []string{"pods", "replicasets", "nodeport"} {
 		out, err := b.try(10*time.Minute, "--plain", "lab", "prove", lab)
 		t.Log(out)
 		if err != nil {

@@ -1,0 +1,2 @@
+sed -i 's/app: carts/app: cart/' cart.yaml
+kubectl apply -f cart.yaml

@@ -1,0 +1,2 @@
+kubectl apply -f cart.yaml
+kubectl run impostor --image=noriter/hello:v1 --labels=app=carts

@@ -1,0 +1,3 @@
+kubectl patch deployment web -p \
+  '{"spec":{"replicas":2,"template":{"spec":{"nodeName":"node1"}}}}'
+kubectl rollout status deployment/web --timeout=60s

@@ -1,0 +1,2 @@
+kubectl delete service neighbour
+kubectl apply -f web.yaml
