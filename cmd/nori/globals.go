@@ -59,6 +59,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &testbed.UsageError{Err: fmt.Errorf("%w\n      see `%s --help`", err, c.CommandPath())}
 	})
+	root.AddCommand(newQuizCommand(g))
 	root.AddCommand(
 		newUpCommand(g), newDownCommand(g), newStatusCommand(g), newDoctorCommand(g),
 		newSSHCommand(g), newKubectlCommand(g), newShellCommand(g), newOpenCommand(g),

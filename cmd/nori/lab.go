@@ -189,10 +189,14 @@ func (g *globals) startLab(ctx context.Context, args []string) error {
 	if err := s.Start(ctx, ui.Say); err != nil {
 		return err
 	}
-	if err := ui.Play(ctx, s); !errors.Is(err, screen.ErrLeft) {
+	err = ui.Play(ctx, s)
+	switch {
+	case errors.Is(err, screen.ErrLeft):
+		return nil
+	case err != nil:
 		return err
 	}
-	return nil
+	return offerQuiz(ctx, env, ui, lab.ID)
 }
 
 // sayNeeds tells which labs should come first; nobody is kept from going on.

@@ -102,6 +102,23 @@ func checkTogether(labs []*Lab) (problems Problems) {
 
 // Parse reads lab.yaml alone, with its expressions compiled.
 func Parse(file string, data []byte) (*Lab, Problems) {
+	root, problems := document(file, data)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	lab := &Lab{}
+	d := &decoder{file: file}
+	d.decode(root, reflect.ValueOf(lab).Elem())
+	if len(d.problems) > 0 {
+		return nil, d.problems
+	}
+	v := &validator{file: file, lab: lab}
+	v.run()
+	return lab, v.problems
+}
+
+// document is the one YAML document of a file.
+func document(file string, data []byte) (*yaml.Node, Problems) {
 	var root yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	if err := dec.Decode(&root); err != nil {
@@ -112,20 +129,12 @@ func Parse(file string, data []byte) (*Lab, Problems) {
 	}
 	var second yaml.Node
 	if err := dec.Decode(&second); err == nil {
-		return nil, Problems{{Pos{File: file, Line: second.Line}, "one lab per file: a second document starts here"}}
+		return nil, Problems{{Pos{File: file, Line: second.Line}, "one document per file: a second one starts here"}}
 	}
 	if len(root.Content) != 1 {
 		return nil, Problems{{Pos{File: file, Line: 1}, "the file is empty"}}
 	}
-	lab := &Lab{}
-	d := &decoder{file: file}
-	d.decode(root.Content[0], reflect.ValueOf(lab).Elem())
-	if len(d.problems) > 0 {
-		return nil, d.problems
-	}
-	v := &validator{file: file, lab: lab}
-	v.run()
-	return lab, v.problems
+	return root.Content[0], nil
 }
 
 // yamlLine finds the line in an error of yaml.v3, which has it only as text.

@@ -19,6 +19,8 @@ type State struct {
 	// Current is the lab that is open, or empty.
 	Current string          `json:"current,omitempty"`
 	Labs    map[string]*Lab `json:"labs"`
+	// Quizzes is by topic.
+	Quizzes map[string]*Quiz `json:"quizzes,omitempty"`
 }
 
 // Phase is where a lab is in its life. SettingUp, Resetting and Rebuilding

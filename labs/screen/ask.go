@@ -21,6 +21,7 @@ var ErrNoAnswer = errors.New("nothing was chosen")
 // a terminal, by number elsewhere.
 func (u *UI) Choose(question string, labels []string) (int, error) {
 	if u.Redraw {
+		u.prepareSurvey()
 		var chosen int
 		err := survey.AskOne(&survey.Select{Message: question, Options: labels, PageSize: 12}, &chosen, u.streams())
 		if errors.Is(err, terminal.InterruptErr) {

@@ -146,7 +146,7 @@ func (u *UI) End(ctx context.Context, s *run.Session) error {
 	lines = append(lines, wrapText(lang.T(
 		fmt.Sprintf("kubectl is back in the namespace default. `%s lab reset %s` clears the lab away and lets you do it again.", u.Command, s.Lab.ID),
 		fmt.Sprintf("kubectl은 다시 default 네임스페이스를 가리킵니다. `%s lab reset %s`은(는) 실습을 치우고 처음부터 다시 할 수 있게 합니다.", u.Command, s.Lab.ID)), width, u.faint)...)
-	return u.print(lines...)
+	return u.print(append(lines, u.offerQuiz(s.Lab.ID, width)...)...)
 }
 
 // sourceLine is a source with the function, if one is named: "FILE:LINE sync: …".

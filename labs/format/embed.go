@@ -1,0 +1,71 @@
+package format
+
+import (
+	"reflect"
+	"sort"
+)
+
+// Decode reads one YAML document, strictly as labs are read, into the struct
+// that into points to. It is for what lies beside labs and is written in the
+// same way, such as quizzes. Expressions in it are not compiled yet.
+func Decode(file string, data []byte, into any) Problems {
+	root, problems := document(file, data)
+	if len(problems) > 0 {
+		return problems
+	}
+	d := &decoder{file: file}
+	d.decode(root, reflect.ValueOf(into).Elem())
+	return d.problems
+}
+
+// Compile makes the program of an expression whose place offers the extra
+// variables beside the common ones. A condition must be true or false. Where
+// e is nil the mistake is put at at.
+func (e *Expr) Compile(at Pos, condition bool, extra ...string) Problems {
+	v := &validator{file: at.File}
+	v.compile(e, at, condition, extra...)
+	return v.problems
+}
+
+// Source is the expression as it was written, also before it is compiled.
+func (e *Expr) Source() string {
+	if e == nil {
+		return ""
+	}
+	return e.source
+}
+
+// Compile makes the templates of both languages; no words are no mistake.
+func (w *Words) Compile(extra ...string) Problems {
+	v := &validator{}
+	v.words(w, extra)
+	return v.problems
+}
+
+// CheckVars finds mistakes in the declarations of variables.
+func CheckVars(file string, vars map[string]Var) Problems {
+	v := &validator{file: file}
+	names := make([]string, 0, len(vars))
+	for name := range vars {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		v.variable(name, vars[name])
+	}
+	return v.problems
+}
+
+// UsedVars are the names behind `vars.` in the source of an expression or a
+// template.
+func UsedVars(source string) []string {
+	var out []string
+	for _, m := range usesVar.FindAllStringSubmatch(source, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+// Nearest is what to put behind "there is no WORD": the known word closest to
+// it, or all of them.
+func Nearest(word string, known []string) string { return nearest(word, known) }

@@ -1,0 +1,214 @@
+package screen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/AlecAivazis/survey/v2"
+	"github.com/AlecAivazis/survey/v2/terminal"
+
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/labs/quiz"
+)
+
+// wantsShell is what is typed to open a shell in place of an answer.
+const wantsShell = "!"
+
+// errLook asks for the shell.
+var errLook = errors.New("look first")
+
+// answerTo gets the learner's answer. None means "I don't know".
+func (u *UI) answerTo(ctx context.Context, s *quiz.Session, a *quiz.Asked) ([]string, error) {
+	ask := u.askPlainly
+	if u.Redraw {
+		ask = u.askOnTerminal
+	}
+	for {
+		given, err := ask(ctx, a)
+		switch {
+		case errors.Is(err, errLook):
+			if err := u.quizShell(ctx, s); err != nil {
+				return nil, err
+			}
+		case errors.Is(err, terminal.InterruptErr), ctx.Err() != nil:
+			return nil, ErrLeft
+		default:
+			return given, err
+		}
+	}
+}
+
+// askOnTerminal asks with survey's prompts.
+func (u *UI) askOnTerminal(_ context.Context, a *quiz.Asked) ([]string, error) {
+	u.prepareSurvey()
+	switch a.Question.Kind {
+	case quiz.Choice:
+		return u.selectOne(a)
+	case quiz.Multi:
+		return u.selectSome(a)
+	}
+	for {
+		typed := ""
+		prompt := &survey.Input{Message: lang.T("Answer (! opens a shell):", "답 (!는 셸 열기):")}
+		if err := survey.AskOne(prompt, &typed, u.streams()); err != nil {
+			return nil, err
+		}
+		given, ok, err := typedAnswer(a, typed)
+		if ok || err != nil {
+			return given, err
+		}
+		u.Say(askForNumber())
+	}
+}
+
+// typedAnswer is what a typed line means; ok is false if it must be asked again.
+func typedAnswer(a *quiz.Asked, line string) (given []string, ok bool, err error) {
+	line = strings.TrimSpace(line)
+	switch {
+	case line == "":
+		return nil, true, nil
+	case line == wantsShell:
+		return nil, false, errLook
+	case !a.Acceptable(line):
+		return nil, false, nil
+	}
+	return []string{line}, true, nil
+}
+
+func askForNumber() string { return lang.T("A whole number, please.", "정수로 입력하세요.") }
+
+func lookLabel() string {
+	return lang.T("(look first: open a shell)", "(먼저 살펴보기: 셸 열기)")
+}
+
+// selectOne is a choice with the arrow keys.
+func (u *UI) selectOne(a *quiz.Asked) ([]string, error) {
+	labels, err := u.labels(a, 2)
+	if err != nil {
+		return nil, err
+	}
+	var chosen int
+	prompt := &survey.Select{Message: lang.T("Answer:", "답:"), Options: append(labels, lookLabel()), PageSize: 12}
+	if err := survey.AskOne(prompt, &chosen, u.streams()); err != nil {
+		return nil, err
+	}
+	if chosen == len(labels) {
+		return nil, errLook
+	}
+	return []string{a.Options[chosen]}, nil
+}
+
+// selectSome is a choice of several.
+func (u *UI) selectSome(a *quiz.Asked) ([]string, error) {
+	labels, err := u.labels(a, 7)
+	if err != nil {
+		return nil, err
+	}
+	var chosen []int
+	prompt := &survey.MultiSelect{Message: lang.T("All that are right:", "맞는 것 모두:"), Options: append(labels, lookLabel()), PageSize: 12}
+	if err := survey.AskOne(prompt, &chosen, u.streams()); err != nil {
+		return nil, err
+	}
+	var given []string
+	for _, n := range chosen {
+		if n == len(labels) {
+			return nil, errLook
+		}
+		given = append(given, a.Options[n])
+	}
+	return given, nil
+}
+
+// labels are the options as survey shows them, which wraps no lines: where one
+// is too long for the terminal all are printed in full before, and shortened
+// to their numbers and beginnings.
+func (u *UI) labels(a *quiz.Asked, prefix int) ([]string, error) {
+	width, _ := u.size()
+	room := width - prefix - 1
+	if !slices.ContainsFunc(a.Options, func(o string) bool { return cells.StringWidth(o) > room }) {
+		return append([]string{}, a.Options...), nil
+	}
+	if err := u.print(append(u.numbered(a.Options, width), "")...); err != nil {
+		return nil, err
+	}
+	labels := make([]string, len(a.Options))
+	for i, o := range a.Options {
+		labels[i] = cells.Truncate(fmt.Sprintf("%d) %s", i+1, o), room, "…")
+	}
+	return labels, nil
+}
+
+func (u *UI) numbered(options []string, width int) []string {
+	var lines []string
+	for i, o := range options {
+		lines = append(lines, indent(wrapText(o, width-4, nil), fmt.Sprintf("%2d) ", i+1), "    ")...)
+	}
+	return lines
+}
+
+// askPlainly prints the options and reads a line.
+func (u *UI) askPlainly(ctx context.Context, a *quiz.Asked) ([]string, error) {
+	width, _ := u.size()
+	lines := u.numbered(a.Options, width)
+	how := map[string]string{
+		quiz.Choice: lang.T("One number.", "번호 하나를 입력하세요."),
+		quiz.Multi:  lang.T("All numbers that are right, such as 1,3.", "맞는 번호를 모두 입력하세요. 예: 1,3"),
+		quiz.Number: lang.T("A number.", "숫자를 입력하세요."),
+		quiz.Text:   lang.T("A word.", "답을 입력하세요."),
+	}[a.Question.Kind]
+	how += lang.T(" Enter alone: I don't know. !: a shell to look.", " 그냥 엔터: 모름. !: 셸에서 살펴보기")
+	if err := u.print(append(lines, wrapText(how, width, u.faint)...)...); err != nil {
+		return nil, err
+	}
+	in := &lineReader{u.In}
+	for {
+		var got answer
+		select {
+		case <-ctx.Done():
+			return nil, ErrLeft
+		case got = <-in.next():
+		}
+		if errors.Is(got.err, io.EOF) {
+			return nil, ErrLeft
+		}
+		if got.err != nil {
+			return nil, fmt.Errorf("reading the answer: %w", got.err)
+		}
+		given, ok, err := plainAnswer(a, got.line)
+		if ok || err != nil {
+			return given, err
+		}
+		retry := askForNumber()
+		if len(a.Options) > 0 {
+			retry = lang.T("please give one of the numbers", "번호 중 하나를 입력하세요")
+		}
+		if err := u.print(retry); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// plainAnswer is what a line means where options have numbers.
+func plainAnswer(a *quiz.Asked, line string) (given []string, ok bool, err error) {
+	given, ok, err = typedAnswer(a, line)
+	if len(a.Options) == 0 || len(given) == 0 {
+		return given, ok, err
+	}
+	numbers := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(", ;\t\r", r) })
+	given = nil
+	for _, field := range numbers {
+		n, err := strconv.Atoi(field)
+		if err != nil || n < 1 || n > len(a.Options) {
+			return nil, false, nil
+		}
+		if !slices.Contains(given, a.Options[n-1]) {
+			given = append(given, a.Options[n-1])
+		}
+	}
+	return given, len(given) > 0 && (a.Question.Kind == quiz.Multi || len(given) == 1), nil
+}
