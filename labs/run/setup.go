@@ -102,7 +102,7 @@ func (s *Session) Requirements(ctx context.Context) error {
 	}
 	if ready < s.Lab.Testbed.Nodes {
 		return fmt.Errorf("the lab %s needs %d workers that are Ready, this testbed has %d\n"+
-			"    remedy: look with `%s kubectl get nodes`", s.Lab.ID, s.Lab.Testbed.Nodes, ready, s.Env.Nori())
+			"    remedy: `%[4]s up` repairs the testbed, `%[4]s kubectl get nodes` shows its nodes", s.Lab.ID, s.Lab.Testbed.Nodes, ready, s.Env.Nori())
 	}
 	for _, st := range s.Lab.Setup {
 		if st.Node != nil && s.Cluster.Nodes == nil {

@@ -79,7 +79,9 @@ func (u *UI) live(ctx context.Context, s *run.Session) (err error) {
 func (l *live) step(ctx context.Context) (done bool, err error) {
 	l.last, l.detail, l.picture, l.pictureOnly = run.Update{}, false, nil, false
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	watched := make(chan struct{})
+	stop := func() { cancel(); l.u.putBack(watched) }
+	defer stop()
 	resized := make(chan os.Signal, 1)
 	signal.Notify(resized, syscall.SIGWINCH)
 	defer signal.Stop(resized)
@@ -96,6 +98,7 @@ func (l *live) step(ctx context.Context) (done bool, err error) {
 	drawn := make(chan []string)
 	go pictures(ctx, l.s, drawn)
 	go func() {
+		defer close(watched)
 		err := l.s.Watch(ctx, func(up run.Update) {
 			select {
 			case updates <- up:
@@ -127,7 +130,7 @@ func (l *live) step(ctx context.Context) (done bool, err error) {
 			case errors.Is(err, errShell):
 				stopReading()
 				<-readingEnded
-				if err := l.shell(ctx, cancel); err != nil {
+				if err := l.shell(ctx, stop); err != nil {
 					return false, err
 				}
 				return finished(l.s)

@@ -43,10 +43,13 @@ func (p *plainView) step(ctx context.Context) (done bool, err error) {
 	if err := p.u.print(append([]string{""}, text...)...); err != nil {
 		return false, err
 	}
-	watching, stop := context.WithCancel(ctx)
+	watching, cancel := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	stop := func() { cancel(); p.u.putBack(watched) }
 	defer stop()
 	updates, ended := make(chan run.Update), make(chan error, 1)
 	go func() {
+		defer close(watched)
 		ended <- p.s.Watch(watching, func(up run.Update) {
 			select {
 			case updates <- up:

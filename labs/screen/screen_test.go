@@ -15,7 +15,10 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/mattn/go-runewidth"
+	"k8s.io/apimachinery/pkg/runtime"
+	kubetesting "k8s.io/client-go/testing"
 
+	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/labtest"
 	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/run"
@@ -40,6 +43,7 @@ func narrow(t *testing.T, output string, columns int) {
 type player struct {
 	t      *testing.T
 	s      *run.Session
+	w      *labtest.World
 	pty    *os.File
 	tty    *os.File
 	cancel context.CancelFunc
@@ -50,6 +54,11 @@ type player struct {
 }
 
 func play(t *testing.T, language string, plain, noColor bool) *player {
+	t.Helper()
+	return playLab(t, language, plain, noColor, labtest.Demo(t))
+}
+
+func playLab(t *testing.T, language string, plain, noColor bool, lab *format.Lab) *player {
 	t.Helper()
 	lang.Set(language)
 	t.Cleanup(func() { lang.Set("en") })
@@ -64,9 +73,9 @@ func play(t *testing.T, language string, plain, noColor bool) *player {
 		t.Fatal(err)
 	}
 	env.In, env.Out, env.Err = tty, tty, tty
-	s, _ := labtest.OpenWorld(env, labtest.Demo(t))
+	s, w := labtest.OpenWorld(env, lab)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	p := &player{t: t, s: s, pty: master, tty: tty, cancel: cancel, ended: make(chan error, 1)}
+	p := &player{t: t, s: s, w: w, pty: master, tty: tty, cancel: cancel, ended: make(chan error, 1)}
 	go func() {
 		buf := make([]byte, 4096)
 		for {
@@ -347,5 +356,49 @@ func TestPicturePlain(t *testing.T) {
 	}
 	if n := strings.Count(p.text(), "+- node1  127.0.0.1"); n < 2 {
 		t.Errorf("the picture was shown %d times:\n%s", n, p.text())
+	}
+}
+
+// TestLeavingPutsBack leaves while a check has changed a label for a trial,
+// on an API server that takes its time: the label is back before Play ends.
+func TestLeavingPutsBack(t *testing.T) {
+	fsys := labtest.DemoFS()
+	fsys["demo/lab.yaml"].Data = []byte(strings.Replace(string(fsys["demo/lab.yaml"].Data), "  - id: two\n", `      - id: trial
+        triggered:
+          label: {kind: Pod, name: v, labels: {trial: "on"}}
+          then: {list: {kind: Pod}, expr: size(items) == 0}
+  - id: two
+`, 1))
+	lab, err := format.Load(fsys, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, plain := range []bool{false, true} {
+		p := playLab(t, "en", plain, true, lab)
+		trial := func() string {
+			v, err := p.w.Get(context.Background(), "Pod", "v1", "lab-demo", "v")
+			if err != nil || v == nil {
+				t.Fatal("the pod v is gone", err)
+			}
+			return v.GetLabels()["trial"]
+		}
+		p.file("one", p.color())
+		for end := time.Now().Add(10 * time.Second); trial() != "on"; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("it was never tried out:\n%s", p.text())
+			}
+		}
+		p.w.Client.PrependReactor("patch", "pods", func(kubetesting.Action) (bool, runtime.Object, error) {
+			time.Sleep(600 * time.Millisecond)
+			return false, nil, nil
+		})
+		p.press(map[bool]string{true: "q\n", false: "q"}[plain])
+		if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+			t.Error(err)
+		}
+		if got := trial(); got != "" {
+			t.Errorf("plain %v: left with the label %q", plain, got)
+		}
+		p.sees("A moment, please: what the lab has")
 	}
 }

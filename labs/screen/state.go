@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/format"
@@ -162,6 +163,22 @@ func sourceLine(s *format.Source) string {
 func (u *UI) print(lines ...string) error {
 	_, err := fmt.Fprintln(u.Out, strings.Join(lines, "\n"))
 	return err
+}
+
+// patience is how long a watch may take to end before it is told why.
+const patience = 300 * time.Millisecond
+
+// putBack waits until a watch has ended. One that is trying something out (it
+// may have switched a machine off) puts that back first, and the program must
+// not be gone by then.
+func (u *UI) putBack(watched <-chan struct{}) {
+	select {
+	case <-watched:
+		return
+	case <-time.After(patience):
+	}
+	u.Say(lang.T("A moment, please: what the lab has tried out is being put back.", "잠시만 기다려 주세요. 실습이 시험해 본 것을 되돌리는 중입니다."))
+	<-watched
 }
 
 // Leaving is what is said when a learner goes before the end.
