@@ -168,7 +168,7 @@ func (t *Testbed) useImages(ctx context.Context, c *install.Cluster, binDir stri
 	if err != nil {
 		return err
 	}
-	c.BaseImages, c.AppImages = b.Base, b.Apps
+	c.BaseImages, c.AppImages, c.SeedImages = b.Base, b.Apps, b.Seed
 	c.PauseImage, c.DNSImage = images.Full(images.PauseRef), images.CoreDNSRef
 	c.IngressImage = images.IngressRef
 	return nil

@@ -33,8 +33,8 @@ func layerOf(t *tree) (v1.Layer, error) {
 	return tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayerZStd))
 }
 
-// annotationImageName is where containerd's importer looks for an image's full name.
-const annotationImageName = "io.containerd.image.name"
+// AnnotationName is where containerd's importer looks for an image's full name.
+const AnnotationName = "io.containerd.image.name"
 
 // writeArchive writes images as an OCI image layout in a tar file: blobs by
 // digest, each once, and an index with a line per name. A name with the digest
@@ -57,7 +57,7 @@ func writeArchive(path string, images []namedImage) error {
 		}
 		for _, ref := range append(image.refs, digestRef(image.refs[0], descriptor.Digest)) {
 			named := descriptor
-			named.Annotations = map[string]string{annotationImageName: ref}
+			named.Annotations = map[string]string{AnnotationName: ref}
 			index.Manifests = append(index.Manifests, named)
 		}
 	}

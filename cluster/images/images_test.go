@@ -171,7 +171,7 @@ func TestArchiveNamesImagesAndSharesLayers(t *testing.T) {
 	}
 	var names []string
 	for _, m := range index.Manifests {
-		names = append(names, m.Annotations[annotationImageName])
+		names = append(names, m.Annotations[AnnotationName])
 		if _, there := files["blobs/sha256/"+m.Digest.Hex]; !there {
 			t.Errorf("manifest %s is not in the archive", m.Digest)
 		}

@@ -61,6 +61,8 @@ type Cluster struct {
 	// BaseImages and AppImages are archives of container images. Pods of the
 	// cluster itself need only the first; see cluster/images.
 	BaseImages, AppImages string
+	// SeedImages is the archive of what the registry has from the start.
+	SeedImages string
 	// PauseImage and DNSImage are the names of the two that the cluster
 	// itself runs; IngressImage is that of the ingress controller.
 	PauseImage, DNSImage, IngressImage string

@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"noriter.dev/noriter/cluster/images"
 	"noriter.dev/noriter/cluster/install/pki"
+	"noriter.dev/noriter/cluster/registry"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -47,7 +49,7 @@ func (c *Cluster) pkiDir() string { return filepath.Join(c.Dir, "pki") }
 func (c *Cluster) pkiSpec() pki.Cluster {
 	p := pki.Cluster{
 		Name: c.Name, ControlName: c.Control().Name, ControlAddress: c.Control().Address,
-		ServiceIP: addr(KubernetesIP), Domain: Domain,
+		ServiceIP: addr(KubernetesIP), Domain: Domain, RegistryHost: images.RegistryHost,
 	}
 	for _, n := range c.Nodes {
 		p.Nodes = append(p.Nodes, pki.Node{Name: n.Name, Address: n.Address})
@@ -85,17 +87,25 @@ func (c *Cluster) prepareNode(ctx context.Context, n Node, m machine.Machine) er
 		machine.File{Path: "/etc/hosts", Content: c.hosts(n)},
 		machine.File{Path: "/etc/crictl.yaml", Content: []byte("runtime-endpoint: unix:///run/containerd/containerd.sock\n")},
 	)
+	if n.Control {
+		files = append(files, machine.File{Path: pki.RegistryDir + "/htpasswd", Mode: 0o600, Content: []byte(registry.Htpasswd)})
+	}
 	if err := m.Upload(ctx, files...); err != nil {
 		return fmt.Errorf("sending the configuration to %s: %w", n.Name, err)
 	}
 	// enable makes systemd read its units anew, too.
-	script := "set -e\nsystemctl enable --quiet containerd " + strings.Join(unitsOf(n), " ") + "\n" +
+	script := "set -e\n" + filesOnly + "systemctl enable --quiet containerd " + strings.Join(unitsOf(n), " ") + "\n" +
 		restartIfChanged("containerd", stamp(containerdConfig(c.PauseImage, f)))
 	if _, err := m.Run(ctx, machine.Command{Line: script}); err != nil {
 		return fmt.Errorf("setting up containerd and the units: %w", err)
 	}
 	return nil
 }
+
+// filesOnly keeps a machine that has no name server from asking one: an unknown
+// name is then "no such host", as on any network, and not a port 53 of its own
+// that refuses.
+const filesOnly = "grep -q '^nameserver' /etc/resolv.conf || sed -i 's/^hosts:.*/hosts: files/' /etc/nsswitch.conf\n"
 
 // hosts names all machines to each other, so that names work before and
 // without the cluster's DNS.

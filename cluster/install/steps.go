@@ -90,6 +90,10 @@ func Steps(c *Cluster, machines string) []step.Step {
 			// Its image comes with those for the labs. Nobody waits for its pod.
 			Needs: []string{"apps"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.applyIngress(ctx) },
+		}, {
+			ID: "registry", Title: step.Text{EN: "Registry", KO: "레지스트리"},
+			Needs: []string{"runtime", "control", "ready"}, Limit: 2 * time.Minute,
+			Run: c.startRegistry,
 		},
 	}
 }

@@ -18,12 +18,13 @@ const (
 	unitControllers = "nori-controllers"
 	unitAgent       = "nori-agent"
 	unitProxy       = "nori-proxy"
+	unitRegistry    = "nori-registry"
 )
 
 // Units are all units of a node, in the order in which they come up.
 func Units(control bool) []string {
 	if control {
-		return []string{unitEtcd, unitAPIServer, unitScheduler, unitControllers, unitAgent, unitProxy}
+		return []string{unitEtcd, unitAPIServer, unitScheduler, unitControllers, unitAgent, unitProxy, unitRegistry}
 	}
 	return []string{unitAgent, unitProxy}
 }
@@ -120,6 +121,12 @@ func (c *Cluster) unit(name string, n Node, f facts) unit {
 				control, "controllers", "--kubeconfig=/etc/kubernetes/controller-manager.conf",
 				"--cluster-cidr=" + PodCIDR, "--service-cluster-ip-range=" + ServiceCIDR,
 			},
+		}
+	case unitRegistry:
+		return unit{
+			Description: "Noriter registry: images that nodes may pull, if they are let", Alias: "registry",
+			MemoryMax: "256M", GoMemory: "64MiB",
+			Exec: []string{control, "registry"},
 		}
 	case unitAgent:
 		u := unit{

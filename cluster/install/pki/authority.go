@@ -12,17 +12,20 @@ import (
 	"time"
 )
 
-// The authorities' files and common names, which are kubeadm's.
+// The authorities' files and common names, which are kubeadm's. The registry's
+// is nobody's: no node trusts it until somebody sees to it.
 const (
 	clusterCA    = "ca"
 	frontProxyCA = "front-proxy-ca"
 	etcdCA       = "etcd/ca"
+	registryCA   = "registry/ca"
 )
 
 var authorityNames = []struct{ file, name string }{
 	{clusterCA, "kubernetes"},
 	{frontProxyCA, "front-proxy-ca"},
 	{etcdCA, "etcd-ca"},
+	{registryCA, "registry-ca"},
 }
 
 // authority is something that signs.
@@ -31,7 +34,7 @@ type authority struct {
 	key  crypto.Signer
 }
 
-// ensureAuthorities loads or makes the three authorities. They are apart so
+// ensureAuthorities loads or makes the four authorities. They are apart so
 // that a client certificate of the cluster opens neither etcd nor the door for
 // front proxies, whose word about a user's name is believed.
 func (b *Bundle) ensureAuthorities(now time.Time) (map[string]authority, error) {

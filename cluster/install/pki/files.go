@@ -17,6 +17,9 @@ const (
 	CertDir = "/etc/kubernetes/pki"
 	// KubeletCertDir holds the serving pair of the node agent.
 	KubeletCertDir = "/var/lib/kubelet/pki"
+	// RegistryDir holds the registry's certificates on the control node, that
+	// of its authority among them for whoever wants to trust it.
+	RegistryDir = "/etc/noriter/registry"
 )
 
 // controlPairs are the certificates that go to the control node with their
@@ -30,6 +33,9 @@ var controlPairs = []string{
 var controlFiles = []string{
 	frontProxyCA + ".crt", etcdCA + ".crt", serviceAccountKey + ".key", serviceAccountKey + ".pub",
 }
+
+// RegistryCA is the certificate of the registry's authority, in PEM.
+func (b *Bundle) RegistryCA() []byte { return b.content[registryCA+".crt"] }
 
 // Files lists what goes to one machine: to a worker, what its agent and its
 // proxy need and nothing of anyone else's; to the control node, the control
@@ -71,6 +77,11 @@ func (b *Bundle) controlFiles() ([]machine.File, error) {
 		files = append(files, b.file(name, path.Join(CertDir, name)))
 	}
 	files = append(files, b.file(encryptionFile, path.Join(Dir, encryptionFile)))
+	if b.cluster.RegistryHost != "" {
+		for _, name := range []string{registryCA + ".crt", registryServing + ".crt", registryServing + ".key"} {
+			files = append(files, b.file(name, path.Join(RegistryDir, path.Base(name))))
+		}
+	}
 	return b.appendConfigs(files, []config{
 		{adminClient, "kubernetes-admin", "admin.conf"},
 		{schedulerClient, "system:kube-scheduler", "scheduler.conf"},

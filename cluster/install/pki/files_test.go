@@ -49,6 +49,7 @@ func TestFilesOfMachines(t *testing.T) {
 	for _, p := range append(want,
 		"/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/pki/sa.pub",
 		"/etc/kubernetes/pki/etcd/server.key", "/etc/kubernetes/pki/etcd/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt",
+		"/etc/noriter/registry/ca.crt", "/etc/noriter/registry/server.crt", "/etc/noriter/registry/server.key",
 		"/etc/kubernetes/encryption.yaml", "/etc/kubernetes/admin.conf", "/etc/kubernetes/scheduler.conf",
 		"/etc/kubernetes/controller-manager.conf") {
 		if _, ok := control[p]; !ok {

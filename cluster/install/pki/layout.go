@@ -18,6 +18,7 @@ const (
 	schedulerClient   = "scheduler"
 	controllersClient = "controller-manager"
 	adminConf         = "admin.conf"
+	registryServing   = "registry/server"
 )
 
 // The files of one node.
@@ -38,6 +39,13 @@ func leaves(c Cluster) []leaf {
 		{file: adminClient, ca: clusterCA, name: "kubernetes-admin", org: "system:masters", client: true},
 		{file: schedulerClient, ca: clusterCA, name: "system:kube-scheduler", client: true},
 		{file: controllersClient, ca: clusterCA, name: "system:kube-controller-manager", client: true},
+	}
+	if c.RegistryHost != "" {
+		all = append(all, leaf{
+			file: registryServing, ca: registryCA, name: c.RegistryHost, server: true,
+			dns: []string{c.RegistryHost, c.ControlName, "localhost"},
+			ips: []net.IP{c.ControlAddress.AsSlice(), net.IPv4(127, 0, 0, 1).To4()},
+		})
 	}
 	for _, n := range c.machines() {
 		all = append(all, nodeLeaves(n)...)

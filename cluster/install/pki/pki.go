@@ -1,13 +1,13 @@
 // Package pki makes and renews everything secret that a cluster stands on:
-// three certificate authorities, a client certificate per component and node,
+// four certificate authorities, a client certificate per component and node,
 // serving certificates with the right names, the pair that signs
 // service-account tokens, the key that encrypts Secrets at rest, and the
 // kubeconfig files made of them.
 //
 // All of it is kept in one folder on the installing host, under kubeadm's
 // file names, so that a reader of Kubernetes' own documentation finds every
-// file where the documentation says it is. The private keys of the front-proxy
-// and etcd authorities never leave that folder.
+// file where the documentation says it is. The private keys of the front-proxy,
+// etcd and registry authorities never leave that folder.
 package pki
 
 import (
@@ -55,6 +55,8 @@ type Cluster struct {
 	ServiceIP netip.Addr
 	// Domain is the cluster's DNS domain, such as cluster.local.
 	Domain string
+	// RegistryHost is the name of the registry on the control node.
+	RegistryHost string
 }
 
 // dnsLabel is RFC 1123's label; names become parts of paths and of subjects.

@@ -1,0 +1,40 @@
+package install
+
+import (
+	"context"
+	"fmt"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"noriter.dev/noriter/cluster/registry"
+)
+
+// startRegistry starts the registry on the control node and pushes what it is
+// to have from the start. What is there already is not sent again.
+func (c *Cluster) startRegistry(ctx context.Context, note func(string)) error {
+	if err := c.startControl(ctx, unitRegistry); err != nil {
+		return err
+	}
+	if c.SeedImages == "" {
+		return nil
+	}
+	client, n := c.Registry(), 0
+	err := registry.Archive(c.SeedImages, func(ref string, image v1.Image) error {
+		n++
+		_, err := client.Push(ctx, ref, image)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("filling the registry: %w", err)
+	}
+	note(fmt.Sprint(n))
+	return nil
+}
+
+// Registry is the way to the registry from this host. The certificates must
+// have been made.
+func (c *Cluster) Registry() *registry.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &registry.Client{Address: c.Control().Address.String(), Dial: c.Dial, CA: c.bundle.RegistryCA()}
+}
