@@ -16,7 +16,7 @@ func testCluster() Cluster {
 	return Cluster{
 		Name: "noriter", ControlName: "control", ControlAddress: netip.MustParseAddr("10.77.0.10"),
 		Nodes:     []Node{{"node1", netip.MustParseAddr("10.77.0.11")}, {"node2", netip.MustParseAddr("10.77.0.12")}},
-		ServiceIP: netip.MustParseAddr("10.96.0.1"), Domain: "cluster.local",
+		ServiceIP: netip.MustParseAddr("10.96.0.1"), Domain: "cluster.local", RegistryHost: "registry.noriter.test",
 	}
 }
 
