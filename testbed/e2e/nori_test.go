@@ -137,7 +137,12 @@ func (b *bed) ssh(node, line string) string {
 // up brings the testbed up.
 func (b *bed) up() string {
 	b.t.Helper()
-	return b.nori(append([]string{"--plain", "up", "--isolated"}, b.args...)...)
+	// Emulated machines take two minutes alone, and more beside other work.
+	out, err := b.try(15*time.Minute, append([]string{"--plain", "up", "--isolated"}, b.args...)...)
+	if err != nil {
+		b.t.Fatalf("nori up: %v\n%s", err, out)
+	}
+	return out
 }
 
 // apply applies a manifest.
