@@ -67,6 +67,8 @@ type State struct {
 	Joining string `json:"joining,omitempty"`
 	// Resetting is the snapshot of a reset that has not come to its end.
 	Resetting string `json:"resetting,omitempty"`
+	// Faults are those that `nori fault` has put in and not taken out.
+	Faults []Fault `json:"faults,omitempty"`
 	// Why tells how auto came to its driver.
 	Why string `json:"why,omitempty"`
 }

@@ -88,20 +88,27 @@ type join struct {
 	cluster *install.Cluster
 }
 
-func (j *join) steps() []step.Step { return j.stepsAfter() }
+func (j *join) steps() []step.Step {
+	return append([]step.Step{j.images()}, j.stepsAfter("containers")...)
+}
 
-// stepsAfter are the steps for a list in which other steps come first.
-func (j *join) stepsAfter(needs ...string) []step.Step {
+// images is the step that needs nothing of the testbed, so that it can come
+// before anything is changed.
+func (j *join) images() step.Step {
 	j.cluster = j.newCluster()
 	j.cluster.Only, j.cluster.BinDir = j.names, j.binDir
-	steps := []step.Step{{
+	return step.Step{
 		ID: "containers", Title: step.Text{EN: "Container images", KO: "컨테이너 이미지"}, Limit: 30 * time.Minute,
-		Needs: needs,
 		Run: func(ctx context.Context, note func(string)) error {
 			return j.useImages(ctx, j.cluster, j.binDir, note)
 		},
-	}, {
-		ID: "newcomer", Title: step.Text{EN: "Machine", KO: "머신"}, Needs: []string{"containers"}, Limit: 10 * time.Minute,
+	}
+}
+
+// stepsAfter are the steps that follow the one given, and images.
+func (j *join) stepsAfter(last string) []step.Step {
+	steps := []step.Step{{
+		ID: "newcomer", Title: step.Text{EN: "Machine", KO: "머신"}, Needs: []string{last}, Limit: 10 * time.Minute,
 		Run: func(ctx context.Context, note func(string)) error { return j.boot(ctx) },
 	}}
 	return append(steps, install.JoinSteps(j.cluster, "newcomer")...)

@@ -24,6 +24,19 @@ func (t *Testbed) Reset(ctx context.Context, to string, o UpOptions) error {
 	return t.locked(ctx, "reset", o.Waiting, func(d driver) error { return t.reset(ctx, d, to, o) })
 }
 
+// Newer are the workers that a snapshot does not have.
+func (t *Testbed) Newer(ctx context.Context, snapshot string) ([]string, error) {
+	d, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	snap, err := t.find(ctx, d, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	return newReset(t, d, snap, "").newer.names, nil
+}
+
 func (t *Testbed) reset(ctx context.Context, d driver, to string, o UpOptions) error {
 	snap, err := t.find(ctx, d, to)
 	if err != nil {
@@ -40,7 +53,7 @@ func (t *Testbed) reset(ctx context.Context, d driver, to string, o UpOptions) e
 	if err := step.Run(ctx, r.steps(), o.Report); err != nil {
 		return err
 	}
-	t.state.Resetting, t.state.Joining = "", ""
+	t.state.Resetting, t.state.Joining, t.state.Faults = "", "", nil
 	return t.home.writeState(t.Name(), t.state)
 }
 
@@ -93,7 +106,8 @@ func (r *reset) steps() []step.Step {
 		})
 	}
 	if len(r.newer.names) > 0 {
-		steps = append(steps, r.newer.stepsAfter("strangers")...)
+		steps = append([]step.Step{r.newer.images()}, append(steps, r.newer.stepsAfter("strangers")...)...)
+		steps[1].Needs = []string{"containers"}
 	}
 	return steps
 }

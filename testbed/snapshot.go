@@ -36,6 +36,10 @@ func (t *Testbed) Save(ctx context.Context, name string, waiting func(string)) e
 		return usage("%q is the state that `nori up` left; choose another name", name)
 	}
 	return t.locked(ctx, "snapshot save", waiting, func(d driver) error {
+		if len(t.state.Faults) > 0 {
+			// Whoever goes back to it would have a fault that nobody knows of.
+			return fmt.Errorf("the fault %s is in testbed %q; `nori fault recover` takes it out first", t.state.Faults[0].Name, t.Name())
+		}
 		if err := d.Save(ctx, name); err != nil {
 			return fmt.Errorf("saving the snapshot %q: %w", name, err)
 		}
@@ -62,6 +66,10 @@ func (t *Testbed) locked(ctx context.Context, what string, waiting func(string),
 		return err
 	}
 	defer l.release()
+	// Whoever held the lock before may have changed it.
+	if t.state, err = t.home.readState(t.Name()); err != nil {
+		return err
+	}
 	d, err := t.open()
 	if err != nil {
 		return err

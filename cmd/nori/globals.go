@@ -64,6 +64,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newUpCommand(g), newDownCommand(g), newStatusCommand(g), newDoctorCommand(g),
 		newSSHCommand(g), newKubectlCommand(g), newShellCommand(g), newOpenCommand(g),
 		newLabCommand(g), newSnapshotCommand(g), newResetCommand(g), newLintCommand(g), newNodeCommand(g),
+		newFaultCommand(g),
 	)
 	return root
 }

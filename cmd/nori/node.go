@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/provision/netns"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -48,12 +50,30 @@ func (g *globals) completeWorker(_ *cobra.Command, args []string, _ string) ([]s
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
-func (g *globals) addNode(c *cobra.Command, args []string) error {
-	t, err := g.open()
+// openToInstall is open for what installs machines. Images are looked after
+// before an isolated testbed is entered: no package mirror is reached in there.
+func (g *globals) openToInstall(ctx context.Context) (*testbed.Testbed, string, error) {
+	t, err := g.find()
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	bin, err := binDir()
+	if err != nil {
+		return nil, "", err
+	}
+	if inside, err := netns.Inside(t.Namespace()); t.Namespace() != "" && (err != nil || !inside) {
+		p := g.newStepView()
+		err := t.BuildImages(ctx, bin, p.report)
+		p.stop()
+		if err != nil {
+			return nil, "", err
+		}
+	}
+	return t, bin, enter(t)
+}
+
+func (g *globals) addNode(c *cobra.Command, args []string) error {
+	t, bin, err := g.openToInstall(c.Context())
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"github.com/fatih/color"
+
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/testbed"
+)
+
+// resetAll puts every testbed of this host back, all at once. Each is reset by
+// a process of its own, since an isolated one must be entered.
+func (g *globals) resetAll(ctx context.Context, to string) error {
+	if g.name != "" {
+		return g.usage("--all means every testbed; leave --name out, or --all")
+	}
+	home, err := testbed.FindHome()
+	if err != nil {
+		return err
+	}
+	if err := becomeRoot(home); err != nil {
+		return err
+	}
+	names, err := home.Names()
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		fmt.Fprintln(g.stderr, lang.T("there is no testbed; nothing to do", "테스트베드가 없습니다. 할 일이 없습니다"))
+		return nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("looking for this program: %w", err)
+	}
+	begin := time.Now()
+	failed := resetEach(ctx, names, g.stderr, func(ctx context.Context, name string) *exec.Cmd {
+		return exec.CommandContext(ctx, self, "--name", name, "--plain", "--lang", lang.Current(), "reset", "--to", to)
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	fmt.Fprintf(g.stderr, lang.T("%d of %d testbeds are back at %q after %.1f s\n", "테스트베드 %d/%d개를 %q 상태로 되돌렸습니다, %.1f초\n"),
+		len(names)-len(failed), len(names), to, time.Since(begin).Seconds())
+	if len(failed) > 0 {
+		fmt.Fprintln(g.stderr, color.RedString(lang.T("not reset:", "되돌리지 못함:")), failed)
+		return &exitStatus{exitFailed}
+	}
+	return nil
+}
+
+// resetEach runs a command per testbed, prints what they say line by line with
+// the testbed's name before it, and gives the names of those that failed. One
+// that fails leaves the others alone.
+func resetEach(ctx context.Context, names []string, out io.Writer, command func(context.Context, string) *exec.Cmd) (failed []string) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	bad := make([]bool, len(names))
+	for i, name := range names {
+		all.Go(func() {
+			say := func(line string) {
+				mu.Lock()
+				defer mu.Unlock()
+				fmt.Fprintf(out, "%s: %s\n", name, line)
+			}
+			if err := runSaying(command(ctx, name), say); err != nil {
+				bad[i] = true
+				var exit *exec.ExitError
+				if !errors.As(err, &exit) { // else it has said what was wrong
+					say(err.Error())
+				}
+			}
+		})
+	}
+	all.Wait()
+	for i, name := range names {
+		if bad[i] {
+			failed = append(failed, name)
+		}
+	}
+	return failed
+}
+
+// runSaying runs a command to its end. Where ours is interrupted, it gets the
+// time to leave something behind that the next reset can take up.
+func runSaying(c *exec.Cmd, say func(string)) error {
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+	c.WaitDelay = 30 * time.Second
+	r, w := io.Pipe()
+	c.Stdout, c.Stderr = w, w
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for s := bufio.NewScanner(r); s.Scan(); {
+			say(s.Text())
+		}
+		_, _ = io.Copy(io.Discard, r) // what has no lines must not block it
+	}()
+	err := c.Run()
+	_ = w.Close() // never fails
+	<-read
+	return err
+}

@@ -1,0 +1,94 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/testbed"
+)
+
+const (
+	dnsDeployment = "coredns"
+	undoReplicas  = "replicas"
+)
+
+var dnsDown = &Fault{
+	Name: "dns-down",
+	What: step.Text{EN: "the cluster's DNS has no pod any more", KO: "클러스터 DNS의 파드를 모두 없앰"},
+	Symptom: step.Text{
+		EN: "Services are reached by address but not by name: \"bad address\", \"could not resolve host\"",
+		KO: "Service에 주소로는 닿지만 이름으로는 닿지 않습니다. \"bad address\", \"could not resolve host\"",
+	},
+	targets: func(context.Context, *world) ([]testbed.Fault, error) {
+		return []testbed.Fault{{Namespace: metav1.NamespaceSystem, Object: dnsDeployment}}, nil
+	},
+	plan: func(ctx context.Context, w *world, f *testbed.Fault, _ *rand.Rand) error {
+		c, err := w.client()
+		if err != nil {
+			return err
+		}
+		scale, err := c.AppsV1().Deployments(f.Namespace).GetScale(ctx, f.Object, metav1.GetOptions{})
+		if err != nil {
+			return fmt.Errorf("looking at the cluster's DNS: %w", err)
+		}
+		f.Undo = map[string]string{undoReplicas: strconv.Itoa(int(scale.Spec.Replicas))}
+		return nil
+	},
+	inject: func(ctx context.Context, w *world, f testbed.Fault) error { return w.scale(ctx, f, "0") },
+	recover: func(ctx context.Context, w *world, f testbed.Fault) error {
+		replicas := f.Undo[undoReplicas]
+		if replicas == "" || replicas == "0" {
+			replicas = "1"
+		}
+		return w.scale(ctx, f, replicas)
+	},
+	look: func(ctx context.Context, w *world, f testbed.Fault) (Sight, error) {
+		works, err := w.resolves(ctx, testbed.ControlName)
+		if err != nil {
+			return Sight{}, err
+		}
+		c, err := w.client()
+		if err != nil {
+			return Sight{}, err
+		}
+		d, err := c.AppsV1().Deployments(f.Namespace).Get(ctx, f.Object, metav1.GetOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return Sight{}, fmt.Errorf("looking at the cluster's DNS: %w", err)
+		}
+		ready := int32(0)
+		if err == nil {
+			ready = d.Status.ReadyReplicas
+		}
+		s := Sight{Seen: step.Text{
+			EN: fmt.Sprintf("%d ready pods; a name is %s", ready, word(works, "resolved", "not resolved")),
+			KO: fmt.Sprintf("준비된 파드 %d개, 이름을 %s", ready, word(works, "찾음", "찾지 못함")),
+		}}
+		switch {
+		case works && ready > 0:
+			s.State = Whole
+		case !works && ready == 0:
+			s.State = Broken
+		}
+		return s, nil
+	},
+}
+
+// scale sets the replicas of the deployment in a record.
+func (w *world) scale(ctx context.Context, f testbed.Fault, replicas string) error {
+	c, err := w.client()
+	if err != nil {
+		return err
+	}
+	patch := fmt.Appendf(nil, `{"spec":{"replicas":%s}}`, replicas)
+	if _, err := c.AppsV1().Deployments(f.Namespace).Patch(ctx, f.Object, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		return fmt.Errorf("scaling %s to %s: %w", f.Object, replicas, err)
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+// Package fault breaks a testbed on purpose, for an instructor, and mends it.
+//
+// Each fault is one entry of a table. What all of them share is in run.go, and
+// goes so:
+//
+//	inject    the testbed must be steady → choose → write down → break → prove
+//	recover   put back → the same look finds it whole → steady → strike out
+//
+// One function looks, before, during and after: the look that finds the testbed
+// whole must find it broken once the fault is in, and whole again at the end.
+// A fault that nobody would notice is none.
+package fault
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/testbed"
+	"noriter.dev/noriter/testbed/strict"
+)
+
+// State is what a look found.
+type State int
+
+// The states. Between is neither: something is still under way.
+const (
+	Between State = iota
+	Whole
+	Broken
+)
+
+// Sight is what a look found, and by which signs.
+type Sight struct {
+	State State
+	Seen  step.Text
+}
+
+// Fault is one way to break a testbed.
+type Fault struct {
+	Name string
+	// What is done, in a few words.
+	What step.Text
+	// Symptom is what a learner comes to see, for the instructor.
+	Symptom step.Text
+
+	// targets lists what could be broken, in a fixed order.
+	targets func(ctx context.Context, w *world) ([]testbed.Fault, error)
+	// look tells whether the target is whole or broken.
+	look func(ctx context.Context, w *world, f testbed.Fault) (Sight, error)
+	// plan adds to the record what undoing will need. Nothing is broken yet.
+	plan func(ctx context.Context, w *world, f *testbed.Fault, chance *rand.Rand) error
+	// inject breaks the target.
+	inject func(ctx context.Context, w *world, f testbed.Fault) error
+	// recover puts it back. It must not mind that there is nothing to do.
+	recover func(ctx context.Context, w *world, f testbed.Fault) error
+	// workload says that it breaks objects of somebody's, not the testbed.
+	workload bool
+}
+
+// All are the faults, machines first.
+func All() []*Fault {
+	return []*Fault{
+		agentStopped, schedulerStopped, controllersStopped, containerdStopped,
+		nodeOff, nodeCut, dnsDown, proxyRulesGone,
+		imageTagBroken, selectorBroken, targetPortBroken, pullSecretMissing,
+	}
+}
+
+// Names are the faults' names.
+func Names() []string {
+	var names []string
+	for _, f := range All() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// Find finds a fault by its name.
+func Find(name string) (*Fault, error) {
+	for _, f := range All() {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	hint := ""
+	if near := strict.Nearest(name, Names()); near != "" {
+		hint = fmt.Sprintf("; did you mean %q?", near)
+	}
+	return nil, &testbed.UsageError{Err: fmt.Errorf("there is no fault %q%s\n      `nori fault list` shows them", name, hint)}
+}
+
+// chanceOf is the source of a fault's choices: the same seed, the same choices.
+func chanceOf(seed uint64, name string) *rand.Rand {
+	h := uint64(14695981039346656037) // FNV-1a
+	for _, b := range []byte(name) {
+		h = (h ^ uint64(b)) * 1099511628211
+	}
+	return rand.New(rand.NewPCG(seed, h))
+}
+
+// TargetOf is a record's target, for people.
+func TargetOf(f testbed.Fault) string {
+	if f.Node != "" {
+		return f.Node
+	}
+	return f.Namespace + "/" + f.Object
+}

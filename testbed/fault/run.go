@@ -1,0 +1,365 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/testbed"
+)
+
+// How long a fault may take to show, and the testbed to be as before.
+const (
+	proofLimit   = 60 * time.Second
+	recoverLimit = 2 * time.Minute
+)
+
+// Options say what to break, and who is told.
+type Options struct {
+	// Seed chooses the target; the same seed chooses the same.
+	Seed uint64
+	// Node, or Namespace, narrows the choice; empty leaves it to the seed.
+	Node, Namespace string
+	Report          step.Reporter
+	// Pick chooses the language of what is noted; nil is English.
+	Pick    func(step.Text) string
+	Waiting func(holder string)
+	// keepShop leaves what was brought along for the next fault.
+	keepShop bool
+}
+
+func (o Options) pick(t step.Text) string {
+	if o.Pick == nil {
+		return t.EN
+	}
+	return o.Pick(t)
+}
+
+func (o Options) noted(note func(string)) func(step.Text) {
+	return func(t step.Text) { note(o.pick(t)) }
+}
+
+// Inject puts a fault in: it looks that the testbed is steady, chooses a target,
+// writes it down, breaks it, and waits for the proof.
+func Inject(ctx context.Context, t *testbed.Testbed, f *Fault, o Options) (testbed.Fault, error) {
+	release, err := t.LockFaults(ctx, o.Waiting)
+	if err != nil {
+		return testbed.Fault{}, err
+	}
+	defer release()
+	return inject(ctx, t, f, o)
+}
+
+func inject(ctx context.Context, t *testbed.Testbed, f *Fault, o Options) (testbed.Fault, error) {
+	if have := t.Faults(); len(have) > 0 {
+		return testbed.Fault{}, fmt.Errorf("%w: the fault %s is in already; `nori fault recover` takes it out", errNotSteady, have[0].Name)
+	}
+	if o.Namespace != "" && !f.workload {
+		return testbed.Fault{}, &testbed.UsageError{Err: fmt.Errorf("%s breaks the testbed, not a namespace; leave --namespace out", f.Name)}
+	}
+	i := &injection{world: newWorld(t), fault: f, options: o}
+	i.namespace = o.Namespace
+	defer i.close()
+	err := step.Run(ctx, i.steps(), o.Report)
+	return i.record, err
+}
+
+// injection is one run of Inject.
+type injection struct {
+	*world
+	fault   *Fault
+	options Options
+	record  testbed.Fault
+}
+
+func (i *injection) steps() []step.Step {
+	steps := []step.Step{{
+		ID: "steady", Title: step.Text{EN: "The testbed is steady", KO: "테스트베드가 정상인지 확인"},
+		Advice: step.Text{
+			EN: "`nori status` shows it, `nori up` repairs, `nori reset` puts back",
+			KO: "`nori status`로 보고, `nori up`으로 고치고, `nori reset`으로 되돌립니다",
+		},
+		Run: func(ctx context.Context, note func(string)) error { return i.steady(ctx) },
+	}}
+	last := "steady"
+	if i.fault.workload && i.options.Namespace == "" {
+		i.namespace = Shop
+		steps = append(steps, step.Step{
+			ID: "shop", Title: step.Text{EN: "Something to break", KO: "망가뜨릴 대상 준비"}, Needs: []string{last},
+			Run: func(ctx context.Context, note func(string)) error { return i.openShop(ctx, note) },
+		})
+		last = "shop"
+	}
+	return append(steps, step.Step{
+		ID: "choose", Title: step.Text{EN: "Target", KO: "대상 고르기"}, Needs: []string{last},
+		Run: i.choose,
+	}, step.Step{
+		ID: "inject", Title: step.Text{EN: "Broken", KO: "망가뜨리기"}, Needs: []string{"choose"},
+		Run: func(ctx context.Context, note func(string)) error {
+			note(i.options.pick(i.fault.What))
+			return i.fault.inject(ctx, i.world, i.record)
+		},
+	}, step.Step{
+		ID: "proof", Title: step.Text{EN: "Proof that it took effect", KO: "효과 증명"}, Needs: []string{"inject"},
+		Advice: step.Text{EN: "`nori fault recover` takes out what there is of it", KO: "`nori fault recover`로 되돌릴 수 있습니다"},
+		Run: func(ctx context.Context, note func(string)) error {
+			if err := i.await(ctx, i.fault, i.record, Broken, proofLimit, i.options.noted(note)); err != nil {
+				return err
+			}
+			i.record.Proven = true
+			return i.NoteFault(ctx, i.record)
+		},
+	})
+}
+
+// choose has the seed choose, looks that the choice is whole, and writes it down.
+func (i *injection) choose(ctx context.Context, note func(string)) error {
+	targets, err := i.fault.targets(ctx, i.world)
+	if err != nil {
+		return err
+	}
+	record, err := choose(i.fault, targets, i.options)
+	if err != nil {
+		return err
+	}
+	record.Practice = i.fault.workload && i.options.Namespace == ""
+	note(TargetOf(record))
+	if err := i.await(ctx, i.fault, record, Whole, patience, func(step.Text) {}); err != nil {
+		return fmt.Errorf("%w: %s: %w", errNotSteady, TargetOf(record), err)
+	}
+	if i.fault.plan != nil {
+		chance := chanceOf(record.Seed, i.fault.Name+" plan")
+		if err := i.fault.plan(ctx, i.world, &record, chance); err != nil {
+			return err
+		}
+	}
+	i.record = record
+	return i.NoteFault(ctx, record)
+}
+
+// patience is how long a target that should be whole may look otherwise.
+const patience = 10 * time.Second
+
+func choose(f *Fault, targets []testbed.Fault, o Options) (testbed.Fault, error) {
+	if o.Node != "" {
+		if i := slices.IndexFunc(targets, func(t testbed.Fault) bool { return t.Node == o.Node }); i >= 0 {
+			targets = targets[i : i+1]
+		} else {
+			return testbed.Fault{}, &testbed.UsageError{Err: fmt.Errorf("%s can't be put into node %q", f.Name, o.Node)}
+		}
+	}
+	if len(targets) == 0 {
+		return testbed.Fault{}, fmt.Errorf("there is nothing whole that %s could break; a namespace can be named with --namespace", f.Name)
+	}
+	r := targets[chanceOf(o.Seed, f.Name).IntN(len(targets))]
+	r.Name, r.Seed, r.Since = f.Name, o.Seed, time.Now().UTC().Truncate(time.Millisecond)
+	return r, nil
+}
+
+// await looks until the target is in a state, and notes by which signs.
+func (w *world) await(ctx context.Context, f *Fault, r testbed.Fault, want State, limit time.Duration, note func(step.Text)) error {
+	var last step.Text
+	err := poll(ctx, limit, func(ctx context.Context) (bool, string, error) {
+		s, err := f.look(ctx, w, r)
+		if err != nil {
+			// A machine or the API that is away now may be back in a moment.
+			return false, err.Error(), nil
+		}
+		last = s.Seen
+		return s.State == want, s.Seen.EN, nil
+	})
+	if err == nil {
+		note(last)
+	}
+	return err
+}
+
+// Recover takes a fault out, or all of them without a name. One that is not
+// written down, as it came back with an old snapshot, is mended wherever it
+// could be.
+func Recover(ctx context.Context, t *testbed.Testbed, name string, o Options) ([]testbed.Fault, error) {
+	release, err := t.LockFaults(ctx, o.Waiting)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	records := t.Faults()
+	if name != "" {
+		f, err := Find(name)
+		if err != nil {
+			return nil, err
+		}
+		records = slices.DeleteFunc(records, func(r testbed.Fault) bool { return r.Name != name })
+		if len(records) == 0 {
+			return nil, mendAnywhere(ctx, t, f, o)
+		}
+	}
+	for _, r := range records {
+		if err := recoverOne(ctx, t, r, o); err != nil {
+			return records, err
+		}
+	}
+	return records, nil
+}
+
+func recoverOne(ctx context.Context, t *testbed.Testbed, r testbed.Fault, o Options) error {
+	f, err := Find(r.Name)
+	if err != nil {
+		return err
+	}
+	w := newWorld(t)
+	defer w.close()
+	if r.Node != "" && !slices.Contains(t.Machines(), r.Node) {
+		return t.ForgetFault(ctx, r.Name) // it went with its machine
+	}
+	return step.Run(ctx, w.recovery(f, r, o), o.Report)
+}
+
+func (w *world) recovery(f *Fault, r testbed.Fault, o Options) []step.Step {
+	return []step.Step{{
+		ID: "back", Title: step.Text{EN: "Put back", KO: "되돌리기"}, Limit: recoverLimit,
+		Run: func(ctx context.Context, note func(string)) error {
+			note(r.Name + ", " + TargetOf(r))
+			return f.recover(ctx, w, r)
+		},
+	}, {
+		ID: "whole", Title: step.Text{EN: "Proof that it is gone", KO: "사라졌다는 증명"}, Needs: []string{"back"}, Limit: 2 * recoverLimit,
+		Run: func(ctx context.Context, note func(string)) error {
+			return w.await(ctx, f, r, Whole, recoverLimit, o.noted(note))
+		},
+	}, {
+		ID: "steady", Title: step.Text{EN: "The testbed is steady again", KO: "테스트베드가 다시 정상"}, Needs: []string{"whole"}, Limit: 2 * recoverLimit,
+		Advice: step.Text{EN: "`nori up` repairs, `nori reset` puts back", KO: "`nori up`으로 고치고, `nori reset`으로 되돌립니다"},
+		Run: func(ctx context.Context, _ func(string)) error {
+			if r.Practice && !o.keepShop {
+				if err := w.closeShop(ctx); err != nil {
+					return err
+				}
+			}
+			if err := w.ForgetFault(ctx, r.Name); err != nil {
+				return err
+			}
+			if len(w.Faults()) > 0 {
+				return nil // the others are still in
+			}
+			return w.awaitSteady(ctx)
+		},
+	}}
+}
+
+func (w *world) awaitSteady(ctx context.Context) error {
+	return poll(ctx, recoverLimit, func(ctx context.Context) (bool, string, error) {
+		err := w.steady(ctx)
+		if err != nil {
+			return false, err.Error(), nil
+		}
+		return true, "", nil
+	})
+}
+
+// mendAnywhere undoes a fault that no record speaks of.
+func mendAnywhere(ctx context.Context, t *testbed.Testbed, f *Fault, o Options) error {
+	if f.workload {
+		return nil // what it broke, and how it was before, only its record knew
+	}
+	w := newWorld(t)
+	defer w.close()
+	targets, err := f.targets(ctx, w)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, r := range targets {
+		s, err := f.look(ctx, w, r)
+		if err == nil && s.State == Whole {
+			continue
+		}
+		r.Name = f.Name
+		errs = append(errs, step.Run(ctx, w.recovery(f, r, o), o.Report))
+	}
+	return errors.Join(errs...)
+}
+
+// Verdict is how one fault came through Verify.
+type Verdict struct {
+	Fault  string `json:"fault"`
+	Target string `json:"target"`
+	OK     bool   `json:"ok"`
+	Error  string `json:"error,omitempty"`
+	// Inject and Recover are the seconds until the proof, and until steady again.
+	Inject  float64 `json:"injectSeconds"`
+	Recover float64 `json:"recoverSeconds"`
+}
+
+// Verify puts each fault in and takes it out again, and tells how it went. It
+// ends at the first that can't be taken out: what follows would prove nothing.
+func Verify(ctx context.Context, t *testbed.Testbed, faults []*Fault, o Options, tell func(Verdict)) error {
+	release, err := t.LockFaults(ctx, o.Waiting)
+	if err != nil {
+		return err
+	}
+	defer release()
+	o.keepShop = true
+	shop := false
+	for _, f := range faults {
+		shop = shop || f.workload && o.Namespace == ""
+		fo := o
+		if !f.workload {
+			fo.Namespace = ""
+		}
+		v, err := verify(ctx, t, f, fo)
+		tell(v)
+		if err != nil {
+			return err
+		}
+	}
+	if !shop {
+		return nil
+	}
+	w := newWorld(t)
+	defer w.close()
+	return w.closeShop(ctx)
+}
+
+// verify returns an error if the testbed is not steady afterwards.
+func verify(ctx context.Context, t *testbed.Testbed, f *Fault, o Options) (Verdict, error) {
+	v := Verdict{Fault: f.Name}
+	begin := time.Now()
+	r, injectErr := inject(ctx, t, f, o)
+	v.Inject, v.Target = time.Since(begin).Seconds(), TargetOf(r)
+	if r.Name == "" { // it was refused, and nothing is broken
+		v.Error, v.Target = injectErr.Error(), ""
+		return v, injectErr
+	}
+	begin = time.Now()
+	recoverErr := recoverOne(ctx, t, r, o)
+	v.Recover = time.Since(begin).Seconds()
+	if err := errors.Join(injectErr, recoverErr); err != nil {
+		v.Error = err.Error()
+	}
+	v.OK = v.Error == ""
+	return v, recoverErr
+}
+
+// Look tells for every fault that is in whether it still shows: a learner may
+// have mended it.
+func Look(ctx context.Context, t *testbed.Testbed) map[string]Sight {
+	w := newWorld(t)
+	defer w.close()
+	out := map[string]Sight{}
+	for _, r := range t.Faults() {
+		f, err := Find(r.Name)
+		if err != nil {
+			continue
+		}
+		s, err := f.look(ctx, w, r)
+		if err != nil {
+			s = seen(Between, err.Error(), err.Error())
+		}
+		out[r.Name] = s
+	}
+	return out
+}

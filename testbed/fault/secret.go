@@ -1,0 +1,190 @@
+package fault
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/testbed"
+)
+
+// undoSecret is the secret that was deleted, as JSON.
+const undoSecret = "secret"
+
+// noSecretReason is the event of a pod whose pull secret is not there.
+const noSecretReason = "FailedToRetrieveImagePullSecret"
+
+var pullSecretMissing = &Fault{
+	Name: "pull-secret-missing", workload: true,
+	What: step.Text{EN: "the secret with which a Deployment pulls its image is gone", KO: "Deployment가 이미지를 받을 때 쓰는 시크릿을 지움"},
+	Symptom: step.Text{
+		EN: "new pods warn FailedToRetrieveImagePullSecret; a private image that the node lacks is not pulled",
+		KO: "새 파드에 FailedToRetrieveImagePullSecret 경고가 뜹니다. 노드에 없는 비공개 이미지는 받지 못합니다",
+	},
+	targets: deployments(func(d *appsv1.Deployment) bool { return len(d.Spec.Template.Spec.ImagePullSecrets) > 0 }),
+	plan: func(ctx context.Context, w *world, f *testbed.Fault, chance *rand.Rand) error {
+		d, err := w.deployment(ctx, *f)
+		if err != nil {
+			return err
+		}
+		refs := d.Spec.Template.Spec.ImagePullSecrets
+		name := refs[chance.IntN(len(refs))].Name
+		c, err := w.client()
+		if err != nil {
+			return err
+		}
+		s, err := c.CoreV1().Secrets(f.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return fmt.Errorf("looking at the pull secret of %s: %w", TargetOf(*f), err)
+		}
+		kept, err := json.Marshal(corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: s.Name, Labels: s.Labels, Annotations: s.Annotations}, Type: s.Type, Data: s.Data, Immutable: s.Immutable,
+		})
+		if err != nil {
+			return err
+		}
+		f.Undo = map[string]string{undoWhere: name, undoSecret: string(kept)}
+		return nil
+	},
+	inject:  loseSecret,
+	recover: returnSecret,
+	look:    lookForSecret,
+}
+
+// loseSecret deletes the secret and one pod, so that somebody misses it.
+func loseSecret(ctx context.Context, w *world, f testbed.Fault) error {
+	c, err := w.client()
+	if err != nil {
+		return err
+	}
+	if err := c.CoreV1().Secrets(f.Namespace).Delete(ctx, f.Undo[undoWhere], metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting the pull secret: %w", err)
+	}
+	d, err := w.deployment(ctx, f)
+	if err != nil {
+		return err
+	}
+	pods, err := w.podsOf(ctx, d)
+	if err != nil || len(pods) == 0 {
+		return err
+	}
+	if err := c.CoreV1().Pods(f.Namespace).Delete(ctx, pods[0].Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting a pod: %w", err)
+	}
+	return nil
+}
+
+// returnSecret makes the secret again unless somebody has, and deletes the pods
+// that could not do without, so that they need not sit their back-off out.
+func returnSecret(ctx context.Context, w *world, f testbed.Fault) error {
+	var s corev1.Secret
+	if err := json.Unmarshal([]byte(f.Undo[undoSecret]), &s); err != nil {
+		return nil // nothing was planned, so nothing was done
+	}
+	c, err := w.client()
+	if err != nil {
+		return err
+	}
+	_, err = c.CoreV1().Secrets(f.Namespace).Create(ctx, &s, metav1.CreateOptions{})
+	switch {
+	case apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return nil // the namespace is gone, and all that was in it
+	case err != nil && !apierrors.IsAlreadyExists(err):
+		return fmt.Errorf("making the pull secret again: %w", err)
+	}
+	d, err := w.deployment(ctx, f)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	pods, err := w.podsOf(ctx, d)
+	if err != nil {
+		return err
+	}
+	for _, p := range pods {
+		if p.DeletionTimestamp == nil && p.Status.Phase == corev1.PodPending {
+			if err := c.CoreV1().Pods(f.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("deleting a pod: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+func lookForSecret(ctx context.Context, w *world, f testbed.Fault) (Sight, error) {
+	d, err := w.deployment(ctx, f)
+	if err != nil {
+		return gone(err)
+	}
+	c, err := w.client()
+	if err != nil {
+		return Sight{}, err
+	}
+	missing := ""
+	for _, ref := range d.Spec.Template.Spec.ImagePullSecrets {
+		_, err := c.CoreV1().Secrets(f.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			missing = ref.Name
+		} else if err != nil {
+			return Sight{}, fmt.Errorf("looking for the pull secret: %w", err)
+		}
+	}
+	if missing == "" {
+		if complete(d) {
+			return seen(Whole, "the secret is there, all pods are available", "시크릿이 있고 모든 파드가 사용 가능"), nil
+		}
+		return seen(Between, "the secret is there, not all pods are available", "시크릿은 있으나 파드가 아직 모자람"), nil
+	}
+	warned, err := w.warned(ctx, f)
+	if err != nil {
+		return Sight{}, err
+	}
+	if warned {
+		return seen(Broken, "a new pod warns "+noSecretReason+": "+missing, "새 파드의 경고 "+noSecretReason+": "+missing), nil
+	}
+	// Where the node has the image, nobody asks for the secret: that a pod had
+	// to do without it is all there is to see.
+	pods, err := w.podsOf(ctx, d)
+	if err != nil {
+		return Sight{}, err
+	}
+	for _, p := range pods {
+		if p.DeletionTimestamp == nil && !p.CreationTimestamp.Time.Before(f.Since.Truncate(time.Second)) {
+			return seen(Broken, "the new pod "+p.Name+" was made without the secret "+missing, "새 파드 "+p.Name+"이(가) 시크릿 "+missing+" 없이 만들어짐"), nil
+		}
+	}
+	return seen(Between, "no pod has missed the secret "+missing+" yet", "아직 시크릿 "+missing+"을 찾은 파드가 없음"), nil
+}
+
+// warned says whether a pod has missed the secret since the fault is in.
+func (w *world) warned(ctx context.Context, f testbed.Fault) (bool, error) {
+	c, err := w.client()
+	if err != nil {
+		return false, err
+	}
+	list, err := c.CoreV1().Events(f.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=" + noSecretReason})
+	if err != nil {
+		return false, fmt.Errorf("listing events: %w", err)
+	}
+	for _, e := range list.Items {
+		at := e.LastTimestamp.Time
+		if at.IsZero() {
+			at = e.EventTime.Time
+		}
+		// Events count whole seconds.
+		if !at.Before(f.Since.Truncate(time.Second)) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

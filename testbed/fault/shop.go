@@ -1,0 +1,158 @@
+package fault
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
+
+	"noriter.dev/noriter/testbed"
+)
+
+// Where an instructor names no namespace, the faults of workloads bring along
+// something to break: a small shop in a namespace of its own, which goes when
+// the last of them is taken out.
+
+// Shop is the namespace of what is brought along.
+const Shop = "fault-shop"
+
+//go:embed shop.yaml
+var shopFS embed.FS
+
+var shopResources = map[string]schema.GroupVersionResource{
+	"Namespace":  {Version: "v1", Resource: "namespaces"},
+	"Secret":     {Version: "v1", Resource: "secrets"},
+	"Service":    {Version: "v1", Resource: "services"},
+	"Deployment": {Group: "apps", Version: "v1", Resource: "deployments"},
+}
+
+// shopObjects reads the shop's manifest.
+func shopObjects() ([]*unstructured.Unstructured, error) {
+	data, err := shopFS.ReadFile("shop.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var objects []*unstructured.Unstructured
+	for dec := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096); ; {
+		o := &unstructured.Unstructured{}
+		if err := dec.Decode(o); errors.Is(err, io.EOF) {
+			return objects, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("reading the shop's manifest: %w", err)
+		}
+		objects = append(objects, o)
+	}
+}
+
+// openShop makes the shop, or what is missing of it, and waits until it serves.
+func (w *world) openShop(ctx context.Context, note func(string)) error {
+	note(Shop)
+	cfg, err := w.RESTConfig()
+	if err != nil {
+		return err
+	}
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return err
+	}
+	objects, err := shopObjects()
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
+		var to dynamic.ResourceInterface = client.Resource(shopResources[o.GetKind()])
+		if o.GetKind() != "Namespace" {
+			to = client.Resource(shopResources[o.GetKind()]).Namespace(Shop)
+		}
+		err := poll(ctx, shopLimit, func(ctx context.Context) (bool, string, error) {
+			_, err := to.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: "nori-fault", Force: true})
+			// A shop that was closed just now must be gone first.
+			if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+				return false, err.Error(), nil
+			}
+			return err == nil, "", err
+		})
+		if err != nil {
+			return fmt.Errorf("making %s %s to break: %w", o.GetKind(), o.GetName(), err)
+		}
+	}
+	return w.awaitShop(ctx, objects)
+}
+
+func (w *world) awaitShop(ctx context.Context, objects []*unstructured.Unstructured) error {
+	return poll(ctx, shopLimit, func(ctx context.Context) (bool, string, error) {
+		for _, o := range objects {
+			f := testbed.Fault{Namespace: Shop, Object: o.GetName()}
+			switch o.GetKind() {
+			case "Deployment":
+				d, err := w.deployment(ctx, f)
+				if err != nil {
+					return false, "", err
+				}
+				if !complete(d) {
+					return false, "the rollout of " + TargetOf(f), nil
+				}
+			case "Service":
+				ready, err := w.readyEndpoints(ctx, f)
+				if err != nil {
+					return false, "", err
+				}
+				if ready == 0 {
+					return false, "endpoints of " + TargetOf(f), nil
+				}
+			}
+		}
+		return true, "", nil
+	})
+}
+
+// closeShop removes the shop; it is gone for good a little later.
+func (w *world) closeShop(ctx context.Context) error {
+	c, err := w.client()
+	if err != nil {
+		return err
+	}
+	if err := c.CoreV1().Namespaces().Delete(ctx, Shop, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("removing the namespace %s: %w", Shop, err)
+	}
+	return nil
+}
+
+const shopLimit = 60 * time.Second
+
+// poll asks again and again until the answer is yes; when the time is over, the
+// error says what was still missing.
+func poll(ctx context.Context, limit time.Duration, ask func(context.Context) (done bool, missing string, err error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after %v", limit))
+	defer cancel()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		done, missing, err := ask(ctx)
+		if done {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			if err != nil && missing == "" {
+				missing = err.Error()
+			}
+			return fmt.Errorf("%w; still: %s", context.Cause(ctx), strings.TrimSpace(missing))
+		case <-tick.C:
+		}
+	}
+}
