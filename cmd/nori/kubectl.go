@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -45,6 +47,9 @@ func (g *globals) kubectl(args []string) error {
 			return err
 		}
 	}
+	// From here on signals are kubectl's affair: what it does not handle must
+	// end it, as it does elsewhere.
+	signal.Reset(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	os.Args = append([]string{"kubectl"}, args...)
 	flags := genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag().WithDiscoveryBurst(300).WithDiscoveryQPS(50.0)
 	flags = flags.WithWrapConfigFn(func(c *rest.Config) *rest.Config {

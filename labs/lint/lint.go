@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"noriter.dev/noriter/cheatsheets"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
@@ -19,8 +20,15 @@ import (
 // ErrNothing means that there is nothing at a path that could be looked at.
 var ErrNothing = errors.New("neither a lab (a folder with a lab.yaml), nor a folder of labs, nor a testbed file")
 
-// BuiltIn looks at what comes with the program.
-func BuiltIn() (format.Problems, error) { return problems(labs.Lint(content.FS)) }
+// BuiltIn looks at what comes with the program: labs and cheatsheets.
+func BuiltIn() (format.Problems, error) {
+	found, err := problems(labs.Lint(content.FS))
+	if err != nil {
+		return nil, err
+	}
+	sheets, err := cheatsheets.Lint(cheatsheets.FS)
+	return append(found, sheets...), err
+}
 
 // Path looks at a lab, a file of one, a folder of labs, or a testbed file.
 func Path(path string) (format.Problems, error) {
