@@ -1,0 +1,1 @@
+kubectl create ingress street --rule="shop.$LAB_NAMESPACE.test/*=shop:http"

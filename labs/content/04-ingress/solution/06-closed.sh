@@ -1,0 +1,1 @@
+kubectl patch service checkout -p '{"spec": {"selector": {"app": "cart"}}}'

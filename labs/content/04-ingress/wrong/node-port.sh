@@ -1,0 +1,2 @@
+kubectl patch service shop -p '{"spec": {"type": "NodePort"}}'
+kubectl apply -f front.yaml
