@@ -300,12 +300,23 @@ func isReady(n *corev1.Node) bool {
 	return false
 }
 
-// forgetNode deletes a Node. Its pods follow: the garbage collector of pods
-// removes those of nodes that are not there.
+// forgetNode deletes a Node and what ran on it. The garbage collector of pods
+// would remove those of a node that is not there, but only after a quarantine:
+// until then a Deployment, CoreDNS' too, takes them for replicas that it has.
 func (t *Testbed) forgetNode(ctx context.Context, name string) error {
 	client, err := t.client()
 	if err != nil {
 		return err
+	}
+	pods, err := client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + name})
+	if err != nil {
+		return fmt.Errorf("listing the node's pods: %w", err)
+	}
+	for _, p := range pods.Items {
+		err := client.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, *metav1.NewDeleteOptions(0))
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("deleting the node's pod %s/%s: %w", p.Namespace, p.Name, err)
+		}
 	}
 	err = client.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"golang.org/x/sync/errgroup"
@@ -95,18 +96,20 @@ func (r *reset) steps() []step.Step {
 	}, {
 		ID: "machines", Title: step.Text{EN: "Machines answering", KO: "머신 응답"}, Needs: []string{"restore"},
 		Run: r.connect,
-	}, {
-		ID: "back", Title: step.Text{EN: "Nodes ready, DNS answering", KO: "노드 준비, DNS 응답"}, Needs: []string{"machines"},
-		Run: func(ctx context.Context, note func(string)) error { return r.cluster.WaitReady(ctx, r.since, note) },
 	}}
 	if r.differs() {
+		// Before anything waits for DNS: its pod may be on a node that is gone.
 		steps = append(steps, step.Step{
-			ID: "strangers", Title: step.Text{EN: "Nodes of then that are gone", KO: "지금은 없는 노드 정리"}, Needs: []string{"back"},
+			ID: "strangers", Title: step.Text{EN: "Nodes of then that are gone", KO: "지금은 없는 노드 정리"}, Needs: []string{"machines"},
 			Run: r.forgetStrangers,
 		})
 	}
+	steps = append(steps, step.Step{
+		ID: "back", Title: step.Text{EN: "Nodes ready, DNS answering", KO: "노드 준비, DNS 응답"}, Needs: []string{steps[len(steps)-1].ID},
+		Run: func(ctx context.Context, note func(string)) error { return r.cluster.WaitReady(ctx, r.since, note) },
+	})
 	if len(r.newer.names) > 0 {
-		steps = append([]step.Step{r.newer.images()}, append(steps, r.newer.stepsAfter("strangers")...)...)
+		steps = append([]step.Step{r.newer.images()}, append(steps, r.newer.stepsAfter("back")...)...)
 		steps[1].Needs = []string{"containers"}
 	}
 	return steps
@@ -179,15 +182,11 @@ func (r *reset) connect(ctx context.Context, _ func(string)) error {
 // forgetStrangers deletes the nodes that the restored store speaks of and the
 // testbed has no machine for, or not yet again.
 func (r *reset) forgetStrangers(ctx context.Context, note func(string)) error {
-	client, err := r.client()
+	nodes, err := r.restoredNodes(ctx)
 	if err != nil {
 		return err
 	}
-	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return fmt.Errorf("listing the nodes: %w", err)
-	}
-	for _, n := range list.Items {
+	for _, n := range nodes {
 		if slices.Contains(r.cluster.Only, n.Name) {
 			continue
 		}
@@ -197,6 +196,28 @@ func (r *reset) forgetStrangers(ctx context.Context, note func(string)) error {
 		}
 	}
 	return nil
+}
+
+// restoredNodes waits for the API server that was put back and lists the nodes
+// that it has.
+func (r *reset) restoredNodes(ctx context.Context) ([]corev1.Node, error) {
+	client, err := r.client()
+	if err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		if err == nil {
+			return list.Items, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for the API server to list the nodes: %w (last: %w)", context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
 }
 
 // setClock steps a virtual machine's clock to this host's. After its memory
