@@ -35,10 +35,16 @@ apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: web}
 spec:
-  tls: [{hosts: [safe.test]}]
   rules:
   - host: shop.test
     http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: safe}
+spec:
+  tls: [{hosts: [safe.test]}]
+  rules:
   - host: safe.test
     http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
 ---
