@@ -65,7 +65,9 @@ func newBed(t testing.TB, name string, upArgs ...string) *bed {
 		if t.Failed() {
 			b.report()
 		}
-		b.try(2*time.Minute, "down")
+		if out, err := b.try(3*time.Minute, "down"); err != nil {
+			t.Errorf("nori down: %v\n%s", err, out) // what is left would harm the tests that follow
+		}
 	})
 	return b
 }
