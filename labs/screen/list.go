@@ -62,11 +62,15 @@ func (e Entry) Label() string { return fmt.Sprintf("%s: %s", e.ID, e.Summary) }
 // List prints the labs.
 func (u *UI) List(entries []Entry) error {
 	width, _ := u.size()
+	column := 0
+	for _, e := range entries {
+		column = max(column, len(e.ID)+1)
+	}
+	margin := strings.Repeat(" ", column)
 	var lines []string
 	for _, e := range entries {
-		head := pad(e.ID, 14) + " " + e.Title
-		lines = append(lines, u.bold(head))
-		lines = append(lines, indent(wrapText(e.Summary, width-15, nil), "               ", "               ")...)
+		lines = append(lines, u.bold(pad(e.ID, column)+e.Title))
+		lines = append(lines, indent(wrapText(e.Summary, width-column, nil), margin, margin)...)
 		about := lang.T(fmt.Sprintf("%d steps, about %d minutes", e.Steps, e.Minutes), fmt.Sprintf("%d단계, 약 %d분", e.Steps, e.Minutes))
 		switch {
 		case e.State == "open":
@@ -77,7 +81,7 @@ func (u *UI) List(entries []Entry) error {
 		if e.Best != nil {
 			about += lang.T(fmt.Sprintf("; best %d of %d", *e.Best, e.Points), fmt.Sprintf(", 최고 %d점 / %d점", *e.Best, e.Points))
 		}
-		lines = append(lines, indent(wrapText(about, width-15, u.faint), "               ", "               ")...)
+		lines = append(lines, indent(wrapText(about, width-column, u.faint), margin, margin)...)
 	}
 	return u.print(lines...)
 }
