@@ -70,8 +70,8 @@ func (g *globals) kubectl(args []string) error {
 	return nil
 }
 
-// kubectlDir makes, and names, a folder with nothing in it but this program
-// under the name of kubectl.
+// kubectlDir makes, and names, a folder with nothing in it but this program,
+// under its own name and that of kubectl.
 func kubectlDir(dir string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -81,14 +81,19 @@ func kubectlDir(dir string) (string, error) {
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return "", err
 	}
-	link := filepath.Join(bin, "kubectl")
-	if have, err := os.Readlink(link); err == nil && have == self {
-		return bin, nil
+	for _, name := range []string{"kubectl", "nori"} {
+		link := filepath.Join(bin, name)
+		if have, err := os.Readlink(link); err == nil && have == self {
+			continue
+		}
+		tmp := link + ".new"
+		os.Remove(tmp)
+		if err := os.Symlink(self, tmp); err != nil {
+			return "", err
+		}
+		if err := os.Rename(tmp, link); err != nil {
+			return "", err
+		}
 	}
-	tmp := link + ".new"
-	os.Remove(tmp)
-	if err := os.Symlink(self, tmp); err != nil {
-		return "", err
-	}
-	return bin, os.Rename(tmp, link)
+	return bin, nil
 }

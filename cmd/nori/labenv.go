@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"noriter.dev/noriter/labs"
@@ -26,6 +27,10 @@ func (g *globals) labEnv(ctx context.Context) (*labs.Env, error) {
 	bin, err := kubectlDir(t.Dir())
 	if err != nil {
 		return nil, fmt.Errorf("preparing kubectl: %w", err)
+	}
+	// Labs on machines use `nori ssh` in their scripts, as learners do.
+	if err := os.Setenv("NORI_TESTBED", t.Name()); err != nil {
+		return nil, err
 	}
 	command := "nori"
 	if t.Name() != testbed.DefaultName {

@@ -1,0 +1,3 @@
+image=registry.noriter.test:5443/team/menu:v3
+nori ssh node1 -- ctr -n k8s.io images export - "$image" | nori ssh node2 -- ctr -n k8s.io images import -
+kubectl patch deploy menu -p '{"spec":{"template":{"spec":{"nodeSelector":{"kubernetes.io/hostname":"node2"}}}}}'

@@ -1,0 +1,1 @@
+kubectl set image deploy/menu menu=noriter/hello:v2

@@ -1,0 +1,1 @@
+kubectl patch deploy menu -p '{"spec":{"template":{"spec":{"containers":[{"name":"menu","imagePullPolicy":"Never"}]}}}}'

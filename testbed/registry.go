@@ -1,0 +1,134 @@
+package testbed
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"noriter.dev/noriter/cluster/images"
+	"noriter.dev/noriter/cluster/registry"
+)
+
+// The places of an image.
+const (
+	OnNodes    = "nodes"
+	InRegistry = "registry"
+)
+
+// Image is one container image by one of its names.
+type Image struct {
+	Ref      string `json:"ref"`
+	Where    string `json:"where"` // OnNodes or InRegistry
+	Platform string `json:"platform"`
+	Digest   string `json:"digest"`
+}
+
+// Images lists what every node gets from `nori up`, and what the registry has now.
+func (t *Testbed) Images(ctx context.Context, binDir string) ([]Image, error) {
+	bundle, err := t.home.containerImages(ctx, binDir, func(string) {})
+	if err != nil {
+		return nil, err
+	}
+	var all []Image
+	for _, i := range bundle.Images {
+		if i.Seed {
+			continue
+		}
+		for _, ref := range i.Refs {
+			all = append(all, Image{Ref: ref, Where: OnNodes, Platform: "linux/" + runtime.GOARCH, Digest: i.Digest})
+		}
+	}
+	client, err := t.registry()
+	if err != nil {
+		return nil, err
+	}
+	tags, err := client.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, tag := range tags {
+		all = append(all, Image{Ref: tag.Ref, Where: InRegistry, Platform: tag.Platform, Digest: tag.Digest})
+	}
+	return all, nil
+}
+
+// PushImage sends an image to the registry: one that is shipped, by its name,
+// or an archive of one image, by its path (it ends in .tar). It returns the
+// name it got and whether there was anything to send.
+func (t *Testbed) PushImage(ctx context.Context, binDir, source, name string) (ref string, sent bool, err error) {
+	client, err := t.registry()
+	if err != nil {
+		return "", false, err
+	}
+	push := func(image v1.Image) (err error) {
+		sent, err = client.Push(ctx, ref, image)
+		return err
+	}
+	if !strings.HasSuffix(source, ".tar") {
+		ref = registryName(cmp.Or(name, source))
+		err = t.shipped(ctx, binDir, source, push)
+		return ref, sent, err
+	}
+	if name == "" {
+		return "", false, usage("%s is a file: say by which name nodes will pull it, such as team/web:v1", source)
+	}
+	image, err := tarball.ImageFromPath(source, nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false, usage("there is no file %s", source)
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("reading %s (it must be an archive of one image, as `docker save` writes it): %w", source, err)
+	}
+	ref = registryName(name)
+	err = push(image)
+	return ref, sent, err
+}
+
+// shipped hands the image of that name to do.
+func (t *Testbed) shipped(ctx context.Context, binDir, name string, do func(v1.Image) error) error {
+	bundle, err := t.home.containerImages(ctx, binDir, func(string) {})
+	if err != nil {
+		return err
+	}
+	wanted, found := images.Full(name), false
+	err = registry.Archive(bundle.All, func(ref string, image v1.Image) error {
+		if ref != wanted || found {
+			return nil
+		}
+		found = true
+		return do(image)
+	})
+	if err == nil && !found {
+		return usage("no image is called %s; `nori image list` shows those that nodes have", name)
+	}
+	return err
+}
+
+// registryName puts a name without a registry into the open one.
+func registryName(name string) string {
+	if strings.HasPrefix(name, images.RegistryHost+":") {
+		return name
+	}
+	return images.OpenRegistry + "/" + name
+}
+
+// registry is the way to the testbed's registry.
+func (t *Testbed) registry() (*registry.Client, error) {
+	ca, err := os.ReadFile(filepath.Join(t.Dir(), "pki", "registry", "ca.crt"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("testbed %q has no registry yet; `nori up` adds it", t.Name())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &registry.Client{Address: t.nodes()[0].Address.String(), Dial: t.Dialer(), CA: ca}, nil
+}
