@@ -1,0 +1,1 @@
+kubectl patch daemonset collector --patch '{"spec":{"template":{"spec":{"tolerations":[{"operator":"Exists"}]}}}}'

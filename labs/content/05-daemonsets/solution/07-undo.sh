@@ -1,0 +1,4 @@
+kubectl set image daemonset/collector collector=busybox:1.73
+kubectl rollout status daemonset/collector --timeout=6s || true
+kubectl rollout undo daemonset/collector
+kubectl rollout status daemonset/collector --timeout=60s

@@ -1,0 +1,1 @@
+kubectl patch daemonset watcher --type json --patch '[{"op":"remove","path":"/spec/template/spec/nodeSelector"}]'
