@@ -16,13 +16,14 @@ import (
 func newLintCommand(g *globals) *cobra.Command {
 	return g.outputFlag(&cobra.Command{
 		Use:   "lint [PATH…]",
-		Short: lang.T("Find the mistakes in labs and testbed files, without a cluster", "클러스터 없이 실습과 테스트베드 파일의 잘못 찾기"),
+		Short: lang.T("Find the mistakes in labs, quizzes and testbed files, without a cluster", "클러스터 없이 실습, 퀴즈, 테스트베드 파일의 잘못 찾기"),
 		Long: lang.T(
-			"Reads labs and testbed files strictly and reports every mistake with its file and line.\n"+
-				"A PATH is a lab's folder or a file in it, a folder of labs, or a testbed file.\n"+
+			"Reads labs, quizzes and testbed files strictly and reports every mistake with its file\n"+
+				"and line.\n"+
+				"A PATH is the folder of a lab or a quiz or a file in it, a folder of labs, or a testbed file.\n"+
 				"Without one, what comes with this program is looked at.",
-			"실습과 테스트베드 파일을 엄격하게 읽고, 잘못된 곳을 모두 파일과 줄 번호와 함께 알려 줍니다.\n"+
-				"PATH는 실습 폴더나 그 안의 파일, 실습이 모여 있는 폴더, 또는 테스트베드 파일입니다.\n"+
+			"실습, 퀴즈, 테스트베드 파일을 엄격하게 읽고, 잘못된 곳을 모두 파일과 줄 번호와 함께 알려 줍니다.\n"+
+				"PATH는 실습이나 퀴즈의 폴더 또는 그 안의 파일, 실습이 모여 있는 폴더, 또는 테스트베드 파일입니다.\n"+
 				"주지 않으면 이 프로그램에 들어 있는 것을 살펴봅니다."),
 		RunE: func(_ *cobra.Command, args []string) error { return g.lint(args) },
 	})

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/labs"
+	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/quiz"
@@ -39,8 +43,11 @@ func completeQuiz(*cobra.Command, []string, string) ([]string, cobra.ShellCompDi
 	return quiz.Topics(), cobra.ShellCompDirectiveNoFileComp
 }
 
-// findQuiz finds a quiz by its topic.
+// findQuiz finds a quiz by its topic, or by its path: ./my-quiz.
 func (g *globals) findQuiz(topic string) (*quiz.Quiz, error) {
+	if strings.ContainsRune(topic, filepath.Separator) {
+		return g.quizAt(topic)
+	}
 	z, err := quiz.Find(topic)
 	if z != nil || err != nil {
 		return z, err
@@ -49,6 +56,19 @@ func (g *globals) findQuiz(topic string) (*quiz.Quiz, error) {
 	return nil, g.usage("%s", lang.T(
 		fmt.Sprintf("there is no quiz on %q; there are: %s", topic, topics),
 		fmt.Sprintf("%q에 대한 퀴즈는 없습니다. 있는 것: %s", topic, topics)))
+}
+
+func (g *globals) quizAt(path string) (*quiz.Quiz, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the quiz %s: %w", path, err)
+	}
+	z, err := quiz.Load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
+	var problems format.Problems
+	if errors.As(err, &problems) || errors.Is(err, fs.ErrNotExist) {
+		return nil, g.usage("%w", err)
+	}
+	return z, err
 }
 
 // takeQuiz asks the quiz that is named, or chosen from the list.

@@ -1,5 +1,5 @@
 // Package lint finds the mistakes in what people write for the playground
-// (labs, and testbed files), without a cluster: all of them at once, each with
+// (labs, quizzes, and testbed files), without a cluster: all of them at once, each with
 // its file and line.
 package lint
 
@@ -14,23 +14,26 @@ import (
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/quiz"
 	"noriter.dev/noriter/testbed"
 )
 
 // ErrNothing means that there is nothing at a path that could be looked at.
-var ErrNothing = errors.New("neither a lab (a folder with a lab.yaml), nor a folder of labs, nor a testbed file")
+var ErrNothing = errors.New("neither a lab (a folder with a lab.yaml), nor a folder of labs, nor a quiz (a folder with a quiz.yaml), nor a testbed file")
 
-// BuiltIn looks at what comes with the program: labs and cheatsheets.
+// BuiltIn looks at what comes with the program: labs, quizzes and cheatsheets.
 func BuiltIn() (format.Problems, error) {
 	found, err := problems(labs.Lint(content.FS))
 	if err != nil {
 		return nil, err
 	}
+	found = append(found, quiz.Lint(quiz.Content())...)
 	sheets, err := cheatsheets.Lint(cheatsheets.FS)
 	return append(found, sheets...), err
 }
 
-// Path looks at a lab, a file of one, a folder of labs, or a testbed file.
+// Path looks at a lab or a quiz, a file of one, a folder of labs, or a testbed
+// file.
 func Path(path string) (format.Problems, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -39,12 +42,15 @@ func Path(path string) (format.Problems, error) {
 	dir := path
 	if !info.IsDir() {
 		dir = filepath.Dir(path)
-		if !isLab(dir) {
+		if !isLab(dir) && !isQuiz(dir) {
 			return spec(path)
 		}
 	}
 	if isLab(dir) {
 		return lab(dir)
+	}
+	if isQuiz(dir) {
+		return quizAt(dir)
 	}
 	if found, err := filepath.Glob(filepath.Join(dir, "*", "lab.yaml")); err != nil || len(found) == 0 {
 		return nil, fmt.Errorf("%s: %w", path, ErrNothing)
@@ -56,6 +62,25 @@ func Path(path string) (format.Problems, error) {
 func isLab(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "lab.yaml"))
 	return err == nil
+}
+
+func isQuiz(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "quiz.yaml"))
+	return err == nil
+}
+
+// quizAt looks at one quiz.
+func quizAt(dir string) (format.Problems, error) {
+	abs, err := filepath.Abs(dir) // "." has no name
+	if err != nil {
+		return nil, fmt.Errorf("looking at %s: %w", dir, err)
+	}
+	_, err = quiz.Load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
+	found, err := problems(err)
+	for i := range found {
+		found[i].File = strings.TrimPrefix(found[i].File, filepath.Base(abs)+"/")
+	}
+	return below(dir, found), err
 }
 
 // lab looks at one lab. What only all labs together can have wrong, such as

@@ -50,6 +50,17 @@ func TestPath(t *testing.T) {
 			t.Errorf("%s: %v\n%v", c.path, err, found)
 		}
 	}
+	quiz := filepath.Join(t.TempDir(), "mine")
+	if err := os.Mkdir(quiz, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(quiz, "quiz.yaml"), []byte("topic: mine\nquestons: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := filepath.Join(quiz, "quiz.yaml") + `:2:1: unknown field "questons" (did you mean "questions"?)`
+	if found, err := Path(quiz); err != nil || found.Error() != want {
+		t.Errorf("%v: %v, want %s", err, found, want)
+	}
 	if _, err := Path(write("note.txt", "x")); !errors.Is(err, ErrNothing) {
 		t.Error(err)
 	}
