@@ -11,8 +11,14 @@ import (
 	"time"
 )
 
-// freezeTimeout is how long a machine may take to stand still.
-const freezeTimeout = 5 * time.Second
+// A cgroup of version 1 can get stuck on its way to FROZEN: a process that is
+// being started at that moment is waited for by one that stands already. As runc
+// does, let all go on for a moment then, and try again.
+const (
+	freezeTimeout = 30 * time.Second
+	freezeAttempt = time.Second
+	freezePause   = 20 * time.Millisecond
+)
 
 // freeze stops all processes of the cgroup where they are and waits until
 // they stand.
@@ -21,21 +27,38 @@ func (g group) freeze(ctx context.Context) error {
 	if !ok {
 		return errors.New("this host has no cgroup freezer")
 	}
-	if err := g.setFrozen(true); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, freezeTimeout)
 	defer cancel()
 	for {
-		frozen, err := g.isFrozen(h)
-		if err != nil || frozen {
+		if err := g.setFrozen(true); err != nil {
+			return err
+		}
+		frozen, err := g.stands(ctx, h, freezeAttempt)
+		if err == nil && frozen {
+			return nil
+		}
+		if err := errors.Join(err, g.thaw()); err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("waiting for all processes to stand still: %w", ctx.Err()), g.thaw())
-		case <-time.After(2 * time.Millisecond):
+			return fmt.Errorf("waiting for all processes to stand still: %w", context.Cause(ctx))
+		case <-time.After(freezePause):
 		}
+	}
+}
+
+// stands waits for a cgroup to be frozen, but not for longer than the limit.
+func (g group) stands(ctx context.Context, h hierarchy, limit time.Duration) (bool, error) {
+	for end := time.Now().Add(limit); ; {
+		frozen, err := g.isFrozen(h)
+		if err != nil || frozen {
+			return frozen, err
+		}
+		if ctx.Err() != nil || time.Now().After(end) {
+			return false, nil
+		}
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 
