@@ -308,6 +308,11 @@ func (t *Testbed) forgetNode(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	err = client.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting the node: %w", err)
+	}
+	// After the node: what replaces a pod must not be put onto it again.
 	pods, err := client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + name})
 	if err != nil {
 		return fmt.Errorf("listing the node's pods: %w", err)
@@ -317,10 +322,6 @@ func (t *Testbed) forgetNode(ctx context.Context, name string) error {
 		if err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("deleting the node's pod %s/%s: %w", p.Namespace, p.Name, err)
 		}
-	}
-	err = client.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("deleting the node: %w", err)
 	}
 	err = client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Delete(ctx, name, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {

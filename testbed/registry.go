@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
@@ -64,22 +65,26 @@ func (t *Testbed) Images(ctx context.Context, binDir string) ([]Image, error) {
 // PushImage sends an image to the registry: one that is shipped, by its name,
 // or an archive of one image, by its path (it ends in .tar). It returns the
 // name it got and whether there was anything to send.
-func (t *Testbed) PushImage(ctx context.Context, binDir, source, name string) (ref string, sent bool, err error) {
+func (t *Testbed) PushImage(ctx context.Context, binDir, source, as string) (ref string, sent bool, err error) {
 	client, err := t.registry()
 	if err != nil {
 		return "", false, err
+	}
+	archive := strings.HasSuffix(source, ".tar")
+	if archive && as == "" {
+		return "", false, usage("%s is a file: say by which name nodes will pull it, such as team/web:v1", source)
+	}
+	ref = registryName(cmp.Or(as, source))
+	if _, err := name.ParseReference(ref); err != nil {
+		return "", false, usage("%q is no name of an image, such as team/web:v1: %w", cmp.Or(as, source), err)
 	}
 	push := func(image v1.Image) (err error) {
 		sent, err = client.Push(ctx, ref, image)
 		return err
 	}
-	if !strings.HasSuffix(source, ".tar") {
-		ref = registryName(cmp.Or(name, source))
+	if !archive {
 		err = t.shipped(ctx, binDir, source, push)
 		return ref, sent, err
-	}
-	if name == "" {
-		return "", false, usage("%s is a file: say by which name nodes will pull it, such as team/web:v1", source)
 	}
 	image, err := tarball.ImageFromPath(source, nil)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -88,7 +93,6 @@ func (t *Testbed) PushImage(ctx context.Context, binDir, source, name string) (r
 	if err != nil {
 		return "", false, fmt.Errorf("reading %s (it must be an archive of one image, as `docker save` writes it): %w", source, err)
 	}
-	ref = registryName(name)
 	err = push(image)
 	return ref, sent, err
 }

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"golang.org/x/sync/errgroup"
 
@@ -205,19 +206,19 @@ func (r *reset) restoredNodes(ctx context.Context) ([]corev1.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	var nodes []corev1.Node
+	var last error
+	err = wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-		if err == nil {
-			return list.Items, nil
+		if last = err; err == nil {
+			nodes = list.Items
 		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for the API server to list the nodes: %w (last: %w)", context.Cause(ctx), err)
-		case <-tick.C:
-		}
+		return err == nil, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("waiting for the API server to list the nodes: %w (last: %w)", err, last)
 	}
+	return nodes, nil
 }
 
 // setClock steps a virtual machine's clock to this host's. After its memory

@@ -31,7 +31,8 @@ list 참고)나 "docker save"로 만든 파일을 쓸 수 있습니다. NAME은 
 이름입니다. 레지스트리를 적지 않으면 열린 레지스트리로 갑니다.`),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return g.usage("want an image or an archive, and perhaps a name: nori image push nginx:1.26 team/web:v1")
+				return g.usage("%s", lang.T("want an image or an archive, and perhaps a name: nori image push nginx:1.26 team/web:v1",
+					"이미지나 파일을 하나, 필요하면 이름도 적어 주세요: nori image push nginx:1.26 team/web:v1"))
 			}
 			return nil
 		},
