@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +49,7 @@ type player struct {
 	tty    *os.File
 	cancel context.CancelFunc
 	ended  chan error
+	slow   atomic.Bool // patches of pods take 600 ms
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -76,6 +78,13 @@ func playLab(t *testing.T, language string, plain, noColor bool, lab *format.Lab
 	s, w := labtest.OpenWorld(env, lab)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	p := &player{t: t, s: s, w: w, pty: master, tty: tty, cancel: cancel, ended: make(chan error, 1)}
+	// In place before anyone uses the client: its list of reactors has no lock.
+	w.Client.PrependReactor("patch", "pods", func(kubetesting.Action) (bool, runtime.Object, error) {
+		if p.slow.Load() {
+			time.Sleep(600 * time.Millisecond)
+		}
+		return false, nil, nil
+	})
 	go func() {
 		buf := make([]byte, 4096)
 		for {
@@ -388,10 +397,7 @@ func TestLeavingPutsBack(t *testing.T) {
 				t.Fatalf("it was never tried out:\n%s", p.text())
 			}
 		}
-		p.w.Client.PrependReactor("patch", "pods", func(kubetesting.Action) (bool, runtime.Object, error) {
-			time.Sleep(600 * time.Millisecond)
-			return false, nil, nil
-		})
+		p.slow.Store(true)
 		p.press(map[bool]string{true: "q\n", false: "q"}[plain])
 		if err := p.end(); !errors.Is(err, screen.ErrLeft) {
 			t.Error(err)
