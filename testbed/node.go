@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"noriter.dev/noriter/cluster/images"
 	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/step"
 )
 
@@ -178,6 +180,12 @@ func (t *Testbed) useImages(ctx context.Context, c *install.Cluster, binDir stri
 	c.BaseImages, c.AppImages, c.SeedImages = b.Base, b.Apps, b.Seed
 	c.PauseImage, c.DNSImage = images.Full(images.PauseRef), images.CoreDNSRef
 	c.IngressImage = images.IngressRef
+	t.packing.items = []image.ParcelItem{
+		{Source: filepath.Join(binDir, "nori-control"), Mode: 0o755},
+		{Source: filepath.Join(binDir, "nori-node"), Mode: 0o755},
+		{Source: b.Base, Mode: 0o644},
+		{Source: b.Apps, Mode: 0o644},
+	}
 	return nil
 }
 

@@ -30,6 +30,8 @@ type Testbed struct {
 	state State
 	keys  keys
 	took  time.Duration
+
+	packing packing
 }
 
 // Open opens a testbed that was made before.
@@ -95,7 +97,7 @@ func (t *Testbed) driver(img image.Image) (driver, error) {
 		return nspawn.New(tb, img.Root), nil
 	}
 	return libvirt.New(tb, libvirt.Image{Disk: img.Disk, Kernel: img.Kernel, Initrd: img.Initrd}, libvirt.Options{
-		Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated, CacheDir: t.home.Cache(),
+		Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated, CacheDir: t.home.Cache(), Parcel: t.ensureParcel,
 	})
 }
 
@@ -142,7 +144,7 @@ func (t *Testbed) Dial(ctx context.Context, name string) (*remote.Client, error)
 	}
 	return remote.Dial(ctx, remote.Target{
 		Name: name, Address: addr, Signer: keys.signer, HostKey: keys.hostPublic[name],
-		Compress: t.state.Spec.Driver == Libvirt, Via: t.Dialer(),
+		Compress: t.state.Spec.Driver == Libvirt, Parcel: t.parcelDir(), Via: t.Dialer(),
 	})
 }
 

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"noriter.dev/noriter/provision/machine"
 )
 
 // initScript is the whole initrd: the few drivers, the root, and over to it.
@@ -25,11 +27,13 @@ $b mount -t proc proc /proc
 for m in @MODULES@; do $b insmod /modules/$m.ko; done
 root=/dev/vda
 flags=noatime,noinit_itable
+parcel=
 read -r line < /proc/cmdline
 for word in $line; do
 	case $word in
 	root=*) root=${word#root=} ;;
 	rootflags=*) flags=${word#rootflags=} ;;
+	noriter.parcel=*) parcel=${word#noriter.parcel=} ;;
 	esac
 done
 n=0
@@ -39,6 +43,11 @@ while [ ! -b "$root" ]; do
 	$b usleep 100000
 done
 $b mount -t ext4 -o "rw,$flags" "$root" /root || { echo "initrd: $root can not be mounted"; exit 1; }
+# The parcel was there as soon as the root was. Without it, files are sent.
+if [ -n "$parcel" ]; then
+	$b mkdir -p /root@PARCEL@
+	$b mount -t ext4 -o ro,noatime "$parcel" /root@PARCEL@ || echo "initrd: $parcel can not be mounted"
+fi
 $b umount /proc
 $b mount -o move /dev /root/dev
 exec $b switch_root /root /sbin/init "$@"
@@ -93,7 +102,8 @@ func writeInitrd(ctx context.Context, w io.Writer, r recipe, root, version strin
 		}
 		c.add("modules/"+m+".ko", 0o100644, 0, ko)
 	}
-	c.add("init", 0o100755, 0, []byte(strings.ReplaceAll(initScript, "@MODULES@", strings.Join(r.Modules, " "))))
+	script := strings.NewReplacer("@MODULES@", strings.Join(r.Modules, " "), "@PARCEL@", machine.ParcelDir).Replace(initScript)
+	c.add("init", 0o100755, 0, []byte(script))
 	c.add("TRAILER!!!", 0, 0, nil)
 	return c.err
 }

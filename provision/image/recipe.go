@@ -13,7 +13,7 @@ import (
 
 // recipeVersion is raised when the code that finishes the root changes what
 // comes out, which the data below would not show.
-const recipeVersion = 3
+const recipeVersion = 4
 
 // overlayFiles is laid over the packages' root, path for path.
 //

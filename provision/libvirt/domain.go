@@ -34,6 +34,7 @@ type domainSpec struct {
 	virt    string
 	files   bootFiles
 	disk    string // the overlay's path
+	parcel  string // the parcel's; empty is none
 	console string // the log's path
 }
 
@@ -96,6 +97,9 @@ func cmdline(d domainSpec) string {
 	if d.virt == "qemu" {
 		parts = append(parts, emulatedCmdline)
 	}
+	if d.parcel != "" {
+		parts = append(parts, "noriter.parcel=/dev/vdb")
+	}
 	return strings.Join(append(parts, "systemd.hostname="+d.machine.Name), " ")
 }
 
@@ -117,11 +121,30 @@ func credentials(tb machine.Testbed, name string) ([]string, error) {
 	}, nil
 }
 
-// devices are a disk, a network card, a source of randomness and a console.
+// parcelDisk is the parcel: shared with other machines, so never written to, and
+// left with the owner it has.
+func parcelDisk(file string) libvirtxml.DomainDisk {
+	return libvirtxml.DomainDisk{
+		Device: "disk",
+		Driver: &libvirtxml.DomainDiskDriver{Name: "qemu", Type: "raw"},
+		Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{
+			File:     file,
+			SecLabel: []libvirtxml.DomainDeviceSecLabel{{Model: "dac", Relabel: "no"}},
+		}},
+		Target:   &libvirtxml.DomainDiskTarget{Dev: "vdb", Bus: "virtio"},
+		ReadOnly: &libvirtxml.DomainDiskReadOnly{},
+	}
+}
+
+// devices are a disk, perhaps the parcel, a network card, a source of randomness and a console.
 func devices(d domainSpec) *libvirtxml.DomainDeviceList {
 	zero := uint(0)
+	disks := []libvirtxml.DomainDisk{disk(d)}
+	if d.parcel != "" {
+		disks = append(disks, parcelDisk(d.parcel))
+	}
 	return &libvirtxml.DomainDeviceList{
-		Disks: []libvirtxml.DomainDisk{disk(d)},
+		Disks: disks,
 		Controllers: []libvirtxml.DomainController{
 			{Type: "usb", Model: "none"},
 		},

@@ -95,8 +95,12 @@ func (p *Provider) define(ctx context.Context, c *conn, spec machine.Spec) (goli
 	if err != nil {
 		return golibvirt.Domain{}, err
 	}
+	parcel, err := p.parcel(ctx)
+	if err != nil {
+		return golibvirt.Domain{}, err
+	}
 	text, err := domainXML(domainSpec{
-		tb: p.tb, machine: spec, virt: virt, files: files, disk: overlay,
+		tb: p.tb, machine: spec, virt: virt, files: files, disk: overlay, parcel: parcel,
 		console: path.Join(path.Dir(overlay), consoleName(spec.Name)),
 	})
 	if err != nil {

@@ -54,6 +54,10 @@ type Options struct {
 	// Virt is "kvm" or "qemu" (emulation); empty means kvm where it runs
 	// guests.
 	Virt string
+	// Parcel makes the disk that a new machine finds mounted on
+	// machine.ParcelDir (image.Parcel), and gives its path. It is asked only
+	// where QEMU can read it in place; nil means that there is none.
+	Parcel func(ctx context.Context) (string, error)
 }
 
 // Provider makes and removes the virtual machines of one testbed. It

@@ -76,6 +76,23 @@ func (p *Provider) bootFiles(ctx context.Context, c *conn) (bootFiles, error) {
 	return f, nil
 }
 
+// parcel gives the parcel's path, empty where there is none: over a network it
+// would be sent for all the machines' files, whether they still need them or not.
+func (p *Provider) parcel(ctx context.Context) (string, error) {
+	if p.opts.Parcel == nil || p.target.remote() {
+		return "", nil
+	}
+	file, err := p.opts.Parcel(ctx)
+	if err != nil {
+		return "", err
+	}
+	real, direct, err := p.direct(file, true)
+	if err != nil || !direct {
+		return "", err
+	}
+	return real, nil
+}
+
 // direct says whether QEMU can use a file where it lies, and its real path.
 // libvirt would change the owner of a kernel it boots, so with the host's
 // libvirt only the large disk is used in place.

@@ -46,6 +46,7 @@ func TestDomainXML(t *testing.T) {
 	must(t, err)
 	golden(t, "domain-kvm.xml", text)
 
+	d.parcel = "/var/lib/noriter/testbeds/noriter/parcel/0123456789abcdef.ext4"
 	d.machine, d.virt, d.files.relabel = machine.Spec{Name: "node1", Address: netip.MustParseAddr("10.77.0.11")}, "qemu", true
 	text, err = domainXML(d)
 	must(t, err)

@@ -40,6 +40,9 @@ type Target struct {
 	// Compress sends large files through zstd. It pays where the machine is
 	// emulated, and costs where it is as fast as this host.
 	Compress bool
+	// Parcel is where the machine may have a disk mounted with files it is going
+	// to be sent (machine.ParcelDir); empty means that it has none.
+	Parcel string
 }
 
 func (t Target) address() string {

@@ -32,7 +32,8 @@ const (
 // Upload puts files in place: what is there with the same content stays; the
 // rest is sent to ".NAME.nori-part-SHA" beside its target, taking up an
 // interrupted upload of the same content, then verified by SHA-256 on the
-// machine and renamed. A part that turns out wrong is sent anew, once.
+// machine and renamed. A part that turns out wrong is sent anew, once. What the
+// machine's parcel holds is linked to instead.
 //
 // The files are not forced to the disk: a machine that loses power at once
 // may lose one, which the next Upload notices.
@@ -52,6 +53,10 @@ func (c *Client) Upload(ctx context.Context, files ...machine.File) error {
 }
 
 func (c *Client) upload(ctx context.Context, sends []*send) error {
+	sends, err := c.unpack(ctx, sends)
+	if err != nil || len(sends) == 0 {
+		return err
+	}
 	if err := c.survey(ctx, sends); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -200,4 +201,71 @@ func FuzzParseStat(f *testing.F) {
 			t.Errorf("%q became %q %+v", line, name, st)
 		}
 	})
+}
+
+// What the machine's parcel has, in the mode asked for, is linked and not sent;
+// a file that changed since is sent in the link's place.
+func TestUploadFromParcel(t *testing.T) {
+	s := newServer(t)
+	parcel, dir := t.TempDir(), t.TempDir()
+	s.target.Parcel = parcel
+	c := s.dial(t)
+	program, other := noise(2<<20), noise(3<<20)
+	write := func(name string, content []byte, mode fs.FileMode) {
+		if err := os.WriteFile(filepath.Join(parcel, name), content, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("program", program, 0o755)
+	write(machine.ParcelList, fmt.Appendf(nil, "755 %x program\n", sha256.Sum256(program)), 0o644)
+
+	target := dir + "/bin/program"
+	upload := func(files ...machine.File) int64 {
+		t.Helper()
+		sent := s.received.Load()
+		if err := c.Upload(t.Context(), files...); err != nil {
+			t.Fatal(err)
+		}
+		return s.received.Load() - sent
+	}
+	file := machine.File{Path: target, Mode: 0o755, Source: source(t, program)}
+	for range 2 {
+		if n := upload(file, machine.File{Path: dir + "/small", Content: []byte("small")}); n > 100<<10 {
+			t.Errorf("%d bytes were sent of what the parcel has", n)
+		}
+		if to, err := os.Readlink(target); err != nil || to != parcel+"/program" {
+			t.Errorf("the link leads to %q, %v", to, err)
+		}
+	}
+	if string(read(t, dir+"/small")) != "small" {
+		t.Error("the file beside it is missing")
+	}
+	if got := names(t, dir+"/bin"); len(got) != 1 {
+		t.Errorf("the folder holds %q", got)
+	}
+
+	// Another mode than the parcel's, and another content.
+	upload(machine.File{Path: dir + "/private", Mode: 0o600, Source: file.Source})
+	upload(machine.File{Path: target, Mode: 0o755, Source: source(t, other)})
+	for p, want := range map[string][]byte{dir + "/private": program, target: other} {
+		if fi, err := os.Lstat(p); err != nil || !fi.Mode().IsRegular() || !bytes.Equal(read(t, p), want) {
+			t.Errorf("%s is no file of its own with the right content: %v %v", p, fi, err)
+		}
+	}
+	if !bytes.Equal(read(t, parcel+"/program"), program) {
+		t.Error("the parcel was written to")
+	}
+
+	// A list that names what is not there: the machine's disk is damaged.
+	if err := os.Remove(parcel + "/program"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Upload(t.Context(), file); err == nil {
+		t.Error("a link to nothing was put in place")
+	}
+	// A folder in the way is an error, as it is for a file that is sent.
+	write("program", program, 0o755)
+	if err := c.Upload(t.Context(), machine.File{Path: dir, Mode: 0o755, Source: file.Source}); err == nil || !strings.Contains(err.Error(), "folder") {
+		t.Errorf("a folder in the way: %v", err)
+	}
 }

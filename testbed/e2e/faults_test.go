@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"noriter.dev/noriter/provision/machine"
 )
 
 // TestInterrupted kills `nori up` at growing distances from its start, by
@@ -163,6 +165,12 @@ func TestVirtualMachines(t *testing.T) {
 	before := hostState(t, b)
 	t.Log(b.up())
 	b.ready(60 * time.Second)
+	// Nothing large went through SSH.
+	for node, program := range map[string]string{"control": "nori-control", "node1": "nori-node"} {
+		if to := b.ssh(node, "readlink /usr/local/bin/"+program); to != machine.ParcelDir+"/"+program {
+			t.Errorf("%s on %s is not the parcel's but %q", program, node, to)
+		}
+	}
 	// One way at a time, and patiently: an emulated processor is some twenty
 	// times slower. The limits are for the steps; what is graded stays the same.
 	out, err := b.try(25*time.Minute, "--plain", "lab", "prove", "pods", "-j", "1", "--patience", "4")

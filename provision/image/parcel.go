@@ -1,0 +1,193 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"noriter.dev/noriter/provision/machine"
+)
+
+// Parcel is a disk that virtual machines find plugged in, with the large files
+// that they are going to be sent: a program takes seconds through SSH where
+// each byte is decrypted by an emulated processor, and none from a disk.
+//
+// The initrd mounts it on machine.ParcelDir. It is an ext4 without a journal, read only, the same for all machines of a
+// testbed. The file machine.ParcelList on it says what it holds.
+type Parcel struct {
+	// CacheDir keeps the newest one, in a sub-folder "parcel".
+	CacheDir string
+	// Dir is the testbed's folder for those its machines were made with; its
+	// files are links to the cache's, where one file system holds both.
+	Dir string
+	// Items are what is in it; their base names must differ.
+	Items []ParcelItem
+}
+
+// ParcelItem is a file of this host, and the mode the machines shall see.
+type ParcelItem struct {
+	Source string
+	Mode   fs.FileMode
+}
+
+// parcelSlack is what the file system itself takes at most, in bytes.
+const parcelSlack = 8 << 20
+
+// Ensure makes the disk unless it is there, and gives its path in Dir. It takes
+// about a second. A full disk is a *machine.HostError.
+func (p Parcel) Ensure(ctx context.Context) (string, error) {
+	list, size, err := p.list()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(list))
+	name := hex.EncodeToString(sum[:8]) + ".ext4"
+	mine := filepath.Join(p.Dir, name)
+	if _, err := os.Stat(mine); err == nil {
+		return mine, nil // it was renamed or linked into place, so it is whole
+	}
+	cache := filepath.Join(p.CacheDir, "parcel")
+	for _, dir := range []string{cache, p.Dir} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", fmt.Errorf("making a folder for the parcel: %w", err)
+		}
+	}
+	unlock, err := lock(ctx, filepath.Join(cache, "lock"), "another parcel to be packed", func(string) {})
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	kept := filepath.Join(cache, name)
+	if _, err := os.Stat(kept); errors.Is(err, fs.ErrNotExist) {
+		if err := p.pack(ctx, cache, kept, list, size); err != nil {
+			return "", fmt.Errorf("packing the parcel for the machines: %w", diskFull(cache, err))
+		}
+	} else if err != nil {
+		return "", fmt.Errorf("looking for the parcel: %w", err)
+	}
+	if err := linkOrCopy(kept, mine); err != nil {
+		return "", fmt.Errorf("handing the parcel to the testbed: %w", diskFull(p.Dir, err))
+	}
+	return mine, nil
+}
+
+// list is the content of machine.ParcelList, and what all files take.
+func (p Parcel) list() (string, int64, error) {
+	var b strings.Builder
+	size := int64(parcelSlack)
+	seen := map[string]bool{machine.ParcelList: true, "lost+found": true}
+	for _, item := range p.Items {
+		name := filepath.Base(item.Source)
+		if seen[name] || strings.ContainsAny(name, " \n") {
+			return "", 0, fmt.Errorf("%s can't be in a parcel: its name is taken, or has a space", item.Source)
+		}
+		seen[name] = true
+		f, err := os.Open(item.Source)
+		if err != nil {
+			return "", 0, fmt.Errorf("listing the parcel: %w", err)
+		}
+		sum := sha256.New()
+		n, err := io.Copy(sum, f)
+		_ = f.Close()
+		if err != nil {
+			return "", 0, fmt.Errorf("listing the parcel: reading %s: %w", item.Source, err)
+		}
+		// A hundredth more, for the maps of large files.
+		size += n + n/100 + 8192
+		fmt.Fprintf(&b, "%o %s %s\n", item.Mode.Perm(), hex.EncodeToString(sum.Sum(nil)), name)
+	}
+	return b.String(), size, nil
+}
+
+// pack makes the disk from copies, so that all in it is root's and has the mode
+// asked for. Then the cache's older parcels go: testbeds have their own links.
+func (p Parcel) pack(ctx context.Context, cache, to, list string, size int64) (err error) {
+	old, err := filepath.Glob(filepath.Join(cache, "*"))
+	if err != nil {
+		return err
+	}
+	for _, o := range old {
+		if filepath.Base(o) != "lock" {
+			if err := os.RemoveAll(o); err != nil {
+				return err
+			}
+		}
+	}
+	if err := checkSpace(cache, 2*size); err != nil {
+		return err
+	}
+	work := filepath.Join(cache, "work")
+	part := to + ".part"
+	defer func() {
+		err = errors.Join(err, os.RemoveAll(work))
+		if err != nil {
+			_ = os.Remove(part)
+		}
+	}()
+	if err := os.Mkdir(work, 0o755); err != nil {
+		return err
+	}
+	for _, item := range p.Items {
+		if err := copyFile(item.Source, filepath.Join(work, filepath.Base(item.Source)), item.Mode.Perm()); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(work, machine.ParcelList), []byte(list), 0o644); err != nil {
+		return err
+	}
+	_, err = tool(ctx, "e2fsprogs", "mke2fs", "-q", "-F", "-t", "ext4", "-L", "noriter-parcel", "-m", "0", "-b", "4096", "-N", "64",
+		"-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=0,assume_storage_prezeroed=1,nodiscard",
+		"-d", work, part, fmt.Sprintf("%dk", size>>10))
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(part, 0o644); err != nil {
+		return err
+	}
+	if err := syncTree(cache); err != nil {
+		return err
+	}
+	return os.Rename(part, to)
+}
+
+func copyFile(from, to string, mode fs.FileMode) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(dst, src); err != nil {
+		_ = dst.Close()
+		return err
+	}
+	if err := dst.Chmod(mode); err != nil { // whatever the umask
+		_ = dst.Close()
+		return err
+	}
+	return dst.Close()
+}
+
+// linkOrCopy gives a file a second name, or makes a second file of it where the
+// two names are on different file systems.
+func linkOrCopy(from, to string) error {
+	if err := os.Link(from, to); err == nil || errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	part := to + ".part"
+	if err := copyFile(from, part, 0o644); err != nil {
+		_ = os.Remove(part)
+		return err
+	}
+	return os.Rename(part, to)
+}
