@@ -180,7 +180,7 @@ func (t *Testbed) useImages(ctx context.Context, c *install.Cluster, binDir stri
 	c.BaseImages, c.AppImages, c.SeedImages = b.Base, b.Apps, b.Seed
 	c.PauseImage, c.DNSImage = images.Full(images.PauseRef), images.CoreDNSRef
 	c.IngressImage = images.IngressRef
-	t.packing.items = []image.ParcelItem{
+	t.packed = []image.ParcelItem{
 		{Source: filepath.Join(binDir, "nori-control"), Mode: 0o755},
 		{Source: filepath.Join(binDir, "nori-node"), Mode: 0o755},
 		{Source: b.Base, Mode: 0o644},

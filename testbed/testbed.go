@@ -30,8 +30,8 @@ type Testbed struct {
 	state State
 	keys  keys
 	took  time.Duration
-
-	packing packing
+	// packed is what new virtual machines get on a disk, known when the images are.
+	packed []image.ParcelItem
 }
 
 // Open opens a testbed that was made before.

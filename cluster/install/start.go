@@ -5,12 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
+	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -70,14 +68,14 @@ func (c *Cluster) start(ctx context.Context, n Node, m machine.Machine, unit str
 	if unit == unitAgent || unit == unitProxy {
 		program = "nori-node"
 	}
-	sum, err := fileSum(filepath.Join(c.BinDir, program))
+	sum, err := filesum.Of(filepath.Join(c.BinDir, program))
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", program, err)
 	}
 	c.mu.Lock()
 	f, bundle := c.facts[n.Name], c.bundle
 	c.mu.Unlock()
-	parts := [][]byte{[]byte(sum), c.unitFile(unit, n, f)}
+	parts := [][]byte{[]byte(sum.SHA256), c.unitFile(unit, n, f)}
 	files, err := bundle.Files(n.Name)
 	if err != nil {
 		return fmt.Errorf("collecting the certificates of %s: %w", n.Name, err)
@@ -90,31 +88,4 @@ func (c *Cluster) start(ctx context.Context, n Node, m machine.Machine, unit str
 		return fmt.Errorf("starting %s: %w", unit, err)
 	}
 	return nil
-}
-
-// sums remembers checksums of local files by path, size and time of change,
-// since several steps ask for the same large program.
-var sums sync.Map
-
-func fileSum(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	key := fmt.Sprintf("%s %d %d", path, info.Size(), info.ModTime().UnixNano())
-	if s, ok := sums.Load(key); ok {
-		return s.(string), nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	s := hex.EncodeToString(h.Sum(nil))
-	sums.Store(key, s)
-	return s, nil
 }

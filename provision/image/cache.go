@@ -135,7 +135,7 @@ func freeBytes(dir string) (int64, error) {
 
 func noSpace(dir string, need, free int64, err error) error {
 	return &machine.HostError{
-		What:   fmt.Sprintf("too little disk space for the node image: %s has %d MiB free, %d MiB are needed", dir, free>>20, need>>20),
+		What:   fmt.Sprintf("too little disk space: %s has %d MiB free, %d MiB are needed", dir, free>>20, need>>20),
 		Remedy: "free some space there, or choose another cache folder",
 		Err:    err,
 	}
@@ -143,7 +143,7 @@ func noSpace(dir string, need, free int64, err error) error {
 
 // diskFull turns an error that a full disk caused into one that says so. The
 // programs we run tell it only in words.
-func diskFull(dir string, err error) error {
+func diskFull(dir string, need int64, err error) error {
 	if !errors.Is(err, unix.ENOSPC) && !strings.Contains(err.Error(), "No space left on device") &&
 		!strings.Contains(err.Error(), "enough free space") {
 		return err
@@ -152,7 +152,7 @@ func diskFull(dir string, err error) error {
 	if ferr != nil {
 		return errors.Join(err, ferr)
 	}
-	return noSpace(dir, buildBytes, free, err)
+	return noSpace(dir, need, free, err)
 }
 
 // syncTree waits until everything of the file system that holds dir is on

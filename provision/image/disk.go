@@ -41,7 +41,7 @@ func (i Image) EnsureDisk(ctx context.Context) (string, error) {
 	say("making the machines' disk")
 	if err := i.makeDisk(ctx, raw, part); err != nil {
 		_ = os.Remove(part)
-		return "", diskFull(i.Dir, fmt.Errorf("making the machines' disk: %w", err))
+		return "", diskFull(i.Dir, diskBytes, fmt.Errorf("making the machines' disk: %w", err))
 	}
 	if err := syncTree(i.Dir); err != nil {
 		return "", err

@@ -161,7 +161,7 @@ func ensure(ctx context.Context, o Options, r recipe) (Image, error) {
 		return Image{}, err
 	}
 	if err := buildInto(ctx, o, r, img); err != nil {
-		return Image{}, diskFull(base, err)
+		return Image{}, diskFull(base, buildBytes, err)
 	}
 	return img, nil
 }

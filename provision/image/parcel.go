@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -19,8 +20,9 @@ import (
 // that they are going to be sent: a program takes seconds through SSH where
 // each byte is decrypted by an emulated processor, and none from a disk.
 //
-// The initrd mounts it on machine.ParcelDir. It is an ext4 without a journal, read only, the same for all machines of a
-// testbed. The file machine.ParcelList on it says what it holds.
+// The initrd mounts it on machine.ParcelDir. It is an ext4 without a journal,
+// read only, the same for all machines of a testbed. The file
+// machine.ParcelList on it says what it holds.
 type Parcel struct {
 	// CacheDir keeps the newest one, in a sub-folder "parcel".
 	CacheDir string
@@ -67,13 +69,13 @@ func (p Parcel) Ensure(ctx context.Context) (string, error) {
 	kept := filepath.Join(cache, name)
 	if _, err := os.Stat(kept); errors.Is(err, fs.ErrNotExist) {
 		if err := p.pack(ctx, cache, kept, list, size); err != nil {
-			return "", fmt.Errorf("packing the parcel for the machines: %w", diskFull(cache, err))
+			return "", diskFull(cache, 2*size, fmt.Errorf("packing the parcel for the machines: %w", err))
 		}
 	} else if err != nil {
 		return "", fmt.Errorf("looking for the parcel: %w", err)
 	}
 	if err := linkOrCopy(kept, mine); err != nil {
-		return "", fmt.Errorf("handing the parcel to the testbed: %w", diskFull(p.Dir, err))
+		return "", diskFull(p.Dir, size, fmt.Errorf("handing the parcel to the testbed: %w", err))
 	}
 	return mine, nil
 }
@@ -89,25 +91,20 @@ func (p Parcel) list() (string, int64, error) {
 			return "", 0, fmt.Errorf("%s can't be in a parcel: its name is taken, or has a space", item.Source)
 		}
 		seen[name] = true
-		f, err := os.Open(item.Source)
+		sum, err := filesum.Of(item.Source)
 		if err != nil {
 			return "", 0, fmt.Errorf("listing the parcel: %w", err)
 		}
-		sum := sha256.New()
-		n, err := io.Copy(sum, f)
-		_ = f.Close()
-		if err != nil {
-			return "", 0, fmt.Errorf("listing the parcel: reading %s: %w", item.Source, err)
-		}
 		// A hundredth more, for the maps of large files.
-		size += n + n/100 + 8192
-		fmt.Fprintf(&b, "%o %s %s\n", item.Mode.Perm(), hex.EncodeToString(sum.Sum(nil)), name)
+		size += sum.Size + sum.Size/100 + 8192
+		fmt.Fprintf(&b, "%o %s %s\n", item.Mode.Perm(), sum.SHA256, name)
 	}
 	return b.String(), size, nil
 }
 
 // pack makes the disk from copies, so that all in it is root's and has the mode
-// asked for. Then the cache's older parcels go: testbeds have their own links.
+// asked for. The cache's older parcels go first, with what an interrupted
+// packing left: testbeds have links of their own.
 func (p Parcel) pack(ctx context.Context, cache, to, list string, size int64) (err error) {
 	old, err := filepath.Glob(filepath.Join(cache, "*"))
 	if err != nil {

@@ -5,15 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"noriter.dev/noriter/provision/machine"
 )
 
+// linkScript makes a link from $2 to $1, by way of $3 beside it, as a file's
+// part would be.
+const linkScript = `set -e
+link() {
+	if [ ! -f "$1" ]; then echo "$1 is on the parcel's list, and not there" >&2; exit 1; fi
+	if [ -d "$2" ]; then echo "$2 is a folder" >&2; exit 1; fi
+	mkdir -p -- "$(dirname -- "$2")"
+	ln -sfn -- "$1" "$3"
+	mv -fT -- "$3" "$2"
+}
+`
+
 // unpack puts those files in place that the machine's parcel holds, as symbolic
 // links to there, and gives the others. A machine without a parcel has none.
 func (c *Client) unpack(ctx context.Context, sends []*send) ([]*send, error) {
-	if c.target.Parcel == "" || !hasBig(sends) {
+	if c.target.Parcel == "" || !slices.ContainsFunc(sends, func(s *send) bool { return s.size >= bigFile }) {
 		return sends, nil
 	}
 	res, err := c.Run(ctx, machine.Command{Line: "cat " + path.Join(c.target.Parcel, machine.ParcelList)})
@@ -33,31 +46,19 @@ func (c *Client) unpack(ctx context.Context, sends []*send) ([]*send, error) {
 		inside[f[0]+" "+f[1]] = f[2]
 	}
 	var rest []*send
-	var script strings.Builder
+	var links strings.Builder
 	for _, s := range sends {
 		name, ok := inside[fmt.Sprintf("%o %s", s.mode, s.sha)]
 		if !ok {
 			rest = append(rest, s)
 			continue
 		}
-		// The link is made beside its place, as a file would be.
-		from, to, part := Quote(path.Join(c.target.Parcel, name)), Quote(s.path), Quote(s.part())
-		fmt.Fprintf(&script, "[ -f %[1]s ] && mkdir -p -- %[4]s && { [ ! -d %[2]s ] || { echo %[2]s is a folder >&2; exit 1; }; } && ln -sfn -- %[1]s %[3]s && mv -fT -- %[3]s %[2]s || exit\n",
-			from, to, part, Quote(path.Dir(s.path)))
+		fmt.Fprintf(&links, "link %s %s %s\n", Quote(path.Join(c.target.Parcel, name)), Quote(s.path), Quote(s.part()))
 	}
-	if script.Len() > 0 {
-		if _, err := c.Run(ctx, machine.Command{Line: script.String()}); err != nil {
+	if links.Len() > 0 {
+		if _, err := c.Run(ctx, machine.Command{Line: linkScript + links.String()}); err != nil {
 			return nil, fmt.Errorf("linking to the parcel: %w", err)
 		}
 	}
 	return rest, nil
-}
-
-func hasBig(sends []*send) bool {
-	for _, s := range sends {
-		if s.size >= bigFile {
-			return true
-		}
-	}
-	return false
 }

@@ -14,8 +14,7 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sys/unix"
-
+	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -91,11 +90,11 @@ func prepareOne(f machine.File) (*send, error) {
 		s.size, s.sha = int64(len(f.Content)), hex.EncodeToString(sum[:])
 		return s, nil
 	}
-	sum, err := hashes.get(f.Source)
+	sum, err := filesum.Of(f.Source)
 	if err != nil {
 		return nil, err
 	}
-	s.size, s.sha = sum.size, sum.sha
+	s.size, s.sha = sum.Size, sum.SHA256
 	return s, nil
 }
 
@@ -146,53 +145,6 @@ func compress(w io.Writer, r io.Reader) error {
 		return errors.Join(err, z.Close())
 	}
 	return z.Close()
-}
-
-// hashes keeps the checksums of local files as long as these look unchanged,
-// so that an upload to ten machines reads a file once.
-var hashes = hashCache{known: map[string]fileSum{}}
-
-type fileSum struct {
-	size       int64
-	ino        uint64
-	mtim, ctim unix.Timespec
-	sha        string
-}
-
-type hashCache struct {
-	mu    sync.Mutex
-	known map[string]fileSum
-}
-
-func (h *hashCache) get(name string) (fileSum, error) {
-	h.mu.Lock() // held while hashing: a second asker waits for the first's answer
-	defer h.mu.Unlock()
-	f, err := os.Open(name)
-	if err != nil {
-		return fileSum{}, err
-	}
-	defer f.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return fileSum{}, fmt.Errorf("looking at %s: %w", name, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return fileSum{}, fmt.Errorf("%s is not a plain file", name)
-	}
-	now := fileSum{size: st.Size, ino: st.Ino, mtim: st.Mtim, ctim: st.Ctim}
-	if k, ok := h.known[name]; ok {
-		now.sha = k.sha
-		if k == now {
-			return k, nil
-		}
-	}
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return fileSum{}, fmt.Errorf("reading %s: %w", name, err)
-	}
-	now.sha = hex.EncodeToString(sum.Sum(nil))
-	h.known[name] = now
-	return now, nil
 }
 
 // packs keeps the compressed forms of the last few files by checksum.
