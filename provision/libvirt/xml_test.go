@@ -47,7 +47,7 @@ func TestDomainXML(t *testing.T) {
 	golden(t, "domain-kvm.xml", text)
 
 	d.parcel = "/var/lib/noriter/testbeds/noriter/parcel/0123456789abcdef.ext4"
-	d.machine, d.virt, d.files.relabel = machine.Spec{Name: "node1", Address: netip.MustParseAddr("10.77.0.11")}, "qemu", true
+	d.machine, d.virt, d.files.relabel = machine.Spec{Name: "node1", Address: netip.MustParseAddr("10.77.0.11"), CPUs: 2}, "qemu", true
 	text, err = domainXML(d)
 	must(t, err)
 	golden(t, "domain-emulated.xml", text)
