@@ -184,7 +184,7 @@ func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) 
 	case err == nil:
 		out.OK, out.Detail = true, detail
 	case errors.As(err, &b) && ctx.Err() == nil:
-		out.Detail, err = b.text, nil
+		out.Detail, err = b.text+" [then: "+scene(ctx, s.Cluster, s.Namespace)+"]", nil
 		if o.Keep {
 			out.Detail += " (kept: namespace " + s.Namespace + ")"
 		}

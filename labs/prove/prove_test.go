@@ -141,3 +141,33 @@ func TestInterruptedProofEnds(t *testing.T) {
 		t.Errorf("took %s", d)
 	}
 }
+
+// TestSceneIsTold sees that a way which breaks its promise says what was in
+// the namespace: it is gone when somebody reads that.
+func TestSceneIsTold(t *testing.T) {
+	lab := labtest.Demo(t)
+	env, _ := labtest.Env(t)
+	s, world := labtest.OpenWorld(env, lab)
+	world.Put(labtest.With(labtest.Pod("here", "menu-1"), "status", map[string]any{
+		"phase": "Pending",
+		"containerStatuses": []any{map[string]any{"name": "menu", "state": map[string]any{
+			"waiting": map[string]any{"reason": "ImagePullBackOff", "message": "no such host"}}}},
+	}))
+	world.Put(labtest.Pod("elsewhere", "menu-2"))
+	for _, kind := range []string{"Normal", "Warning"} {
+		world.Put(labtest.Object("v1", "Event", "here", "e-"+strings.ToLower(kind), map[string]any{
+			"type": kind, "reason": kind + "Reason", "message": "it said so", "involvedObject": map[string]any{"name": "menu-1"},
+		}))
+	}
+	got := scene(context.Background(), s.Cluster, "here")
+	for _, want := range []string{"pod menu-1 on", "Pending, menu waits (ImagePullBackOff: no such host)", "WarningReason of menu-1: it said so"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in: %s", want, got)
+		}
+	}
+	for _, unwanted := range []string{"menu-2", "NormalReason"} {
+		if strings.Contains(got, unwanted) {
+			t.Errorf("%q in: %s", unwanted, got)
+		}
+	}
+}

@@ -264,7 +264,11 @@ func describe(u run.Update) string {
 	var parts []string
 	for _, r := range u.Results {
 		if r.State != check.Holds {
-			parts = append(parts, fmt.Sprintf("%s %s: expected %s; found %s", r.ID, r.State, r.Expected, r.Actual))
+			part := fmt.Sprintf("%s %s: expected %s; found %s", r.ID, r.State, r.Expected, r.Actual)
+			if r.Why != "" {
+				part += " (" + r.Why + ")"
+			}
+			parts = append(parts, part)
 		}
 	}
 	return strings.Join(parts, " | ")
