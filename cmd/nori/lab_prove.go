@@ -84,10 +84,10 @@ func (g *globals) prove(ctx context.Context, labs []*format.Lab, o prove.Options
 		}
 		outcomes = append(outcomes, some...)
 	}
-	broken := 0
+	var broken []prove.Outcome
 	for _, out := range outcomes {
 		if !out.OK {
-			broken++
+			broken = append(broken, out)
 		}
 	}
 	if g.output == "json" {
@@ -95,10 +95,17 @@ func (g *globals) prove(ctx context.Context, labs []*format.Lab, o prove.Options
 			return err
 		}
 	} else {
-		ui.Say(lang.T(fmt.Sprintf("%d ways, %d broken, %s", len(outcomes), broken, time.Since(began).Round(time.Second)),
-			fmt.Sprintf("길 %d개 중 %d개 실패, %s", len(outcomes), broken, time.Since(began).Round(time.Second))))
+		n, took := len(outcomes), time.Since(began).Round(time.Second)
+		ui.Say(lang.T(fmt.Sprintf("%d ways, %d broken, %s", n, len(broken), took),
+			fmt.Sprintf("길 %d개 중 %d개 실패, %s", n, len(broken), took)))
+		// Once more at the end, where somebody looks who comes back to it.
+		for _, out := range broken {
+			if err := ui.Outcome(out); err != nil {
+				return err
+			}
+		}
 	}
-	if broken > 0 {
+	if len(broken) > 0 {
 		return &exitStatus{exitFailed}
 	}
 	return nil
