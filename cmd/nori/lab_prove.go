@@ -41,6 +41,7 @@ func newLabProveCommand(g *globals) *cobra.Command {
 	cmd.Flags().IntVarP(&o.Jobs, "jobs", "j", 2, lang.T("how many ways at once", "동시에 가 볼 길의 수"))
 	cmd.Flags().IntVar(&o.Patience, "patience", 1, lang.T("multiply the time limits, for slow machines", "느린 머신을 위해 제한 시간을 몇 배로 늘림"))
 	cmd.Flags().BoolVar(&o.Keep, "keep", false, lang.T("keep the namespaces of ways that fail", "실패한 길의 네임스페이스를 남겨 둠"))
+	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, lang.T("draw the learner's variables from this (default: others for each way)", "학습자의 변수를 이 값에서 뽑음 (기본값: 길마다 다르게)"))
 	return g.outputFlag(cmd)
 }
 

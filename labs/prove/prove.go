@@ -42,6 +42,8 @@ type Options struct {
 	Patience int
 	// Keep leaves the namespaces of failed ways, to look at.
 	Keep bool
+	// Seed fixes the learner's variables; 0 draws others for every way.
+	Seed uint64
 	// Report is told of every way when it ends.
 	Report func(Outcome)
 	// Open makes the session of a way; nil means run.New. Tests replace it.
@@ -60,6 +62,8 @@ type Outcome struct {
 	// promise was broken.
 	Detail  string  `json:"detail"`
 	Seconds float64 `json:"seconds"`
+	// Seed is what the learner's variables were drawn from.
+	Seed uint64 `json:"seed"`
 	// Green says for each step that was solved how many seconds went by from
 	// the end of its script until the step had passed: the cluster's own time
 	// (a pod that starts, a triggered check) and the grader's.
@@ -176,6 +180,9 @@ func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) 
 	if err := s.Start(ctx, func(string) {}); err != nil {
 		return out, fmt.Errorf("setting it up: %w", err)
 	}
+	if state, err := s.State(); err == nil {
+		out.Seed = state.Seed
+	}
 	detail, err := w.walk(ctx, walk)
 	out.Seconds = time.Since(began).Seconds()
 	out.Percent, out.Green = walk.percent(), walk.green
@@ -184,7 +191,7 @@ func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) 
 	case err == nil:
 		out.OK, out.Detail = true, detail
 	case errors.As(err, &b) && ctx.Err() == nil:
-		out.Detail, err = b.text+" [then: "+scene(ctx, s.Cluster, s.Namespace)+"]", nil
+		out.Detail, err = b.text+told(ctx, s, out.Seed), nil
 		if o.Keep {
 			out.Detail += " (kept: namespace " + s.Namespace + ")"
 		}
@@ -218,6 +225,7 @@ func world(env *labs.Env, lab *format.Lab, o Options) (*run.Session, func() erro
 		return nil, nil, errors.Join(err, cleanup())
 	}
 	s.Namespace = lab.Namespace + "-proof-" + hex.EncodeToString(tail[:])
+	s.Seed = o.Seed
 	return s, cleanup, nil
 }
 

@@ -47,6 +47,9 @@ func TestGoodLabIsProven(t *testing.T) {
 	if g := got["solution"].Green; len(g) != 2 || g["one"] <= 0 || g["two"] <= 0 {
 		t.Errorf("how soon the steps turned green: %v", g)
 	}
+	if a, b := got["solution"].Seed, got["untouched"].Seed; a == 0 || a == b {
+		t.Errorf("ways drew their variables from the seeds %d and %d", a, b)
+	}
 	if d := got["wrong/heal"].Detail; !strings.Contains(d, "two/stays-gone") {
 		t.Errorf("the check that was tripped is not named: %s", d)
 	}
@@ -168,6 +171,29 @@ func TestSceneIsTold(t *testing.T) {
 	for _, unwanted := range []string{"menu-2", "NormalReason"} {
 		if strings.Contains(got, unwanted) {
 			t.Errorf("%q in: %s", unwanted, got)
+		}
+	}
+}
+
+// TestSeed repeats a proof with the variables of another one.
+func TestSeed(t *testing.T) {
+	fsys := labtest.DemoFS()
+	fsys["demo/solution/01-one.sh"].Data = []byte("echo pink > one")
+	lab, err := format.Load(fsys, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, _ := labtest.Env(t)
+	outcomes, err := Lab(context.Background(), env, lab, Options{Jobs: 4, Seed: 7, Settle: 100 * time.Millisecond, Open: labtest.Open})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range outcomes {
+		if o.Seed != 7 {
+			t.Errorf("%s drew from %d", o.Way, o.Seed)
+		}
+		if want := "[again with --seed 7: color=" + run.Variables(lab, 7)["color"] + "]"; o.Way == "solution" && !strings.Contains(o.Detail, want) {
+			t.Errorf("no %q in: %s", want, o.Detail)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,10 +13,29 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/run"
 )
 
 // warnings is how many of the last warnings a scene shows.
 const warnings = 8
+
+// told is what must be known besides of a way that broke its promise.
+func told(ctx context.Context, s *run.Session, seed uint64) string {
+	text := " [then: " + scene(ctx, s.Cluster, s.Namespace) + "]"
+	if len(s.Lab.Vars) > 0 {
+		text += fmt.Sprintf(" [again with --seed %d: %s]", seed, vars(run.Variables(s.Lab, seed)))
+	}
+	return text
+}
+
+// vars are a learner's variables in one line.
+func vars(values map[string]string) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		parts = append(parts, name+"="+values[name])
+	}
+	return strings.Join(parts, " ")
+}
 
 // scene tells what a way that broke its promise left behind: each pod, why its
 // containers wait, and the last warnings. The namespace is removed before
