@@ -177,13 +177,14 @@ func (t *Testbed) useImages(ctx context.Context, c *install.Cluster, binDir stri
 	if err != nil {
 		return err
 	}
-	c.BaseImages, c.AppImages, c.SeedImages = b.Base, b.Apps, b.Seed
+	c.BaseImages, c.DNSImages, c.AppImages, c.SeedImages = b.Base, b.DNS, b.Apps, b.Seed
 	c.PauseImage, c.DNSImage = images.Full(images.PauseRef), images.CoreDNSRef
 	c.IngressImage = images.IngressRef
 	t.packed = []image.ParcelItem{
 		{Source: filepath.Join(binDir, "nori-control"), Mode: 0o755},
 		{Source: filepath.Join(binDir, "nori-node"), Mode: 0o755},
 		{Source: b.Base, Mode: 0o644},
+		{Source: b.DNS, Mode: 0o644},
 		{Source: b.Apps, Mode: 0o644},
 	}
 	return nil

@@ -7,10 +7,13 @@ import (
 	"time"
 )
 
-// queryTime is how long one question may take; pollPause lies between two.
+// queryTime is how long one question may take. Between two lies pollPause, or
+// pollRest times what the last one took, so that a slow machine has time for
+// what is waited for.
 const (
 	queryTime = 2 * time.Second
 	pollPause = 50 * time.Millisecond
+	pollRest  = 3
 )
 
 // Dial opens a connection from somewhere in the cluster's network, as
@@ -32,6 +35,7 @@ func Answering(ctx context.Context, dial Dial, server, name string) ([]string, e
 		name += "." // no search list: the question is exactly this name
 	}
 	for {
+		begun := time.Now()
 		addresses, err := lookup(ctx, resolver, name)
 		if err == nil {
 			return addresses, nil
@@ -39,7 +43,7 @@ func Answering(ctx context.Context, dial Dial, server, name string) ([]string, e
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("waiting for the cluster's DNS at %s to answer for %s: %w (last: %w)", server, name, context.Cause(ctx), err)
-		case <-time.After(pollPause):
+		case <-time.After(min(max(pollPause, pollRest*time.Since(begun)), time.Second)):
 		}
 	}
 }

@@ -32,7 +32,7 @@ import (
 )
 
 // recipeVersion is part of the hash; raise it when a recipe or the format changes.
-const recipeVersion = "2"
+const recipeVersion = "3"
 
 // keepBuilds is how many builds stay in the cache: the newest, and those that
 // somebody who started a moment earlier may be sending to nodes.
@@ -60,7 +60,8 @@ type Built struct {
 	Digest string `json:"digest"`
 	// Size is what its compressed layers take, in bytes; layers may be shared.
 	Size int64 `json:"size"`
-	// Base says that the cluster itself needs it (it is in Bundle.Base).
+	// Base says that the cluster itself needs it (it is in Bundle.Base or
+	// Bundle.DNS).
 	Base bool `json:"base"`
 	// Seed says that it is for the testbed's registry only (it is in Bundle.Seed).
 	Seed bool `json:"seed,omitempty"`
@@ -73,9 +74,11 @@ type Bundle struct {
 	Dir string `json:"-"`
 	// All is the path of the archive with every image that nodes get.
 	All string `json:"-"`
-	// Base is the path of the archive with what a cluster needs to become
-	// ready (pause, coredns); Apps holds the others. Together they are All.
+	// Base is the path of the archive with what every node needs to be Ready
+	// (pause), DNS that of what those need that may get the cluster's DNS
+	// (coredns); Apps holds the others. Together they are All.
 	Base string `json:"-"`
+	DNS  string `json:"-"`
 	Apps string `json:"-"`
 	// Seed is the path of the archive with what the testbed's registry has
 	// from the start, each under the name that nodes pull it by.
@@ -121,14 +124,15 @@ func Open(dir string) (*Bundle, error) {
 	b := &Bundle{
 		Dir:  dir,
 		All:  filepath.Join(dir, "images.tar"),
-		Base: filepath.Join(dir, "base.tar"),
-		Apps: filepath.Join(dir, "apps.tar"),
-		Seed: filepath.Join(dir, "seed.tar"),
+		Base: filepath.Join(dir, baseArchive),
+		DNS:  filepath.Join(dir, dnsArchive),
+		Apps: filepath.Join(dir, appsArchive),
+		Seed: filepath.Join(dir, seedArchive),
 	}
 	if err := json.Unmarshal(list, b); err != nil {
 		return nil, fmt.Errorf("the list of images in %s is damaged (remove the folder, it will be built again): %w", dir, err)
 	}
-	for _, path := range []string{b.All, b.Base, b.Apps, b.Seed} {
+	for _, path := range []string{b.All, b.Base, b.DNS, b.Apps, b.Seed} {
 		if _, err := os.Stat(path); err != nil {
 			// Not wrapped: to the caller, fs.ErrNotExist means that there is no build.
 			return nil, fmt.Errorf("a build of images is incomplete (remove %s, it will be built again): %v", dir, err)
@@ -154,7 +158,7 @@ func build(ctx context.Context, o Options, in *inputs, dir string) error {
 		return err
 	}
 	bundle := Bundle{}
-	var base, apps, seed []namedImage
+	archives := map[string][]namedImage{}
 	for _, m := range made {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -164,18 +168,9 @@ func build(ctx context.Context, o Options, in *inputs, dir string) error {
 			return err
 		}
 		bundle.Images = append(bundle.Images, built)
-		switch {
-		case m.base:
-			base = append(base, m)
-		case m.seed:
-			seed = append(seed, m)
-		default:
-			apps = append(apps, m)
-		}
+		archives[m.archive] = append(archives[m.archive], m)
 	}
-	archives := map[string][]namedImage{
-		"images.tar": slices.Concat(base, apps), "base.tar": base, "apps.tar": apps, "seed.tar": seed,
-	}
+	archives["images.tar"] = slices.Concat(archives[baseArchive], archives[dnsArchive], archives[appsArchive])
 	for name, images := range archives {
 		if err := writeArchive(filepath.Join(work, name), images); err != nil {
 			return fmt.Errorf("writing %s: %w", name, err)
@@ -232,7 +227,7 @@ func describe(m namedImage) (Built, error) {
 	if err != nil {
 		return Built{}, fmt.Errorf("image %s: %w", m.refs[0], err)
 	}
-	b := Built{Refs: m.refs, Digest: digest.String(), Base: m.base, Seed: m.seed}
+	b := Built{Refs: m.refs, Digest: digest.String(), Base: m.archive == baseArchive || m.archive == dnsArchive, Seed: m.archive == seedArchive}
 	for _, layer := range manifest.Layers {
 		b.Size += layer.Size
 	}
@@ -289,8 +284,7 @@ func gather(ctx context.Context, o Options) (*inputs, error) {
 
 // namedImage is an image with its names, on the way to an archive.
 type namedImage struct {
-	refs  []string
-	base  bool
-	seed  bool
-	image v1.Image
+	refs    []string
+	archive string
+	image   v1.Image
 }

@@ -280,7 +280,7 @@ func TestSeedsGoToTheRegistryOnly(t *testing.T) {
 	}
 	foreign := 0
 	for _, r := range seeds(one, one, one, func(_, _ string) v1.Config { return v1.Config{} }) {
-		if !r.seed || r.base || !strings.HasPrefix(r.refs[0], RegistryHost+":") {
+		if r.in != seedArchive || !strings.HasPrefix(r.refs[0], RegistryHost+":") {
 			t.Errorf("%v would go to nodes", r.refs)
 		}
 		image, err := r.image()

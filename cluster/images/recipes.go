@@ -36,12 +36,19 @@ const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 // recipe is one image: layers from the bottom up, and its configuration.
 type recipe struct {
 	refs   []string
-	base   bool
-	seed   bool   // for the testbed's registry, not for nodes
+	in     string // one of the archives; empty is appsArchive
 	arch   string // the processor, in Go's word; empty is this host's
 	layers []layer
 	config v1.Config
 }
+
+// The archives that images are put into.
+const (
+	baseArchive = "base.tar"
+	dnsArchive  = "dns.tar"
+	appsArchive = "apps.tar"
+	seedArchive = "seed.tar"
+)
 
 type layer struct {
 	content v1.Layer
@@ -87,9 +94,9 @@ func bake(in *inputs) ([]namedImage, error) {
 		ExposedPorts: ports("80/tcp"), StopSignal: "SIGQUIT",
 	}
 	recipes := []recipe{
-		{refs: []string{Full(PauseRef)}, base: true, layers: []layer{pause},
+		{refs: []string{Full(PauseRef)}, in: baseArchive, layers: []layer{pause},
 			config: v1.Config{Entrypoint: []string{"/pause"}, User: "65535:65535", Env: []string{defaultPath}}},
-		{refs: []string{Full(CoreDNSRef)}, base: true, layers: []layer{coredns},
+		{refs: []string{Full(CoreDNSRef)}, in: dnsArchive, layers: []layer{coredns},
 			config: v1.Config{Entrypoint: []string{"/coredns"}, Env: []string{defaultPath}, ExposedPorts: ports("53/tcp", "53/udp"), WorkingDir: "/"}},
 		{refs: busyboxRefs, layers: []layer{shell},
 			config: v1.Config{Cmd: []string{"sh"}, Env: []string{defaultPath}}},
@@ -113,7 +120,7 @@ func bake(in *inputs) ([]namedImage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("image %s: %w", r.refs[0], err)
 		}
-		made = append(made, namedImage{refs: r.refs, base: r.base, seed: r.seed, image: image})
+		made = append(made, namedImage{refs: r.refs, archive: cmp.Or(r.in, appsArchive), image: image})
 	}
 	return made, nil
 }

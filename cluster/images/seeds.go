@@ -34,13 +34,13 @@ func seeds(shell, hello, foreign layer, config func(version, color string) v1.Co
 	}
 	both := []layer{shell, hello}
 	return []recipe{
-		{seed: true, refs: []string{OpenRegistry + "/team/menu:v1"}, layers: both, config: menu("v1", colorBlue)},
-		{seed: true, refs: []string{OpenRegistry + "/team/menu:v2"}, layers: []layer{foreign}, arch: foreignArch, config: menu("v2", colorGreen)},
-		{seed: true, refs: []string{OpenRegistry + "/team/menu:v2-" + runtime.GOARCH}, layers: both, config: menu("v2", colorGreen)},
-		{seed: true, refs: []string{PrivateRegistry + "/team/menu:v3"}, layers: both, config: menu("v3", colorOrange)},
-		{seed: true, refs: []string{OpenRegistry + "/" + HelloRef}, layers: both, config: config("v1", colorBlue)},
-		{seed: true, refs: []string{OpenRegistry + "/" + HelloV2Ref}, layers: both, config: config("v2", colorGreen)},
-		{seed: true, refs: []string{OpenRegistry + "/" + BusyboxRef}, layers: []layer{shell},
+		{in: seedArchive, refs: []string{OpenRegistry + "/team/menu:v1"}, layers: both, config: menu("v1", colorBlue)},
+		{in: seedArchive, refs: []string{OpenRegistry + "/team/menu:v2"}, layers: []layer{foreign}, arch: foreignArch, config: menu("v2", colorGreen)},
+		{in: seedArchive, refs: []string{OpenRegistry + "/team/menu:v2-" + runtime.GOARCH}, layers: both, config: menu("v2", colorGreen)},
+		{in: seedArchive, refs: []string{PrivateRegistry + "/team/menu:v3"}, layers: both, config: menu("v3", colorOrange)},
+		{in: seedArchive, refs: []string{OpenRegistry + "/" + HelloRef}, layers: both, config: config("v1", colorBlue)},
+		{in: seedArchive, refs: []string{OpenRegistry + "/" + HelloV2Ref}, layers: both, config: config("v2", colorGreen)},
+		{in: seedArchive, refs: []string{OpenRegistry + "/" + BusyboxRef}, layers: []layer{shell},
 			config: v1.Config{Cmd: []string{"sh"}, Env: []string{defaultPath}}},
 	}
 }

@@ -58,9 +58,10 @@ type Cluster struct {
 	BinDir string
 	// Dial makes connections to the API server; nil is this host's network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// BaseImages and AppImages are archives of container images. Pods of the
-	// cluster itself need only the first; see cluster/images.
-	BaseImages, AppImages string
+	// BaseImages, DNSImages and AppImages are archives of container images:
+	// what every node needs, what the cluster's DNS needs, and what the labs
+	// need; see cluster/images.
+	BaseImages, DNSImages, AppImages string
 	// SeedImages is the archive of what the registry has from the start.
 	SeedImages string
 	// PauseImage and DNSImage are the names of the two that the cluster

@@ -23,8 +23,13 @@ import (
 	"noriter.dev/noriter/provision/machine"
 )
 
-// pollEvery is how often the waits of this package look again.
-const pollEvery = 100 * time.Millisecond
+// The waits of this package look again after pollEvery, or after so many times
+// as long as the look took: an emulated control node would spend half of its
+// time on being asked whether it is ready.
+const (
+	pollEvery = 100 * time.Millisecond
+	pollRest  = 5
+)
 
 // addr parses an address that is ours.
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
@@ -215,9 +220,8 @@ func (c *Cluster) askDNS(ctx context.Context) error {
 // poll asks again and again until the answer is yes. When the context ends
 // first, the error says what was still missing.
 func poll(ctx context.Context, ask func() (done bool, missing string)) error {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
 	for {
+		begun := time.Now()
 		done, missing := ask()
 		if done {
 			return nil
@@ -225,7 +229,7 @@ func poll(ctx context.Context, ask func() (done bool, missing string)) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w; still missing: %s", context.Cause(ctx), missing)
-		case <-tick.C:
+		case <-time.After(min(max(pollEvery, pollRest*time.Since(begun)), 2*time.Second)):
 		}
 	}
 }

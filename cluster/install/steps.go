@@ -58,7 +58,7 @@ func Steps(c *Cluster, machines string) []step.Step {
 		}, {
 			ID: "images", Title: step.Text{EN: "Images the cluster needs", KO: "클러스터용 이미지"},
 			Needs: []string{"runtime"}, Limit: 5 * time.Minute,
-			Run: func(ctx context.Context, _ func(string)) error { return c.importImages(ctx, "base", c.BaseImages) },
+			Run: func(ctx context.Context, _ func(string)) error { return c.importNeeded(ctx) },
 		}, {
 			ID: "agent", Title: step.Text{EN: "Node agents", KO: "노드 에이전트"},
 			Needs: []string{"apiserver", "node", "images"},
@@ -84,7 +84,7 @@ func Steps(c *Cluster, machines string) []step.Step {
 			// Behind all that the cluster itself needs: it would only take the
 			// processors from it.
 			Needs: []string{"images", "ready"}, Limit: 5 * time.Minute,
-			Run: func(ctx context.Context, _ func(string)) error { return c.importImages(ctx, "apps", c.AppImages) },
+			Run: func(ctx context.Context, _ func(string)) error { return c.importOthers(ctx) },
 		}, {
 			ID: "ingress", Title: step.Text{EN: "Ingress controller", KO: "인그레스 컨트롤러"},
 			// Its image comes with those for the labs. Nobody waits for its pod.
