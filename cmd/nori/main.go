@@ -60,12 +60,9 @@ func (g *globals) explain(err error, interrupted bool) int {
 			"중단했습니다. 같은 명령을 다시 실행하면 이어서 하고, `nori down`은 만든 것을 지웁니다"))
 		return 130
 	}
-	fmt.Fprintln(g.stderr, red("nori:"), err)
-	var failed *step.Error
-	if errors.As(err, &failed) {
-		if a := lang.T(failed.Step.Advice.EN, failed.Step.Advice.KO); a != "" {
-			fmt.Fprintln(g.stderr, "     ", a)
-		}
+	fmt.Fprintln(g.stderr, red("nori:"), said(err))
+	for _, a := range advice(err) {
+		fmt.Fprintln(g.stderr, "     ", a)
 	}
 	var usage *testbed.UsageError
 	var host *machine.HostError
@@ -77,6 +74,32 @@ func (g *globals) explain(err error, interrupted bool) int {
 		return exitHost
 	}
 	return exitFailed
+}
+
+// said is the error's text, with a failed step's name as the list shows it. A
+// step's error that is wrapped is left as it is: its name isn't the beginning.
+func said(err error) string {
+	if failed, ok := err.(*step.Error); ok {
+		return pickText(failed.Step.Title) + ": " + failed.Err.Error()
+	}
+	return err.Error()
+}
+
+// advice is what may be done about an error, a line each.
+func advice(err error) (lines []string) {
+	var failed *step.Error
+	if errors.As(err, &failed) {
+		if a := pickText(failed.Step.Advice); a != "" {
+			lines = append(lines, a)
+		}
+	}
+	var ended *machine.ExitError
+	if errors.As(err, &ended) && ended.Lost {
+		lines = append(lines, lang.T(
+			"the machine restarted, or its network broke off; the same command takes up from here, and the machine's console log says more",
+			"머신이 다시 시작되었거나 네트워크가 끊겼습니다. 같은 명령을 다시 실행하면 이어서 하며, 머신의 콘솔 기록에 자세한 내용이 있습니다"))
+	}
+	return lines
 }
 
 // exitStatus ends the command with a code and without another word, because

@@ -13,6 +13,8 @@ type ExitError struct {
 	Status int
 	// Reason is set where Status is -1: the signal, or the limit.
 	Reason string
+	// Lost says that the connection broke while it ran.
+	Lost bool
 	// Output is the tail of what it printed, standard error last.
 	Output string
 }

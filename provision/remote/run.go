@@ -90,7 +90,7 @@ func (c *Client) exitError(line string, res machine.Result, err error) error {
 	case errors.As(err, &exit):
 		e.Status, e.Reason = -1, "killed by signal "+exit.Signal()
 	case errors.As(err, &lost):
-		e.Status, e.Reason = -1, "the connection was lost while it ran"
+		e.Status, e.Reason, e.Lost = -1, "the connection was lost while it ran", true
 	default:
 		return fmt.Errorf("on %s: %s: %w", c.target.Name, machine.FirstLine(line), err)
 	}

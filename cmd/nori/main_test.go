@@ -1,0 +1,34 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/step"
+)
+
+// TestErrorsInTheLearnersLanguage sees that a failed step has the name that the
+// list shows, and that a lost connection comes with what to do about it.
+func TestErrorsInTheLearnersLanguage(t *testing.T) {
+	defer lang.Set("en")
+	cause := fmt.Errorf("starting: %w", &machine.ExitError{Machine: "control", Line: "x", Status: -1, Reason: "gone", Lost: true})
+	err := &step.Error{Step: &step.Step{
+		Title: step.Text{EN: "Controllers", KO: "컨트롤러"}, Advice: step.Text{EN: "look", KO: "보세요"},
+	}, Err: cause}
+	for l, want := range map[string][]string{"en": {"Controllers: starting", "look", "restarted"}, "ko": {"컨트롤러: starting", "보세요", "다시 시작"}} {
+		lang.Set(l)
+		text := strings.Join(append([]string{said(err)}, advice(err)...), "\n")
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				t.Errorf("%s: no %q in %s", l, w, text)
+			}
+		}
+	}
+	if got := advice(errors.New("x")); len(got) != 0 {
+		t.Errorf("advice on nothing: %v", got)
+	}
+}
