@@ -189,6 +189,14 @@ func (u *up) saveStart(ctx context.Context, note func(string)) error {
 			return nil
 		}
 	}
+	if u.state.Spec.Driver == Libvirt {
+		// What runs when its memory is saved runs again after every reset: an
+		// emulated node took twice as long to be ready while a pod was starting.
+		note("once the ingress controller serves")
+		if err := u.cluster.WaitIngress(ctx); err != nil {
+			return err
+		}
+	}
 	if err := u.driver.Save(ctx, StartSnapshot); err != nil {
 		return fmt.Errorf("saving the snapshot %q: %w", StartSnapshot, err)
 	}

@@ -86,6 +86,25 @@ func (c *Cluster) applyIngress(ctx context.Context) error {
 	return deploy.Apply(ctx, client, c.IngressImage)
 }
 
+// WaitIngress returns when the ingress controller serves.
+func (c *Cluster) WaitIngress(ctx context.Context) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	err = poll(ctx, func() (bool, string) {
+		d, err := client.AppsV1().Deployments(deploy.Namespace).Get(ctx, deploy.Name, metav1.GetOptions{})
+		if err != nil {
+			return false, err.Error()
+		}
+		return d.Status.AvailableReplicas > 0, "an available pod of " + deploy.Name
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the ingress controller: %w", err)
+	}
+	return nil
+}
+
 // WaitReady returns when every target is Ready and DNS answers. A node counts only
 // if its agent was heard after since: after a restore the store says of every
 // node what it was when the snapshot was taken.

@@ -17,6 +17,13 @@ import (
 	"noriter.dev/noriter/cluster/manifest"
 )
 
+// The Deployment's namespace and name, those of package ingress, which whoever
+// only installs the controller need not have.
+const (
+	Namespace = "ingress-nginx"
+	Name      = "ingress-nginx-controller"
+)
+
 //go:embed ingress-nginx.yaml
 var text string
 

@@ -50,7 +50,7 @@ func TestManifestsFitTheController(t *testing.T) {
 			}
 		case *appsv1.Deployment:
 			ports := x.Spec.Template.Spec.Containers[0].Ports
-			if x.Name != ingress.Name || x.Namespace != ingress.Namespace || ports[0].HostPort != 80 || ports[1].HostPort != 443 {
+			if x.Name != Name || Name != ingress.Name || x.Namespace != Namespace || Namespace != ingress.Namespace || ports[0].HostPort != 80 || ports[1].HostPort != 443 {
 				t.Errorf("the Deployment is %s/%s with ports %v", x.Namespace, x.Name, ports)
 			}
 		}
