@@ -24,6 +24,8 @@ import (
 	"k8s.io/kubernetes/pkg/controller/resourcequota"
 	"k8s.io/kubernetes/pkg/controller/serviceaccount"
 	"k8s.io/kubernetes/pkg/controller/ttlafterfinished"
+	"k8s.io/kubernetes/pkg/controller/volume/pvcprotection"
+	"k8s.io/kubernetes/pkg/controller/volume/pvprotection"
 	evaluators "k8s.io/kubernetes/pkg/quota/v1/evaluator/core"
 	quotainstall "k8s.io/kubernetes/pkg/quota/v1/install"
 	tokens "k8s.io/kubernetes/pkg/serviceaccount"
@@ -120,6 +122,27 @@ func makeClusterRoles(_ context.Context, w *workshop) (func(context.Context) err
 func makeTTLAfterFinished(ctx context.Context, w *workshop) (func(context.Context) error, error) {
 	c := ttlafterfinished.New(ctx, w.typed.Batch().V1().Jobs(), w.client)
 	return withWorkers(c.Run), nil
+}
+
+// makeClaimProtection lets claims go that no pod uses. Admission gives each one
+// a finalizer, so without it a deleted claim, and its namespace, would stay.
+func makeClaimProtection(ctx context.Context, w *workshop) (func(context.Context) error, error) {
+	core := w.typed.Core().V1()
+	c, err := pvcprotection.NewPVCProtectionController(klog.FromContext(ctx), core.PersistentVolumeClaims(), core.Pods(), w.client)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error { c.Run(ctx, 1); return nil }, nil
+}
+
+// makeVolumeProtection does for volumes that no claim is bound to what
+// makeClaimProtection does for claims.
+func makeVolumeProtection(ctx context.Context, w *workshop) (func(context.Context) error, error) {
+	c, err := pvprotection.NewPVProtectionController(klog.FromContext(ctx), w.typed.Core().V1().PersistentVolumes(), w.client)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error { c.Run(ctx, 1); return nil }, nil
 }
 
 // makeResourceQuota counts what counts against quotas.

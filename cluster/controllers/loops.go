@@ -43,6 +43,8 @@ func init() { // not in the declaration, which would refer to itself through Nam
 		{"endpoints-controller", "endpoint", makeEndpoints},
 		{"clusterrole-aggregation-controller", "clusterrole-aggregation", makeClusterRoles},
 		{"ttl-after-finished-controller", "ttl-after-finished", makeTTLAfterFinished},
+		{"persistentvolumeclaim-protection-controller", "pvc-protection", makeClaimProtection},
+		{"persistentvolume-protection-controller", "pv-protection", makeVolumeProtection},
 		{"resourcequota-controller", "resourcequota", makeResourceQuota},
 		{"garbage-collector-controller", "garbagecollector", makeGarbageCollector},
 	}

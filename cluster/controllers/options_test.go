@@ -71,7 +71,7 @@ func TestNamesAreUnique(t *testing.T) {
 
 // What loops of ours read whole must not be kept a second time as metadata.
 func TestWholeObjects(t *testing.T) {
-	for _, resource := range []schema.GroupResource{{Resource: "pods"}, {Group: "apps", Resource: "replicasets"}, {Group: "discovery.k8s.io", Resource: "endpointslices"}} {
+	for _, resource := range []schema.GroupResource{{Resource: "pods"}, {Resource: "persistentvolumes"}, {Group: "apps", Resource: "replicasets"}, {Group: "discovery.k8s.io", Resource: "endpointslices"}} {
 		if !wholeObjects[resource] {
 			t.Errorf("%v is kept twice", resource)
 		}

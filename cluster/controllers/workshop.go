@@ -107,6 +107,7 @@ var wholeObjects = map[schema.GroupResource]bool{
 	{Resource: "services"}: true, {Resource: "endpoints"}: true, {Resource: "serviceaccounts"}: true,
 	{Resource: "replicationcontrollers"}: true, {Resource: "resourcequotas"}: true,
 	{Resource: "persistentvolumeclaims"}:                           true, // their size counts
+	{Resource: "persistentvolumes"}:                                true,
 	{Group: "apps", Resource: "replicasets"}:                       true,
 	{Group: "apps", Resource: "deployments"}:                       true,
 	{Group: "apps", Resource: "daemonsets"}:                        true,

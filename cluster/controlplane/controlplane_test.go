@@ -381,6 +381,18 @@ func TestDaemonSetsNamespacesAndTokens(t *testing.T) {
 		Spec: v1.ResourceQuotaSpec{Hard: v1.ResourceList{v1.ResourcePods: resource.MustParse("10")}}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	// Claims and volumes have a finalizer; somebody must take it away.
+	gigabyte := v1.ResourceList{v1.ResourceStorage: resource.MustParse("1Gi")}
+	if _, err := w.client.CoreV1().PersistentVolumeClaims("lab").Create(ctx, &v1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data"},
+		Spec: v1.PersistentVolumeClaimSpec{AccessModes: []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce},
+			Resources: v1.VolumeResourceRequirements{Requests: gigabyte}}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.client.CoreV1().PersistentVolumes().Create(ctx, &v1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "disk"},
+		Spec: v1.PersistentVolumeSpec{Capacity: gigabyte, AccessModes: []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce},
+			PersistentVolumeSource: v1.PersistentVolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/srv"}}}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := w.client.AppsV1().DaemonSets("lab").Create(ctx, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "agent"},
 		Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}, Template: template("nginx:1")}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -406,9 +418,15 @@ func TestDaemonSetsNamespacesAndTokens(t *testing.T) {
 	if err := w.client.CoreV1().Namespaces().Delete(ctx, "lab", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.client.CoreV1().PersistentVolumes().Delete(ctx, "disk", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	took := w.eventually(func(ctx context.Context) string {
 		if _, err := w.client.CoreV1().Namespaces().Get(ctx, "lab", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 			return fmt.Sprintf("the namespace is still there (%v)", err)
+		}
+		if _, err := w.client.CoreV1().PersistentVolumes().Get(ctx, "disk", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			return fmt.Sprintf("the volume is still there (%v)", err)
 		}
 		return ""
 	})
