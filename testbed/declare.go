@@ -34,6 +34,9 @@ func Declare(ctx context.Context, home Home, want Spec, given Given, waiting fun
 	state, err := home.readState(want.Name)
 	switch {
 	case errors.Is(err, ErrNoTestbed):
+		if err := clearNamespace(want); err != nil {
+			return nil, err
+		}
 		state, err = newState(ctx, home, want)
 	case err == nil:
 		state, err = merge(state, want, given)
@@ -55,6 +58,25 @@ func (t *Testbed) ensureNamespace() error {
 		return nil
 	}
 	return netns.Create(t.Namespace())
+}
+
+// clearNamespace removes a namespace of the name of a new testbed in which
+// nobody is any more: it was left by one whose processes were all killed, with
+// bridges and addresses of that time. One that is in use is another's, whose
+// testbeds are in another folder.
+func clearNamespace(want Spec) error {
+	if !want.Isolated || !netns.Exists(want.Name) {
+		return nil
+	}
+	pids, err := netns.Processes(want.Name)
+	if err != nil {
+		return err
+	}
+	if len(pids) > 0 {
+		return usage("a testbed %q that is not below this NORI_HOME runs on this host (process %d is in its network namespace): "+
+			"remove that one, or give this one another name with --name", want.Name, pids[0])
+	}
+	return netns.Delete(want.Name)
 }
 
 func newState(ctx context.Context, home Home, want Spec) (State, error) {

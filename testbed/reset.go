@@ -220,16 +220,3 @@ func (r *reset) restoredNodes(ctx context.Context) ([]corev1.Node, error) {
 	}
 	return nodes, nil
 }
-
-// setClock steps a virtual machine's clock to this host's. After its memory
-// was restored it is as old as the snapshot. Container machines share ours.
-func (t *Testbed) setClock(ctx context.Context, m machine.Machine) error {
-	if t.state.Spec.Driver != Libvirt {
-		return nil
-	}
-	line := fmt.Sprintf("date -s @%.3f >/dev/null", float64(time.Now().UnixMilli())/1000)
-	if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
-		return fmt.Errorf("setting the clock of %s: %w", m.Name(), err)
-	}
-	return nil
-}

@@ -40,11 +40,21 @@ func (t *Testbed) Save(ctx context.Context, name string, waiting func(string)) e
 			// Whoever goes back to it would have a fault that nobody knows of.
 			return fmt.Errorf("the fault %s is in testbed %q; `nori fault recover` takes it out first", t.state.Faults[0].Name, t.Name())
 		}
-		if err := d.Save(ctx, name); err != nil {
-			return fmt.Errorf("saving the snapshot %q: %w", name, err)
-		}
-		return nil
+		reached, done := t.reach(ctx)
+		defer done()
+		return t.save(ctx, d, name, reached)
 	})
+}
+
+// save lets the driver keep the machines, with their clocks made ready for it.
+func (t *Testbed) save(ctx context.Context, d driver, name string, reached func(string) machine.Machine) error {
+	t.steadyClocks(ctx, reached)
+	err := d.Save(ctx, name)
+	t.fastClocks(ctx, reached)
+	if err != nil {
+		return fmt.Errorf("saving the snapshot %q: %w", name, err)
+	}
+	return nil
 }
 
 // DeleteSnapshot forgets a snapshot.

@@ -197,10 +197,7 @@ func (u *up) saveStart(ctx context.Context, note func(string)) error {
 			return err
 		}
 	}
-	if err := u.driver.Save(ctx, StartSnapshot); err != nil {
-		return fmt.Errorf("saving the snapshot %q: %w", StartSnapshot, err)
-	}
-	return nil
+	return u.save(ctx, u.driver, StartSnapshot, u.cluster.Machine)
 }
 
 // open makes the driver of a testbed that exists.

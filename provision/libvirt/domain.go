@@ -27,6 +27,9 @@ const baseCmdline = "root=/dev/vda rw console=ttyS0 quiet loglevel=3 panic=10 ra
 // longer than they are worth.
 const emulatedCmdline = "mitigations=off tsc=reliable no_timer_check nokaslr"
 
+// emulated is libvirt's type of a machine without KVM.
+const emulated = "qemu"
+
 // domainSpec is all that a domain is made of.
 type domainSpec struct {
 	tb      machine.Testbed
@@ -78,7 +81,7 @@ func domainXML(d domainSpec) (string, error) {
 		OnPoweroff: "destroy", OnReboot: "restart", OnCrash: "restart",
 		Devices: devices(d),
 	}
-	if d.virt == "qemu" {
+	if d.virt == emulated {
 		x.CPU = emulatedCPU()
 		x.Features.TCG = &libvirtxml.DomainFeatureTCG{TBCache: &libvirtxml.DomainFeatureTCGTBCache{Unit: "MiB", Size: tbCacheMiB}}
 	}
@@ -92,7 +95,7 @@ func domainXML(d domainSpec) (string, error) {
 // more: "Oops: int3" and a panic, seen twice in one start (QEMU 7.2, Linux
 // 6.12, in ip_local_deliver as the first netfilter hooks came).
 func processors(d domainSpec) uint {
-	if d.virt == "qemu" {
+	if d.virt == emulated {
 		return 1
 	}
 	return uint(max(d.machine.CPUs, 1))
@@ -107,7 +110,7 @@ func emulatedCPU() *libvirtxml.DomainCPU {
 // well as in the lease, so that no program ever sees another.
 func cmdline(d domainSpec) string {
 	parts := []string{baseCmdline}
-	if d.virt == "qemu" {
+	if d.virt == emulated {
 		parts = append(parts, emulatedCmdline)
 	}
 	if d.parcel != "" {

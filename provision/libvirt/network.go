@@ -121,6 +121,11 @@ func (p *Provider) ensureNetwork(ctx context.Context, c *conn) error {
 	if err != nil || active == 1 {
 		return err
 	}
+	if p.daemon != nil {
+		if err := removeAbandonedBridge(BridgeName(p.tb.Name)); err != nil {
+			return err
+		}
+	}
 	if err := c.call(ctx, "starting network "+name, func(lv *golibvirt.Libvirt) error { return lv.NetworkCreate(n) }); err != nil {
 		return hostError(fmt.Errorf("starting network %s: %w", name, err))
 	}

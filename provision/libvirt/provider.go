@@ -153,7 +153,7 @@ func (p *Provider) virtType(ctx context.Context, c *conn) (string, error) {
 		return virt, nil
 	}
 	if virt = p.opts.Virt; virt == "" {
-		virt = "qemu"
+		virt = emulated
 		// Its own libvirt is all we can ask another host; here it is asked
 		// last, since it starts QEMU several times to find out.
 		works := p.target.remote()

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -213,7 +214,44 @@ func outlive(ctx context.Context, t *testing.T, dir string, p *libvirt.Provider,
 		t.Errorf("the machine says %q", got)
 	}
 	must("saved by another libvirtd", p.Save(ctx, "last"))
+	killAll(t)
+	err = p.Prepare(ctx)
+	if err != nil { // as above
+		err = p.Prepare(ctx)
+	}
+	must("prepared after all was killed at once", err)
 	killed()
+}
+
+// killAll kills all other processes in the test's network namespace: libvirtd,
+// QEMU and dnsmasq. Of the testbed only files and the bridge are left.
+func killAll(t *testing.T) {
+	t.Helper()
+	own, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if host, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", os.Getppid())); err != nil || host == own {
+		t.Fatalf("not in a network namespace of its own: %v", err)
+	}
+	for left := 1; left > 0; time.Sleep(10 * time.Millisecond) { // the test has a time limit
+		dirs, err := filepath.Glob("/proc/[0-9]*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = 0
+		for _, dir := range dirs {
+			ns, err := os.Readlink(dir + "/ns/net") // none for one that ended
+			pid, _ := strconv.Atoi(filepath.Base(dir))
+			if err != nil || ns != own || pid == os.Getpid() {
+				continue
+			}
+			left++
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // snapshots goes back twice: once from a changed machine, once from one that

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -159,6 +160,29 @@ func Inside(name string) (bool, error) {
 		return false, fmt.Errorf("looking at network namespace %s: %w", name, err)
 	}
 	return own.Dev == other.Dev && own.Ino == other.Ino, nil
+}
+
+// Processes lists the processes that are in the testbed's namespace.
+func Processes(name string) ([]int, error) {
+	var ns unix.Stat_t
+	if err := unix.Stat(Path(name), &ns); err != nil {
+		return nil, fmt.Errorf("looking at network namespace %s: %w", name, err)
+	}
+	files, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, f := range files {
+		var st unix.Stat_t
+		if unix.Stat(f, &st) != nil || st.Dev != ns.Dev || st.Ino != ns.Ino {
+			continue // another's, or it has ended
+		}
+		if pid, err := strconv.Atoi(strings.Split(f, "/")[2]); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
 }
 
 // Current gives the name of the testbed whose namespace this process is in,

@@ -3,8 +3,10 @@ package netns
 import (
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -78,6 +80,45 @@ func TestCreateDelete(t *testing.T) {
 	}
 	if Exists(name) {
 		t.Fatal("still there")
+	}
+}
+
+func TestProcesses(t *testing.T) {
+	needRoot(t)
+	const name = "test-processes"
+	if err := Create(name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := Delete(name); err != nil {
+			t.Error(err)
+		}
+	})
+	if pids, err := Processes(name); err != nil || len(pids) != 0 {
+		t.Errorf("Processes = %v, %v; nobody is inside", pids, err)
+	}
+	argv := Argv(name, "sleep", "60")
+	c := exec.Command(argv[0], argv[1:]...)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+	}()
+	var pids []int
+	for range 100 { // until it has entered
+		var err error
+		if pids, err = Processes(name); err != nil {
+			t.Fatal(err)
+		}
+		if len(pids) > 0 {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if len(pids) != 1 || pids[0] != c.Process.Pid {
+		t.Errorf("Processes = %v, want %d", pids, c.Process.Pid)
 	}
 }
 

@@ -180,9 +180,20 @@ func TestVirtualMachines(t *testing.T) {
 	}
 	b.kubectl("create", "configmap", "after")
 	b.ssh("node1", "systemctl stop nori-agent")
+	uptime := func() (seconds float64) {
+		if _, err := fmt.Sscan(b.ssh("node1", "cat /proc/uptime"), &seconds); err != nil {
+			t.Error(err)
+		}
+		return seconds
+	}
+	before60 := uptime() - 60
 	begin := time.Now()
 	t.Log(b.nori("--plain", "reset"))
 	t.Logf("reset took %v", time.Since(begin))
+	// The proof took minutes. Did they pass in the machine, all timers would have fired.
+	if now := uptime(); now > before60 {
+		t.Errorf("node1 has been up for %.0f s after the reset, and before it for %.0f s", now, before60+60)
+	}
 	b.ready(60 * time.Second)
 	if out, err := b.try(20*time.Second, "kubectl", "get", "configmap", "after"); err == nil {
 		t.Errorf("what came after the snapshot is there: %s", out)

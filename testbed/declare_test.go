@@ -1,0 +1,56 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"noriter.dev/noriter/provision/netns"
+)
+
+// TestNamespaceOfAnother declares a testbed whose network namespace exists: one
+// of a testbed below another folder that runs, then one that nobody is in.
+func TestNamespaceOfAnother(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	want := Spec{Name: "test-declare", Driver: Nspawn, Nodes: 1, Isolated: true}
+	if err := netns.Create(want.Name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := netns.Delete(want.Name); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := exec.Command("nsenter", "--net="+netns.Path(want.Name), "ip", "link", "add", "old", "type", "bridge").Run(); err != nil {
+		t.Fatal(err)
+	}
+	argv := netns.Argv(want.Name, "sleep", "60")
+	other := exec.Command(argv[0], argv[1:]...)
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if pids, err := netns.Processes(want.Name); err != nil || len(pids) > 0 {
+			break // it has entered
+		}
+	}
+	home := Home{Dir: t.TempDir()}
+	_, err := Declare(context.Background(), home, want, Given{}, nil)
+	var u *UsageError
+	if !errors.As(err, &u) {
+		t.Errorf("while another testbed runs in it: %v, want a usage error", err)
+	}
+	_ = other.Process.Kill()
+	_ = other.Wait()
+	if _, err := Declare(context.Background(), home, want, Given{}, nil); err != nil {
+		t.Fatalf("when nobody is in it: %v", err)
+	}
+	if out, err := exec.Command("nsenter", "--net="+netns.Path(want.Name), "ip", "link", "show", "old").CombinedOutput(); err == nil {
+		t.Errorf("the old bridge is still there: %s", out)
+	}
+}
