@@ -67,6 +67,8 @@ TimeoutStopSec=15
 KillMode={{.KillMode}}
 MemoryMax={{.MemoryMax}}
 Environment=GOMEMLIMIT={{.GoMemory}} GOGC=75
+# journalctl knows no aliases, but finds a unit's name in this field, too.
+LogExtraFields=OBJECT_SYSTEMD_UNIT={{.Alias}}.service
 
 [Install]
 WantedBy=multi-user.target
