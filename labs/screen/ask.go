@@ -60,6 +60,7 @@ func (u *UI) Confirm(question string) (bool, error) {
 	if !u.Redraw {
 		return true, nil
 	}
+	u.prepareSurvey()
 	yes := false
 	err := survey.AskOne(&survey.Confirm{Message: question}, &yes, u.streams())
 	if errors.Is(err, terminal.InterruptErr) {

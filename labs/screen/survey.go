@@ -11,8 +11,10 @@ import (
 
 // The prompts of survey as they come, before they are put into a language.
 var (
-	selectTemplate = survey.SelectQuestionTemplate
-	multiTemplate  = survey.MultiSelectQuestionTemplate
+	selectTemplate  = survey.SelectQuestionTemplate
+	multiTemplate   = survey.MultiSelectQuestionTemplate
+	confirmTemplate = survey.ConfirmQuestionTemplate
+	inputTemplate   = survey.InputQuestionTemplate
 )
 
 // prepareSurvey makes survey speak the learner's language, within 60 columns,
@@ -30,6 +32,8 @@ func (u *UI) prepareSurvey() {
 	answer := `{{color "cyan"}} {{.Answer}}{{color "reset"}}`
 	survey.SelectQuestionTemplate = mark + strings.ReplaceAll(between(selectTemplate, "[Use arrows", "]", arrows), answer, "")
 	survey.MultiSelectQuestionTemplate = mark + strings.ReplaceAll(between(multiTemplate, "[Use arrows", "]", marks), answer, "")
+	survey.ConfirmQuestionTemplate = mark + confirmTemplate
+	survey.InputQuestionTemplate = mark + inputTemplate
 }
 
 // between replaces the part of a text from one mark up to the last of another
