@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,10 +22,12 @@ func newLabProveCommand(g *globals) *cobra.Command {
 		Long: lang.T(
 			"Each lab is gone through four ways: untouched (nothing passes), by its solution (all of it passes),\n"+
 				"by each wrong fix (it fails at the check named for it), by each other right fix (it passes).\n"+
-				"Every way works in a namespace of its own; your own labs are not touched.",
+				"Every way works in a namespace of its own; your own labs are not touched. A lab that\n"+
+				"changes the nodes themselves is not proven while you are in the middle of it.",
 			"실습마다 네 가지 길로 가 봅니다. 아무것도 하지 않으면 통과하지 않고, 풀이대로 하면 모두 통과하며,\n"+
 				"틀린 풀이는 저마다 정해진 검사에서 걸리고, 다른 올바른 풀이는 통과해야 합니다.\n"+
-				"길마다 따로 만든 네임스페이스에서 진행하므로 여러분의 실습은 건드리지 않습니다."),
+				"길마다 따로 만든 네임스페이스에서 진행하므로 여러분의 실습은 건드리지 않습니다.\n"+
+				"노드 자체를 바꾸는 실습은 여러분이 하는 중일 때 증명하지 않습니다."),
 		ValidArgsFunction: completeLab,
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.Jobs < 1 || o.Patience < 1 {
@@ -80,6 +83,11 @@ func (g *globals) prove(ctx context.Context, labs []*format.Lab, o prove.Options
 	}
 	for _, l := range labs {
 		some, err := prove.Lab(ctx, env, l, o)
+		if errors.Is(err, prove.ErrUnderway) {
+			return g.usage(lang.T(
+				"you are in the middle of lab %[1]s, and its proof changes the same nodes: finish it first, or prove it on another testbed (nori up --name proof && nori --name proof lab prove %[1]s)",
+				"실습 %[1]s을(를) 아직 하는 중인데, 증명은 같은 노드를 바꿉니다. 먼저 마치거나 다른 테스트베드에서 증명하세요 (nori up --name proof && nori --name proof lab prove %[1]s)"), l.ID)
+		}
 		if err != nil {
 			return err
 		}

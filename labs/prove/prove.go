@@ -27,6 +27,7 @@ import (
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 )
 
@@ -70,9 +71,22 @@ type Outcome struct {
 	Green map[string]float64 `json:"green,omitempty"`
 }
 
+// ErrUnderway means that a learner is in the middle of a lab that is `alone`: its
+// proof would change the same nodes under their hands.
+var ErrUnderway = errors.New("the lab is under way on this testbed")
+
 // Lab proves one lab. The error is only for what stopped the proof; a broken
 // promise is an Outcome that isn't OK.
 func Lab(ctx context.Context, env *labs.Env, lab *format.Lab, o Options) ([]Outcome, error) {
+	if lab.Alone {
+		all, err := run.StoreFor(env).Load()
+		if err != nil {
+			return nil, fmt.Errorf("lab %s: looking for a learner's own start of it: %w", lab.ID, err)
+		}
+		if own := all.Labs[lab.ID]; own != nil && own.Phase != progress.Done {
+			return nil, fmt.Errorf("lab %s: %w", lab.ID, ErrUnderway)
+		}
+	}
 	if o.Settle == 0 {
 		o.Settle = 2 * time.Second
 	}

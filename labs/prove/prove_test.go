@@ -2,6 +2,7 @@ package prove
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/labtest"
+	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 )
 
@@ -113,6 +115,37 @@ func TestAlone(t *testing.T) {
 
 // TestWaysThatShakeMachinesAreApart finds the ways that get to a step which
 // acts on a machine.
+// TestAloneIsNotProvenUnderALearner: what such a lab changes, there is once.
+func TestAloneIsNotProvenUnderALearner(t *testing.T) {
+	lab, err := format.Load(labtest.DemoFS(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, _ := labtest.Env(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for _, c := range []struct {
+		alone bool
+		phase progress.Phase
+		want  error
+	}{
+		{true, progress.Underway, ErrUnderway}, {true, progress.Resetting, ErrUnderway},
+		{true, progress.Done, nil}, {false, progress.Underway, nil},
+	} {
+		lab.Alone = c.alone
+		err := run.StoreFor(env).Update(func(s *progress.State) error {
+			s.Labs[lab.ID] = &progress.Lab{Phase: c.phase, Namespace: lab.Namespace}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Lab(ctx, env, lab, Options{Jobs: 4, Settle: 300 * time.Millisecond, Open: labtest.Open}); !errors.Is(err, c.want) || c.want == nil && err != nil {
+			t.Errorf("alone %v, the learner's is %s: %v, want %v", c.alone, c.phase, err, c.want)
+		}
+	}
+}
+
 func TestWaysThatShakeMachinesAreApart(t *testing.T) {
 	fsys := labtest.DemoFS()
 	fsys["demo/lab.yaml"].Data = []byte(strings.Replace(string(fsys["demo/lab.yaml"].Data),
