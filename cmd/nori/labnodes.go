@@ -21,6 +21,9 @@ type nodes struct {
 	kept map[string]*remote.Client
 }
 
+// commandLimit is how long a command may take that its context does not end before.
+const commandLimit = 5 * time.Minute
+
 // loginLimit is how long a machine may take to let us in.
 const loginLimit = 15 * time.Second
 
@@ -63,7 +66,8 @@ func (n *nodes) Run(ctx context.Context, node, line string) (stdout, stderr stri
 	if err != nil {
 		return "", "", 0, err
 	}
-	out, err := m.Run(ctx, machine.Command{Line: line})
+	// As long as ctx lets it: an emulated machine takes minutes for some.
+	out, err := m.Run(ctx, machine.Command{Line: line, Timeout: commandLimit})
 	var exit *machine.ExitError
 	if errors.As(err, &exit) && exit.Status >= 0 {
 		return string(out.Stdout), string(out.Stderr), exit.Status, nil

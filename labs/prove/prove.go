@@ -38,7 +38,7 @@ type Options struct {
 	// Settle is how long a wrong fix is watched after the check that it must
 	// trip was seen failing; 0 means 2 s.
 	Settle time.Duration
-	// Patience multiplies the time limits of the steps, for machines that are
+	// Patience multiplies the time limits of the steps and of the cleaning up, for machines that are
 	// much slower than one with hardware virtualization; 0 means 1.
 	Patience int
 	// Keep leaves the namespaces of failed ways, to look at.
@@ -183,7 +183,7 @@ func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) 
 	out = Outcome{Lab: lab.ID, Way: w.name}
 	defer func() {
 		// Also after Ctrl-C: the namespace must not stay behind.
-		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute*time.Duration(s.Patience))
 		defer cancel()
 		if !o.Keep || out.OK {
 			err = errors.Join(err, s.Remove(down))
@@ -239,7 +239,7 @@ func world(env *labs.Env, lab *format.Lab, o Options) (*run.Session, func() erro
 		return nil, nil, errors.Join(err, cleanup())
 	}
 	s.Namespace = lab.Namespace + "-proof-" + hex.EncodeToString(tail[:])
-	s.Seed = o.Seed
+	s.Seed, s.Patience = o.Seed, max(o.Patience, 1)
 	return s, cleanup, nil
 }
 

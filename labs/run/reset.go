@@ -146,7 +146,7 @@ func (s *Session) removeNamespace(ctx context.Context) error {
 		ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
 		return ns == nil, err
 	}
-	if err := wait(ctx, goneLimit, "the namespace "+s.Namespace+" to go", gone); err == nil || ctx.Err() != nil {
+	if err := wait(ctx, s.patient(goneLimit), "the namespace "+s.Namespace+" to go", gone); err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
 	// Something holds it: a node that doesn't answer, a finalizer.
@@ -156,10 +156,15 @@ func (s *Session) removeNamespace(ctx context.Context) error {
 	if err := s.dropFinalizers(ctx); err != nil {
 		return err
 	}
-	if err := wait(ctx, forcedLimit, "the namespace "+s.Namespace+" to go, after removing what held it", gone); err != nil {
+	if err := wait(ctx, s.patient(forcedLimit), "the namespace "+s.Namespace+" to go, after removing what held it", gone); err != nil {
 		return fmt.Errorf("%w\n    remedy: `%s kubectl get namespace %s -o yaml` says what is left in it", err, s.Env.Nori(), s.Namespace)
 	}
 	return nil
+}
+
+// patient is a limit for a machine as slow as this one is said to be.
+func (s *Session) patient(limit time.Duration) time.Duration {
+	return limit * time.Duration(max(s.Patience, 1))
 }
 
 func (s *Session) deleteNamespace(ctx context.Context) error {
