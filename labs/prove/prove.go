@@ -38,8 +38,9 @@ type Options struct {
 	// Settle is how long a wrong fix is watched after the check that it must
 	// trip was seen failing; 0 means 2 s.
 	Settle time.Duration
-	// Patience multiplies the time limits of the steps and of the cleaning up, for machines that are
-	// much slower than one with hardware virtualization; 0 means 1.
+	// Patience multiplies the time limits of the steps, of setting up and of
+	// cleaning up, for machines that are much slower than one with hardware
+	// virtualization; 0 means 1.
 	Patience int
 	// Keep leaves the namespaces of failed ways, to look at.
 	Keep bool
@@ -183,7 +184,7 @@ func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) 
 	out = Outcome{Lab: lab.ID, Way: w.name}
 	defer func() {
 		// Also after Ctrl-C: the namespace must not stay behind.
-		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute*time.Duration(s.Patience))
+		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute*time.Duration(s.Env.Patience))
 		defer cancel()
 		if !o.Keep || out.OK {
 			err = errors.Join(err, s.Remove(down))
@@ -223,6 +224,7 @@ func world(env *labs.Env, lab *format.Lab, o Options) (*run.Session, func() erro
 	own := *env
 	own.ProgressDir, own.WorkDir = dir, filepath.Join(dir, "work")
 	own.Kubeconfig = filepath.Join(dir, "kubeconfig")
+	own.Patience = max(o.Patience, own.Patience, 1)
 	data, err := os.ReadFile(env.Kubeconfig)
 	if err == nil {
 		err = os.WriteFile(own.Kubeconfig, data, 0o600)
@@ -239,7 +241,7 @@ func world(env *labs.Env, lab *format.Lab, o Options) (*run.Session, func() erro
 		return nil, nil, errors.Join(err, cleanup())
 	}
 	s.Namespace = lab.Namespace + "-proof-" + hex.EncodeToString(tail[:])
-	s.Seed, s.Patience = o.Seed, max(o.Patience, 1)
+	s.Seed = o.Seed
 	return s, cleanup, nil
 }
 

@@ -164,7 +164,7 @@ func (s *Session) removeNamespace(ctx context.Context) error {
 
 // patient is a limit for a machine as slow as this one is said to be.
 func (s *Session) patient(limit time.Duration) time.Duration {
-	return limit * time.Duration(max(s.Patience, 1))
+	return limit * time.Duration(max(s.Env.Patience, 1))
 }
 
 func (s *Session) deleteNamespace(ctx context.Context) error {

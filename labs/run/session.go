@@ -33,8 +33,6 @@ type Session struct {
 	Namespace string
 	// Seed fixes the learner's variables; 0 draws one.
 	Seed uint64
-	// Patience multiplies how long the cluster may take to remove a world; 0 is 1.
-	Patience int
 }
 
 // ErrNotStarted means that the lab has no state yet.

@@ -200,7 +200,7 @@ func (s *Session) makeNamespace(ctx context.Context, state *progress.Lab) error 
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("making the namespace %s: %w", s.Namespace, err)
 	}
-	return wait(ctx, accountLimit, "the service account default of namespace "+s.Namespace, func(ctx context.Context) (bool, error) {
+	return wait(ctx, s.patient(accountLimit), "the service account default of namespace "+s.Namespace, func(ctx context.Context) (bool, error) {
 		account, err := s.Cluster.Get(ctx, "ServiceAccount", "v1", s.Namespace, "default")
 		return account != nil, err
 	})
@@ -225,7 +225,7 @@ func (s *Session) prepareOne(ctx context.Context, state *progress.Lab, st *forma
 		limit = setupWaitLimit
 	}
 	var last check.Result
-	err := wait(ctx, limit, "the setup of the lab", func(ctx context.Context) (bool, error) {
+	err := wait(ctx, s.patient(limit), "the setup of the lab", func(ctx context.Context) (bool, error) {
 		last = s.Cluster.Run(ctx, s.scope(state, nil), st.Wait)
 		return last.State == check.Holds, nil
 	})
