@@ -136,24 +136,37 @@ func newLabSolveCommand(g *globals) *cobra.Command {
 }
 
 func newLabResetCommand(g *globals) *cobra.Command {
-	return g.labCommand("reset", "Put a lab back to its beginning; the scores are kept", "실습을 처음 상태로 되돌리기 (점수 기록은 남음)",
+	var step bool
+	cmd := g.labCommand("reset", "Put a lab back to its beginning; the scores are kept", "실습을 처음 상태로 되돌리기 (점수 기록은 남음)",
 		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
-			yes, err := ui.Confirm(lang.T(
-				"Everything in the namespace "+s.Namespace+" goes. Begin the lab anew?",
-				"네임스페이스 "+s.Namespace+"의 모든 것이 지워집니다. 실습을 새로 시작할까요?"))
+			question := lang.T("Begin the lab anew?", "실습을 새로 시작할까요?")
+			if step {
+				question = lang.T("Build the lab again up to the open step?", "지금 단계까지 실습을 다시 만들까요?")
+			}
+			yes, err := ui.Confirm(lang.T("Everything in the namespace "+s.Namespace+" goes. ", "네임스페이스 "+s.Namespace+"의 모든 것이 지워집니다. ") + question)
 			if err != nil || !yes {
 				return err
 			}
 			if err := s.Requirements(ctx); err != nil {
 				return err
 			}
+			goOn := "`" + ui.Command + " lab start " + s.Lab.ID + "`"
+			if step {
+				if err := s.ResetStep(ctx, ui.Say); err != nil {
+					return err
+				}
+				ui.Say(lang.T("The open step is back at its beginning; what you had passed is kept. "+goOn, "지금 단계를 처음 상태로 되돌렸습니다. 통과한 단계는 그대로입니다. "+goOn))
+				return nil
+			}
 			if err := s.Reset(ctx, ui.Say); err != nil {
 				return err
 			}
-			ui.Say(lang.T("The lab is back at its beginning: `"+ui.Command+" lab start "+s.Lab.ID+"`.",
-				"실습이 처음 상태로 돌아갔습니다. `"+ui.Command+" lab start "+s.Lab.ID+"`"))
+			ui.Say(lang.T("The lab is back at its beginning: "+goOn+".", "실습이 처음 상태로 돌아갔습니다. "+goOn))
 			return nil
 		})
+	cmd.Flags().BoolVar(&step, "step", false, lang.T("only the open step: the lab is built again up to it, and what was passed is kept",
+		"지금 단계만: 여기까지 실습을 다시 만들고, 통과한 단계는 유지"))
+	return cmd
 }
 
 func newLabStopCommand(g *globals) *cobra.Command {

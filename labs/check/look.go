@@ -63,13 +63,13 @@ func (c *Cluster) lookObject(ctx context.Context, s *Scope, o *format.Object, ba
 	case o.Absent && obj != nil:
 		return nil, missing("%s", lang.T(
 			fmt.Sprintf("%s %s is still there", strings.ToLower(o.Kind), name),
-			fmt.Sprintf("%s %s이(가) 아직 있습니다", strings.ToLower(o.Kind), name)))
+			fmt.Sprintf("%s %s이(가) 아직 있습니다", kindName(o.Kind), name)))
 	case o.Absent:
 		return base.With("object", nil), nil
 	case obj == nil:
 		return nil, missing("%s", lang.T(
 			fmt.Sprintf("there is no %s named %s in namespace %s", strings.ToLower(o.Kind), name, namespace),
-			fmt.Sprintf("네임스페이스 %s에 이름이 %s인 %s이(가) 없습니다", namespace, name, strings.ToLower(o.Kind))))
+			fmt.Sprintf("네임스페이스 %s에 이름이 %s인 %s이(가) 없습니다", namespace, name, kindName(o.Kind))))
 	}
 	return base.With("object", obj.Object), nil
 }
@@ -249,4 +249,19 @@ func (c *Cluster) lookNode(ctx context.Context, n *format.NodeCheck, base expr.S
 
 func output(base expr.Scope, out Output) expr.Scope {
 	return base.With("stdout", out.Stdout).With("stderr", out.Stderr).With("code", out.Code)
+}
+
+// korean are the kinds that have a name in Korean.
+var korean = map[string]string{
+	"Pod": "파드", "ReplicaSet": "레플리카셋", "Deployment": "디플로이먼트", "DaemonSet": "데몬셋", "Service": "서비스",
+	"Ingress": "인그레스", "Secret": "시크릿", "ConfigMap": "컨피그맵", "Node": "노드", "Namespace": "네임스페이스",
+	"ServiceAccount": "서비스 어카운트", "EndpointSlice": "엔드포인트슬라이스", "IngressClass": "인그레스클래스",
+}
+
+// kindName is a kind in the learner's language, within a sentence.
+func kindName(kind string) string {
+	if name := korean[kind]; name != "" {
+		return lang.T(strings.ToLower(kind), name)
+	}
+	return strings.ToLower(kind)
 }

@@ -145,13 +145,13 @@ Service web  10.96.3.4
   |  selector app=web
   v
 [ ] web-1                  node1    ImagePullBackOff, not r~`},
-		{"ingress", format.PictureRequest, "none", []*unstructured.Unstructured{ingress}, `
+		{"ingress", format.PictureRequest, "web", []*unstructured.Unstructured{ingress}, `
 browser
   |  http://10.77.0.11/
   v
 Ingress shop
   shop.test/cart                     -> web:80
-no Service none
+no Service web
   ?
   v
 (no pods)`},

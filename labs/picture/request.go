@@ -12,7 +12,9 @@ import (
 func (s *Scene) request() []string {
 	var out []string
 	for _, ing := range s.Ingresses {
-		out = append(out, s.ingress(ing)...)
+		if s.Name == "" || leadsTo(ing, s.Name) {
+			out = append(out, s.ingress(ing)...)
+		}
 	}
 	shown := 0
 	for _, svc := range s.Services {
@@ -36,9 +38,39 @@ func (s *Scene) request() []string {
 			what = lang.T("no Service "+s.Name, "서비스 "+s.Name+" 없음")
 		}
 		out = append(out, what, "  ?", "  v")
-		out = append(out, podLines(s.Pods)...)
+		out = append(out, podLines(s.meant())...)
 	}
 	return out
+}
+
+// meant are the pods that a Service that isn't there would have: those with its
+// name as their label app, if there are any.
+func (s *Scene) meant() []object {
+	var out []object
+	for _, p := range s.Pods {
+		if labels(p, "metadata", "labels")["app"] == s.Name {
+			out = append(out, p)
+		}
+	}
+	if len(out) == 0 {
+		return s.Pods
+	}
+	return out
+}
+
+// leadsTo says whether some requests to an Ingress end at a Service.
+func leadsTo(ing object, service string) bool {
+	if text(ing, "spec", "defaultBackend", "service", "name") == service {
+		return true
+	}
+	for _, rule := range list(ing, "spec", "rules") {
+		for _, p := range list(rule, "http", "paths") {
+			if text(p, "backend", "service", "name") == service {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ingress draws the rules of one Ingress.
@@ -48,7 +80,7 @@ func (s *Scene) ingress(ing object) []string {
 		entry = text(a, "ip") + text(a, "hostname")
 		break
 	}
-	out := []string{lang.T("browser", "브라우저"), "  |  http://" + entry + "/", "  v", "Ingress " + name(ing)}
+	out := []string{lang.T("browser", "브라우저"), "  |  http://" + entry + "/", "  v", lang.T("Ingress ", "인그레스 ") + name(ing)}
 	for _, rule := range list(ing, "spec", "rules") {
 		host := text(rule, "host")
 		if host == "" {
@@ -91,7 +123,7 @@ func (s *Scene) service(svc object) []string {
 	ip := text(svc, "spec", "clusterIP")
 	switch {
 	case kind == "ExternalName":
-		return []string{"Service " + name(svc) + " -> " + text(svc, "spec", "externalName")}
+		return []string{lang.T("Service ", "서비스 ") + name(svc) + " -> " + text(svc, "spec", "externalName")}
 	case ip == "None":
 		ip = lang.T("headless", "헤드리스")
 	case len(out) == 0:
@@ -101,7 +133,7 @@ func (s *Scene) service(svc object) []string {
 	for _, p := range ports {
 		targets = append(targets, fmt.Sprintf("port %d -> targetPort %s", number(p, "port"), show(p["targetPort"])))
 	}
-	out = append(out, fmt.Sprintf("Service %s  %s", name(svc), ip))
+	out = append(out, fmt.Sprintf("%s %s  %s", lang.T("Service", "서비스"), name(svc), ip))
 	for _, t := range targets {
 		out = append(out, "  |  "+t)
 	}

@@ -219,12 +219,24 @@ func (s *Session) dropFinalizers(ctx context.Context) error {
 	return nil
 }
 
-// rebuild makes the lab's world again when the cluster was put back to a
-// state that doesn't have it: setup, then the solution of every step that the
-// learner had passed. The learner goes on where they were.
+// ResetStep puts the open step back to its beginning, for a learner who broke what
+// it can't be passed without: what was passed before stays passed. One that was
+// interrupted is completed by the next Start.
+func (s *Session) ResetStep(ctx context.Context, say Say) error {
+	state, err := s.State()
+	if err != nil {
+		return err
+	}
+	if state.Phase != progress.Underway {
+		return s.Start(ctx, say) // completes what was interrupted; a lab that is done has no open step
+	}
+	say(lang.T("building the lab again up to the step "+state.Step, state.Step+" 단계까지 실습 환경을 다시 만듭니다"))
+	return s.rebuild(ctx, state, say)
+}
+
+// rebuild makes the lab's world again: setup, then the solution of every step
+// that the learner had passed. The learner goes on where they were.
 func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (err error) {
-	say(lang.T("the cluster was put back meanwhile: building the lab again up to where you were",
-		"그 사이 클러스터가 되돌려졌습니다. 진행하던 곳까지 실습 환경을 다시 만듭니다"))
 	err = s.update(func(l *progress.Lab) error {
 		l.Phase = progress.Rebuilding
 		return nil
@@ -232,8 +244,11 @@ func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (er
 	if err != nil {
 		return err
 	}
-	if err := s.removeNamespace(ctx); err != nil { // what an interrupted rebuilding left
+	if err := s.removeNamespace(ctx); err != nil { // the learner's, or what an interrupted rebuilding left
 		return err
+	}
+	if err := s.takeBack(ctx); err != nil {
+		return fmt.Errorf("taking back what the lab did on machines: %w", err)
 	}
 	if err := s.prepare(ctx, state, say); err != nil {
 		return err
@@ -259,7 +274,7 @@ func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (er
 	}
 	// What the open step remembers has to be noted in the new world.
 	return s.update(func(l *progress.Lab) error {
-		l.Phase, l.StepState(l.Step).Ready = progress.Underway, false
+		l.Phase, l.StepState(l.Step).Ready, l.StepState(l.Step).Opened = progress.Underway, false, now()
 		return nil
 	})
 }

@@ -10,7 +10,9 @@ import (
 	"testing/fstest"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/check"
@@ -292,6 +294,34 @@ func TestClusterWasPutBack(t *testing.T) {
 		t.Errorf("the learner's file became %q, %v", note, err)
 	}
 	if p, _ := w.Get(context.Background(), "Pod", "v1", "lab-demo", "p"); p == nil {
+		t.Error("the setup was not done again")
+	}
+}
+
+// TestResetStep breaks what the open step stands on, and puts that back alone.
+func TestResetStep(t *testing.T) {
+	s, w := started(t)
+	ctx := context.Background()
+	solve(t, s)
+	if _, err := s.Advance(ctx); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := s.State()
+	pods := w.Dynamic.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace("lab-demo")
+	if err := pods.Delete(ctx, "p", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ResetStep(ctx, quiet); err != nil {
+		t.Fatal(err)
+	}
+	step, state, err := s.Step()
+	if err != nil || step.ID != "two" || !state.Passed("one") || state.Phase != progress.Underway || len(state.History) != 0 {
+		t.Errorf("%v: at %v, %+v", err, step, state)
+	}
+	if state.Vars["color"] != before.Vars["color"] {
+		t.Error("the learner's variables were drawn anew")
+	}
+	if p, _ := w.Get(ctx, "Pod", "v1", "lab-demo", "p"); p == nil {
 		t.Error("the setup was not done again")
 	}
 }

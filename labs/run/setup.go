@@ -75,6 +75,8 @@ func (s *Session) Start(ctx context.Context, say Say) error {
 		return err
 	}
 	if phase == progress.Rebuilding || !there && phase != progress.Done {
+		say(lang.T("the lab's world is not there any more, or not whole: building it again up to where you were",
+			"실습 환경이 없거나 온전하지 않습니다. 진행하던 곳까지 다시 만듭니다"))
 		return s.rebuild(ctx, state, say)
 	}
 	if phase == progress.Done {

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
@@ -78,6 +79,8 @@ func (u *UI) live(ctx context.Context, s *run.Session) (err error) {
 // step shows one step until the learner goes on.
 func (l *live) step(ctx context.Context) (done bool, err error) {
 	l.last, l.detail, l.picture, l.pictureOnly = run.Update{}, false, nil, false
+	here, elsewhere := opening(l.s), time.NewTicker(time.Second)
+	defer elsewhere.Stop()
 	ctx, cancel := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	stop := func() { cancel(); l.u.putBack(watched) }
@@ -120,7 +123,15 @@ func (l *live) step(ctx context.Context) (done bool, err error) {
 			return false, err
 		case <-resized:
 			err = l.redraw(ctx)
-		case l.last = <-updates:
+		case <-elsewhere.C:
+			if opening(l.s) != here {
+				return finished(l.s) // another process reset the lab, or went on in it
+			}
+		case up := <-updates:
+			if up.Passed && !l.last.Passed { // that must be seen, and what was said before is over
+				l.note, l.pictureOnly = "", false
+			}
+			l.last = up
 			err = l.block(ctx)
 		case l.picture = <-drawn:
 			err = l.block(ctx)
@@ -174,6 +185,7 @@ func (l *live) key(ctx context.Context, key rune) (next, done bool, err error) {
 	case 't':
 		return false, false, errShell
 	case 'h':
+		l.pictureOnly = false // the hint belongs to the text
 		_, _, ok, err := l.s.Hint(ctx)
 		if err != nil {
 			return false, false, err
@@ -242,7 +254,7 @@ func (l *live) lines(ctx context.Context, width, room int) []string {
 	keys := wrapText(l.keys(), width, l.u.faint)
 	out, offer := l.pictured(out, room-len(tail)-len(keys))
 	if offer {
-		keys = wrapText(pictureLabel()+" | "+l.keys(), width, l.u.faint)
+		keys = wrapText(l.pictureLabel()+" | "+l.keys(), width, l.u.faint)
 	}
 	return append(append(out, tail...), keys...)
 }
@@ -263,6 +275,15 @@ func (l *live) keys() string {
 		hint += " | "
 	}
 	return hint + lang.T("s: details | t: shell | q: quit", "s: 자세히 | t: 셸 | q: 나가기")
+}
+
+// opening tells one opening of a step from all others.
+func opening(s *run.Session) string {
+	step, state, err := s.Step()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(step.ID, state.Started.UnixNano(), state.StepState(step.ID).Opened.UnixNano())
 }
 
 // finished tells whether the lab was brought to its end, in the shell or by

@@ -19,6 +19,10 @@ func (u *UI) markdown(text string, width int) []string {
 	return m.out
 }
 
+// numbered begins an entry of a numbered list, but in the middle of a paragraph
+// any sentence may begin, or end, with a number.
+var numbered = regexp.MustCompile(`^\s*\d`)
+
 type layout struct {
 	u         *UI
 	width     int
@@ -42,7 +46,7 @@ func (m *layout) take(line string) {
 	case strings.TrimSpace(line) == "":
 		m.flush()
 		m.blank()
-	case bullet.MatchString(line):
+	case bullet.MatchString(line) && (len(m.paragraph) == 0 || m.first != "" || !numbered.MatchString(line)):
 		m.flush()
 		m.first = "- "
 		m.paragraph = append(m.paragraph, bullet.ReplaceAllString(line, ""))

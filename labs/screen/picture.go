@@ -54,8 +54,13 @@ func (l *live) pictured(rest []string, room int) (lines []string, offer bool) {
 	return append(append(append([]string{}, l.picture...), ""), rest...), false
 }
 
-// pictureLabel names the key for the picture.
-func pictureLabel() string { return lang.T("p: picture", "p: 그림") }
+// pictureLabel names the key for the picture, or for the way back.
+func (l *live) pictureLabel() string {
+	if l.pictureOnly {
+		return lang.T("p: back to the checks", "p: 검사로 돌아가기")
+	}
+	return lang.T("p: picture", "p: 그림")
+}
 
 // hasPicture tells whether the open step has one.
 func hasPicture(s *run.Session) bool {

@@ -111,8 +111,15 @@ func (u *UI) selectSome(a *quiz.Asked) ([]string, error) {
 	}
 	var chosen []int
 	prompt := &survey.MultiSelect{Message: lang.T("All that are right:", "맞는 것 모두:"), Options: append(labels, lookLabel()), PageSize: 12}
-	if err := survey.AskOne(prompt, &chosen, u.streams()); err != nil {
-		return nil, err
+	for range 2 { // whoever marks nothing twice does not know
+		if err := survey.AskOne(prompt, &chosen, u.streams()); err != nil {
+			return nil, err
+		}
+		if len(chosen) > 0 {
+			break
+		}
+		u.Say(lang.T("The space bar marks; mark one or more, then press Enter. Enter again: I don't know.",
+			"스페이스로 하나 이상 표시한 뒤 엔터를 누르세요. 모르면 다시 엔터만 누르세요."))
 	}
 	var given []string
 	for _, n := range chosen {

@@ -178,6 +178,9 @@ func TestLiveFromStartToEnd(t *testing.T) {
 	p.sees("found: ")
 	p.file("one", p.color())
 	p.sees("Passed! 8 points.")
+	if last := p.text()[strings.LastIndex(p.text(), "\x1b[J"):]; strings.Contains(last, "hasn't passed") {
+		t.Errorf("what was said before the step passed is still there:\n%s", last)
+	}
 	p.press("n")
 	p.sees("Then write the file two.")
 	p.file("two", "2")
@@ -228,6 +231,25 @@ func TestInterruptKeepsProgress(t *testing.T) {
 	p.sees("Your progress is kept.")
 	if state, err := p.s.State(); err != nil || !state.Passed("one") {
 		t.Errorf("%+v, %v", state, err)
+	}
+}
+
+// TestResetElsewhere resets the lab in another process while its screen is open.
+func TestResetElsewhere(t *testing.T) {
+	p := play(t, "en", false, false)
+	p.file("one", p.color())
+	p.sees("Passed!")
+	p.press("n")
+	p.sees("step 2 of 2")
+	if err := p.s.Reset(context.Background(), func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().Add(10 * time.Second)
+	for strings.Count(p.text(), "step 1 of 2") < 2 {
+		if time.Now().After(end) {
+			t.Fatalf("the screen stays in a step that is not open any more:\n%s", p.text())
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
@@ -342,7 +364,7 @@ func TestPicture(t *testing.T) {
 		p.sees("+- node1  127.0.0.1 ----")
 		p.sees("| v                     1/0 Running          10.244.1.5    |")
 		p.press("p")
-		p.sees(map[string]string{"en": "p: picture | h: hint", "ko": "p: 그림 | h: 힌트"}[language])
+		p.sees(map[string]string{"en": "p: back to the checks | h:", "ko": "p: 검사로 돌아가기 | h:"}[language])
 		p.press("q")
 		if err := p.end(); !errors.Is(err, screen.ErrLeft) {
 			t.Error(err)

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/mattn/go-runewidth"
+
+	"noriter.dev/noriter/labs/lang"
 )
 
 // cells measures text as terminals do: Korean and other wide characters take
@@ -20,7 +22,7 @@ type span struct {
 // that is longer than a line is broken anywhere.
 func wrap(spans []span, width int) []string {
 	w := &wrapper{width: max(width, 8)}
-	for _, s := range spans {
+	for _, s := range withParticles(spans) {
 		for i, word := range strings.Split(s.text, " ") {
 			if i > 0 {
 				w.space()
@@ -33,6 +35,27 @@ func wrap(spans []span, width int) []string {
 	w.newline()
 	return w.lines
 }
+
+// withParticles puts the particles that are read in the place of pairs, which may
+// stand in another span than the word before them.
+func withParticles(spans []span) []span {
+	if lang.Current() != lang.Korean {
+		return spans
+	}
+	out, before := make([]span, len(spans)), ""
+	for i, s := range spans {
+		// What was settled does not change again.
+		all := lang.Particles(before + s.text)
+		out[i], before = span{all[len(before):], s.style}, all
+	}
+	return out
+}
+
+// unbroken keeps a command on one line, where it fits.
+func unbroken(s string) string { return strings.ReplaceAll(s, " ", noBreak) }
+
+// noBreak is a space at which no line ends (U+00A0); it is written as a plain one.
+const noBreak = "\u00a0"
 
 // wrapText wraps plain text in one style.
 func wrapText(text string, width int, style func(string) string) []string {
@@ -100,7 +123,7 @@ func (w *wrapper) write(p span) {
 		w.line.WriteString(s)
 		piece.Reset()
 	}
-	for _, r := range p.text {
+	for _, r := range strings.ReplaceAll(p.text, noBreak, " ") {
 		n := cells.RuneWidth(r)
 		if w.used+n > w.width {
 			flush()

@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 			os.Stderr.WriteString(err.Error())
 			os.Exit(1)
 		}
+		if os.Getenv("NETNS_TEST_LISTEN") != "" {
+			listenOutsideForOne()
+		}
 		current, _ := Current()
 		os.Stdout.WriteString(current + " " + strings.Join(os.Args[1:], " "))
 		os.Exit(0)

@@ -89,6 +89,28 @@ func TestAdminKubeconfig(t *testing.T) {
 	}
 }
 
+// TestAdminKubeconfigKeepsItsNamespace: `nori up` and `nori node add` come by while
+// a lab has set one.
+func TestAdminKubeconfigKeepsItsNamespace(t *testing.T) {
+	dir := t.TempDir()
+	b := mustEnsure(t, dir, testCluster(), time.Now())
+	cfg, err := clientcmd.LoadFromFile(b.AdminKubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Contexts[cfg.CurrentContext].Namespace = "lab-daemonsets"
+	if err := clientcmd.WriteToFile(*cfg, b.AdminKubeconfig()); err != nil {
+		t.Fatal(err)
+	}
+	mustEnsure(t, dir, testCluster(), time.Now())
+	if cfg, err = clientcmd.LoadFromFile(b.AdminKubeconfig()); err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.Contexts[cfg.CurrentContext].Namespace; got != "lab-daemonsets" {
+		t.Errorf("the namespace became %q", got)
+	}
+}
+
 func TestPermissions(t *testing.T) {
 	dir := t.TempDir()
 	mustEnsure(t, dir, testCluster(), time.Now())

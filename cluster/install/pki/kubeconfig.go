@@ -42,8 +42,39 @@ func (b *Bundle) writeAdminKubeconfig() error {
 	if err != nil {
 		return err
 	}
-	if old, err := b.read(adminConf); err != nil || bytes.Equal(old, data) {
+	old, err := b.read(adminConf)
+	if err != nil {
 		return err
 	}
+	if old != nil {
+		data = keepNamespaces(old, data)
+	}
+	if bytes.Equal(old, data) {
+		return nil
+	}
 	return b.write(adminConf, data)
+}
+
+// keepNamespaces gives the contexts of a new kubeconfig the namespaces that they
+// had: a lab, or a person, may have set one. An old file that can't be read has
+// none to keep.
+func keepNamespaces(old, fresh []byte) []byte {
+	was, err := clientcmd.Load(old)
+	if err != nil {
+		return fresh
+	}
+	now, err := clientcmd.Load(fresh)
+	if err != nil {
+		return fresh
+	}
+	for name, c := range now.Contexts {
+		if o := was.Contexts[name]; o != nil {
+			c.Namespace = o.Namespace
+		}
+	}
+	data, err := clientcmd.Write(*now)
+	if err != nil {
+		return fresh
+	}
+	return data
 }
