@@ -56,8 +56,7 @@ func (g *globals) explain(err error, interrupted bool) int {
 	}
 	red := color.New(color.FgRed, color.Bold).SprintFunc()
 	if interrupted && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(g.stderr, red("nori:"), lang.T("interrupted; the same command takes up from here, `nori down` removes what there is",
-			"중단했습니다. 같은 명령을 다시 실행하면 이어서 하고, `nori down`은 만든 것을 지웁니다"))
+		fmt.Fprintln(g.stderr, red("nori:"), lang.T("interrupted; the same command takes up from here", "중단했습니다. 같은 명령을 다시 실행하면 이어서 합니다"))
 		return 130
 	}
 	fmt.Fprintln(g.stderr, red("nori:"), said(err))

@@ -298,6 +298,20 @@ func TestClusterWasPutBack(t *testing.T) {
 	}
 }
 
+// TestWatchNoticesThatTheClusterWasPutBack: the checks would blame the learner.
+func TestWatchNoticesThatTheClusterWasPutBack(t *testing.T) {
+	s, w := started(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	namespaces := w.Dynamic.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
+	if err := namespaces.Delete(ctx, s.Namespace, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Watch(ctx, func(run.Update) {}); !errors.Is(err, run.ErrWorldGone) {
+		t.Errorf("Watch = %v", err)
+	}
+}
+
 // TestResetStep breaks what the open step stands on, and puts that back alone.
 func TestResetStep(t *testing.T) {
 	s, w := started(t)

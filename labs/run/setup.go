@@ -80,7 +80,7 @@ func (s *Session) Start(ctx context.Context, say Say) error {
 		return s.rebuild(ctx, state, say)
 	}
 	if phase == progress.Done {
-		return nil
+		return SetNamespace(s.Env.Kubeconfig, "") // nothing is open
 	}
 	return s.enter(ctx, state)
 }

@@ -77,12 +77,29 @@ func (s *Session) Watch(ctx context.Context, on func(Update)) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
+			if s.worldIsGone(ctx) {
+				return ErrWorldGone
+			}
 		case <-changed:
 			if err := pause(ctx, settle); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// ErrWorldGone means that the cluster was put back meanwhile to a state that does
+// not have the lab's world; Start builds it again.
+var ErrWorldGone = errors.New("the lab's world is not there any more")
+
+// worldIsGone is sure of it: no answer, or a reset that is under way, is no sign.
+func (s *Session) worldIsGone(ctx context.Context) bool {
+	state, err := s.State()
+	if err != nil || state.Phase != progress.Underway {
+		return false
+	}
+	there, err := s.worldIsThere(ctx, state)
+	return err == nil && !there
 }
 
 // heldResults are the results of a step that has passed already.

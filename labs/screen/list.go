@@ -3,6 +3,7 @@ package screen
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"noriter.dev/noriter/labs/format"
@@ -139,11 +140,25 @@ func (u *UI) Hint(text string, cost int) error {
 // Script prints a script as it is typed.
 func (u *UI) Script(text string) error {
 	var lines []string
+	end := "" // of the text that a command is given (<<END)
 	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		switch m := heredoc.FindStringSubmatch(l); {
+		case end != "":
+			lines = append(lines, u.cyan(l))
+			if l == end {
+				end = ""
+			}
+			continue
+		case m != nil:
+			end = m[1]
+		}
 		lines = append(lines, u.faint("$ ")+u.cyan(l))
 	}
 	return u.print(lines...)
 }
+
+// heredoc begins a text within a script; its mark ends it.
+var heredoc = regexp.MustCompile(`<<-?\s*['"]?(\w+)['"]?`)
 
 // Say prints a line about what is being done.
 func (u *UI) Say(text string) {
