@@ -67,6 +67,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newFaultCommand(g),
 		newCheatCommand(g), newImageCommand(g),
 	)
+	inLanguage(root)
 	return root
 }
 
