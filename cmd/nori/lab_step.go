@@ -150,7 +150,7 @@ func newLabResetCommand(g *globals) *cobra.Command {
 			if err := s.Requirements(ctx); err != nil {
 				return err
 			}
-			goOn := "`" + ui.Command + " lab start " + s.Lab.ID + "`"
+			goOn := ui.Offer("lab start " + s.Lab.ID)
 			if step {
 				if err := s.ResetStep(ctx, ui.Say); err != nil {
 					return err
@@ -176,8 +176,8 @@ func newLabStopCommand(g *globals) *cobra.Command {
 			if err := s.Leave(); err != nil {
 				return err
 			}
-			ui.Say(lang.T("Closed. `"+ui.Command+" lab start "+s.Lab.ID+"` goes on where you were.",
-				"닫았습니다. `"+ui.Command+" lab start "+s.Lab.ID+"`으로 이어서 할 수 있습니다."))
+			ui.Say(lang.T("Closed. "+ui.Offer("lab start "+s.Lab.ID)+" goes on where you were.",
+				"닫았습니다. "+ui.Offer("lab start "+s.Lab.ID)+" 명령으로 이어서 할 수 있습니다."))
 			return nil
 		})
 }

@@ -38,8 +38,8 @@ func (u *UI) Play(ctx context.Context, s *run.Session) error {
 	case err == nil:
 		return u.End(ctx, s)
 	case errors.Is(err, run.ErrWorldGone):
-		u.Say(lang.T("\nThe cluster was put back meanwhile, and the lab is not in it any more. "+u.offer("lab start "+s.Lab.ID)+" builds it again up to where you are.",
-			"\n그 사이 클러스터가 되돌려져서 실습 환경이 없습니다. "+u.offer("lab start "+s.Lab.ID)+" 명령이 진행하던 곳까지 다시 만듭니다."))
+		u.Say(lang.T("\nThe cluster was put back meanwhile, and the lab is not in it any more. "+u.Offer("lab start "+s.Lab.ID)+" builds it again up to where you are.",
+			"\n그 사이 클러스터가 되돌려져서 실습 환경이 없습니다. "+u.Offer("lab start "+s.Lab.ID)+" 명령이 진행하던 곳까지 다시 만듭니다."))
 		return ErrLeft
 	case errors.Is(err, ErrLeft) || ctx.Err() != nil:
 		return errors.Join(u.Leaving(s), ErrLeft)
