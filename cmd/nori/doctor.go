@@ -82,7 +82,7 @@ func (g *globals) printFindings(findings []finding) {
 		if f.Fixed {
 			f.Seen += lang.T(" (fixed)", " (고침)")
 		}
-		fmt.Fprintf(g.stdout, "%s %s: %s\n", mark, f.Title, f.Seen)
+		fmt.Fprintf(g.stdout, "%s %s: %s\n", mark, f.Title, lang.Particles(f.Seen))
 		if preflight.Status(f.Status) != preflight.OK && f.Remedy != "" {
 			fmt.Fprintf(g.stdout, "     %s %s\n", lang.T("remedy:", "해결책:"), f.Remedy)
 		}

@@ -27,7 +27,7 @@ func newDownCommand(g *globals) *cobra.Command {
 			if err := t.Down(c.Context(), g.waitingFor); err != nil {
 				return err
 			}
-			fmt.Fprintf(g.stderr, lang.T("testbed %s is gone\n", "테스트베드 %s 을(를) 지웠습니다\n"), t.Name())
+			g.tell(lang.T("testbed %s is gone\n", "테스트베드 %s을(를) 지웠습니다\n"), t.Name())
 			return nil
 		},
 	}

@@ -132,6 +132,11 @@ func (g *globals) interactive() bool {
 	return ok && isatty.IsTerminal(f.Fd()) && g.terminal()
 }
 
+// tell writes to stderr what is being done, or was.
+func (g *globals) tell(format string, args ...any) {
+	fmt.Fprint(g.stderr, lang.Particles(fmt.Sprintf(format, args...)))
+}
+
 func (g *globals) usage(format string, args ...any) error {
 	return &testbed.UsageError{Err: fmt.Errorf(format, args...)}
 }
@@ -204,7 +209,7 @@ func binDir() (string, error) {
 
 // waitingFor tells that another process has the testbed.
 func (g *globals) waitingFor(holder string) {
-	fmt.Fprintf(g.stderr, lang.T("waiting for %s, which is at work on this testbed\n", "이 테스트베드에서 작업 중인 %s 을(를) 기다립니다\n"), holder)
+	g.tell(lang.T("waiting for %s, which is at work on this testbed\n", "이 테스트베드에서 작업 중인 %s을(를) 기다립니다\n"), holder)
 }
 
 var errNoRoot = errors.New("this needs root: run it with sudo, or as a member of the group libvirt with --driver libvirt")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,9 +93,9 @@ func (g *globals) pushImage(ctx context.Context, args []string) error {
 		return err
 	}
 	if !sent {
-		fmt.Fprintf(g.stderr, lang.T("%s is there already\n", "%s은(는) 이미 있습니다\n"), ref)
+		g.tell(lang.T("%s is there already\n", "%s은(는) 이미 있습니다\n"), ref)
 		return nil
 	}
-	fmt.Fprintf(g.stderr, lang.T("pushed %s\n", "%s을(를) 올렸습니다\n"), ref)
+	g.tell(lang.T("pushed %s\n", "%s을(를) 올렸습니다\n"), ref)
 	return nil
 }

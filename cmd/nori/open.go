@@ -128,7 +128,7 @@ func (g *globals) forwardWay(ctx context.Context, t *testbed.Testbed, what strin
 	if route.Host != "" {
 		to += lang.T(", host ", ", 호스트 ") + route.Host
 	}
-	fmt.Fprintf(g.stderr, lang.T("forwards to %s (%s); Ctrl-C ends it\n", "%s(%s)(으)로 이어 줍니다. Ctrl-C로 끝냅니다\n"), what, to)
+	g.tell(lang.T("forwards to %s (%s); Ctrl-C ends it\n", "%s(%s)(으)로 이어 줍니다. Ctrl-C로 끝냅니다\n"), what, to)
 	err = way.Forward(ctx, l, route, dial, func(err error) {
 		if !errors.Is(err, context.Canceled) {
 			fmt.Fprintln(g.stderr, "nori:", err)

@@ -87,7 +87,7 @@ func (g *globals) reset(c *cobra.Command, to string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(g.stderr, lang.T("testbed %s is back at %q after %.1f s\n", "테스트베드 %s 을(를) %q 상태로 되돌렸습니다, %.1f초\n"), t.Name(), to, time.Since(begin).Seconds())
+	g.tell(lang.T("testbed %s is back at %q after %.1f s\n", "테스트베드 %s을(를) %q 상태로 되돌렸습니다, %.1f초\n"), t.Name(), to, time.Since(begin).Seconds())
 	return nil
 }
 
