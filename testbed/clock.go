@@ -31,7 +31,7 @@ func (t *Testbed) setClock(ctx context.Context, m machine.Machine) error {
 	if t.state.Spec.Driver != Libvirt {
 		return nil
 	}
-	line := fmt.Sprintf("date -s @%.3f >/dev/null; ", float64(time.Now().UnixMilli())/1000) + fastClock
+	line := fmt.Sprintf("date -s @%.3f >/dev/null && { ", float64(time.Now().UnixMilli())/1000) + fastClock + "; }"
 	if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
 		return fmt.Errorf("setting the clock of %s: %w", m.Name(), err)
 	}

@@ -50,7 +50,7 @@ func (t *Testbed) Save(ctx context.Context, name string, waiting func(string)) e
 func (t *Testbed) save(ctx context.Context, d driver, name string, reached func(string) machine.Machine) error {
 	t.steadyClocks(ctx, reached)
 	err := d.Save(ctx, name)
-	t.fastClocks(ctx, reached)
+	t.fastClocks(context.WithoutCancel(ctx), reached) // also when it was broken off
 	if err != nil {
 		return fmt.Errorf("saving the snapshot %q: %w", name, err)
 	}

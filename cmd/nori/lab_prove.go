@@ -81,13 +81,19 @@ func (g *globals) prove(ctx context.Context, labs []*format.Lab, o prove.Options
 			_ = ui.Outcome(out)
 		}
 	}
-	for _, l := range labs {
-		some, err := prove.Lab(ctx, env, l, o)
+	for _, l := range labs { // before the work on the others is lost
+		err := prove.May(env, l)
 		if errors.Is(err, prove.ErrUnderway) {
 			return g.usage(lang.T(
 				"you are in the middle of lab %[1]s, and its proof changes the same nodes: finish it first, or prove it on another testbed (nori up --name proof && nori --name proof lab prove %[1]s)",
 				"실습 %[1]s을(를) 아직 하는 중인데, 증명은 같은 노드를 바꿉니다. 먼저 마치거나 다른 테스트베드에서 증명하세요 (nori up --name proof && nori --name proof lab prove %[1]s)"), l.ID)
 		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, l := range labs {
+		some, err := prove.Lab(ctx, env, l, o)
 		if err != nil {
 			return err
 		}

@@ -139,6 +139,10 @@ func newLabResetCommand(g *globals) *cobra.Command {
 	var step bool
 	cmd := g.labCommand("reset", "Put a lab back to its beginning; the scores are kept", "실습을 처음 상태로 되돌리기 (점수 기록은 남음)",
 		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
+			if state, err := s.State(); step && err == nil && state.Phase == progress.Done {
+				return g.usage(lang.T("the lab %[1]s is finished, and has no open step; `nori lab reset %[1]s` begins it anew",
+					"실습 %[1]s은(는) 이미 끝나서 열린 단계가 없습니다. `nori lab reset %[1]s`으로 새로 시작할 수 있습니다"), s.Lab.ID)
+			}
 			question := lang.T("Begin the lab anew?", "실습을 새로 시작할까요?")
 			if step {
 				question = lang.T("Build the lab again up to the open step?", "지금 단계까지 실습을 다시 만들까요?")

@@ -76,17 +76,26 @@ type Outcome struct {
 // proof would change the same nodes under their hands.
 var ErrUnderway = errors.New("the lab is under way on this testbed")
 
+// May says whether a lab may be proven here now; the error is ErrUnderway if not.
+func May(env *labs.Env, lab *format.Lab) error {
+	if !lab.Alone {
+		return nil
+	}
+	all, err := run.StoreFor(env).Load()
+	if err != nil {
+		return fmt.Errorf("lab %s: looking for a learner's own start of it: %w", lab.ID, err)
+	}
+	if own := all.Labs[lab.ID]; own != nil && own.Phase != progress.Done {
+		return fmt.Errorf("lab %s: %w", lab.ID, ErrUnderway)
+	}
+	return nil
+}
+
 // Lab proves one lab. The error is only for what stopped the proof; a broken
 // promise is an Outcome that isn't OK.
 func Lab(ctx context.Context, env *labs.Env, lab *format.Lab, o Options) ([]Outcome, error) {
-	if lab.Alone {
-		all, err := run.StoreFor(env).Load()
-		if err != nil {
-			return nil, fmt.Errorf("lab %s: looking for a learner's own start of it: %w", lab.ID, err)
-		}
-		if own := all.Labs[lab.ID]; own != nil && own.Phase != progress.Done {
-			return nil, fmt.Errorf("lab %s: %w", lab.ID, ErrUnderway)
-		}
+	if err := May(env, lab); err != nil {
+		return nil, err
 	}
 	if o.Settle == 0 {
 		o.Settle = 2 * time.Second

@@ -219,6 +219,9 @@ func (s *Session) dropFinalizers(ctx context.Context) error {
 	return nil
 }
 
+// ErrDone means that a lab has no open step: it was finished.
+var ErrDone = errors.New("the lab is finished")
+
 // ResetStep puts the open step back to its beginning, for a learner who broke what
 // it can't be passed without: what was passed before stays passed. One that was
 // interrupted is completed by the next Start.
@@ -227,8 +230,15 @@ func (s *Session) ResetStep(ctx context.Context, say Say) error {
 	if err != nil {
 		return err
 	}
-	if state.Phase != progress.Underway {
-		return s.Start(ctx, say) // completes what was interrupted; a lab that is done has no open step
+	switch state.Phase {
+	case progress.Done:
+		return ErrDone
+	case progress.Underway:
+	default:
+		return s.Start(ctx, say) // completes what was interrupted
+	}
+	if err := s.Store.Update(func(all *progress.State) error { all.Current = s.Lab.ID; return nil }); err != nil {
+		return err
 	}
 	say(lang.T("building the lab again up to the step "+state.Step, state.Step+" 단계까지 실습 환경을 다시 만듭니다"))
 	return s.rebuild(ctx, state, say)
@@ -264,7 +274,7 @@ func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (er
 	}
 	for i := range s.Lab.Steps {
 		step := &s.Lab.Steps[i]
-		if step.ID == state.Step || !state.Passed(step.ID) {
+		if !state.Passed(step.ID) {
 			break
 		}
 		say(lang.T("replaying step "+step.ID, step.ID+" 단계를 다시 실행합니다"))
@@ -296,7 +306,7 @@ func (s *Session) replay(ctx context.Context, state *progress.Lab, i int, dir st
 	if out.Code != 0 {
 		return fmt.Errorf("its solution ended with status %d: %s", out.Code, out.Stderr)
 	}
-	err = wait(ctx, step.Limit, "step "+step.ID+" to hold", func(ctx context.Context) (bool, error) {
+	err = wait(ctx, s.patient(step.Limit), "step "+step.ID+" to hold", func(ctx context.Context) (bool, error) {
 		return allHold(s.plain(ctx, scope, step)), nil
 	})
 	if err != nil {

@@ -312,6 +312,60 @@ func TestWatchNoticesThatTheClusterWasPutBack(t *testing.T) {
 	}
 }
 
+// TestNothingPassesWhileTheWorldIsMade: what the step remembers is of the world
+// before, so that anything new in this one would look like the learner's doing.
+func TestNothingPassesWhileTheWorldIsMade(t *testing.T) {
+	s, _ := started(t)
+	state, err := s.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, "one", state.Vars["color"])
+	phase := func(p progress.Phase) {
+		t.Helper()
+		if err := s.Store.Update(func(all *progress.State) error { all.Labs[s.Lab.ID].Phase = p; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	phase(progress.Rebuilding)
+	short, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
+	defer cancel()
+	if err := s.Watch(short, func(up run.Update) { t.Errorf("told %+v", up) }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Watch = %v", err)
+	}
+	if state, _ := s.State(); state.Passed("one") {
+		t.Error("the step has passed")
+	}
+	phase(progress.Underway)
+	long, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := s.Watch(long, func(run.Update) {}); err != nil {
+		t.Errorf("and afterwards: %v", err)
+	}
+}
+
+// TestWatchLeavesAStepThatIsNotOpen resets the lab under a watch of its second step.
+func TestWatchLeavesAStepThatIsNotOpen(t *testing.T) {
+	s, _ := started(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	solve(t, s)
+	if err := s.Watch(ctx, func(run.Update) {}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Advance(ctx); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Watch(ctx, func(run.Update) {}) }()
+	if err := s.Reset(ctx, quiet); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, run.ErrMoved) {
+		t.Errorf("Watch = %v", err)
+	}
+}
+
 // TestResetStep breaks what the open step stands on, and puts that back alone.
 func TestResetStep(t *testing.T) {
 	s, w := started(t)

@@ -88,6 +88,10 @@ func (s *Session) Watch(ctx context.Context, on func(Update)) error {
 	}
 }
 
+// ErrMoved means that another process went on in the lab, or reset it: another step
+// is open now.
+var ErrMoved = errors.New("another step is open now")
+
 // ErrWorldGone means that the cluster was put back meanwhile to a state that does
 // not have the lab's world; Start builds it again.
 var ErrWorldGone = errors.New("the lab's world is not there any more")

@@ -42,6 +42,9 @@ const (
 
 // look evaluates the step once, tells of what changed, and records a pass.
 func (w *watcher) look(ctx context.Context) (passed bool, err error) {
+	if open, err := w.isOpen(); err != nil || !open {
+		return false, err
+	}
 	scope, err := w.remembered(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -61,7 +64,7 @@ func (w *watcher) look(ctx context.Context) (passed bool, err error) {
 		return false, nil
 	}
 	if triggers(w.step) == 0 {
-		return true, w.pass(results)
+		return w.pass(results)
 	}
 	if time.Now().Before(w.notBefore) {
 		w.tell(append(results, w.found()...), nil, "")
@@ -75,13 +78,33 @@ func (w *watcher) look(ctx context.Context) (passed bool, err error) {
 		return false, ctx.Err()
 	}
 	if ok {
-		return true, w.pass(append(results, acted...))
+		return w.pass(append(results, acted...))
 	}
 	w.acted = acted
 	w.pause = min(max(w.pause*2, firstPause), longPause)
 	w.notBefore = time.Now().Add(w.pause)
 	w.tell(append(results, w.found()...), w.s.Cluster.Hints(ctx, scope, w.step), "")
 	return false, nil
+}
+
+// isOpen says whether the step may be judged now. While the lab's world is being
+// made it may not: what was remembered is of the world before. One that was opened
+// anew begins from nothing.
+func (w *watcher) isOpen() (bool, error) {
+	state, err := w.s.State()
+	if err != nil {
+		return false, err
+	}
+	if state.Phase != progress.Underway {
+		return false, nil
+	}
+	if state.Step != w.step.ID {
+		return false, ErrMoved
+	}
+	if opened := state.StepState(w.step.ID).Opened; !opened.Equal(w.opened) {
+		*w = watcher{s: w.s, step: w.step, on: w.on, opened: opened}
+	}
+	return true, nil
 }
 
 // found are the results of the triggered checks as far as they are known: from
@@ -126,25 +149,30 @@ func (w *watcher) tell(results []check.Result, hints []string, doing string) {
 	w.on(Update{Step: w.step, Results: results, Hints: hints, Doing: doing, Stuck: stuck})
 }
 
-// pass records that the step has passed, and why, before it says so.
-func (w *watcher) pass(results []check.Result) error {
+// pass records that the step has passed, and why, before it says so; unless it
+// was opened anew while it was looked at.
+func (w *watcher) pass(results []check.Result) (passed bool, err error) {
 	var facts []string
 	for _, r := range results {
 		facts = append(facts, r.Fact)
 	}
-	err := w.s.update(func(l *progress.Lab) error {
+	same := false
+	err = w.s.update(func(l *progress.Lab) error {
 		st := l.StepState(w.step.ID)
-		if st.Passed == nil {
+		same = l.Phase == progress.Underway && l.Step == w.step.ID && st.Opened.Equal(w.opened)
+		if same && st.Passed == nil {
 			t := now()
 			st.Passed, st.Facts = &t, facts
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("the step has passed, but noting it failed: %w", err)
+		return false, fmt.Errorf("the step has passed, but noting it failed: %w", err)
 	}
-	w.on(Update{Step: w.step, Results: results, Passed: true, Facts: facts})
-	return nil
+	if same {
+		w.on(Update{Step: w.step, Results: results, Passed: true, Facts: facts})
+	}
+	return same, nil
 }
 
 // checksAtOnce is how many checks look at the cluster side by side: a page

@@ -38,13 +38,19 @@ func (u *UI) Play(ctx context.Context, s *run.Session) error {
 	case err == nil:
 		return u.End(ctx, s)
 	case errors.Is(err, run.ErrWorldGone):
-		u.Say(lang.T("\nThe cluster was put back meanwhile, and the lab is not in it any more. "+u.Offer("lab start "+s.Lab.ID)+" builds it again up to where you are.",
-			"\n그 사이 클러스터가 되돌려져서 실습 환경이 없습니다. "+u.Offer("lab start "+s.Lab.ID)+" 명령이 진행하던 곳까지 다시 만듭니다."))
+		u.Say("\n" + u.worldGone(s))
 		return ErrLeft
 	case errors.Is(err, ErrLeft) || ctx.Err() != nil:
 		return errors.Join(u.Leaving(s), ErrLeft)
 	}
 	return err
+}
+
+// worldGone says that the lab's world is not there any more, and what helps.
+func (u *UI) worldGone(s *run.Session) string {
+	start := u.Offer("lab start " + s.Lab.ID)
+	return lang.T("The cluster was put back meanwhile, and the lab is not in it any more. "+start+" builds it again up to where you are.",
+		"그 사이 클러스터가 되돌려져서 실습 환경이 없습니다. "+start+" 명령이 진행하던 곳까지 다시 만듭니다.")
 }
 
 // live is the view that redraws itself.
@@ -124,6 +130,9 @@ func (l *live) step(ctx context.Context) (done bool, err error) {
 		case <-ctx.Done():
 			return false, ErrLeft
 		case err := <-ended:
+			if errors.Is(err, run.ErrMoved) {
+				return finished(l.s)
+			}
 			return false, err
 		case <-resized:
 			err = l.redraw(ctx)

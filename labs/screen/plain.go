@@ -63,6 +63,9 @@ func (p *plainView) step(ctx context.Context) (done bool, err error) {
 		case <-ctx.Done():
 			return false, ErrLeft
 		case err := <-ended:
+			if errors.Is(err, run.ErrMoved) {
+				return finished(p.s)
+			}
 			if err != nil {
 				return false, err
 			}

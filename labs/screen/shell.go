@@ -109,12 +109,28 @@ type teller struct {
 
 // follow watches step after step until ctx is done or the lab is finished.
 func (t *teller) follow(ctx context.Context) error {
-	for {
+	for gone := false; ; {
 		var last run.Update
-		if err := t.s.Watch(ctx, func(up run.Update) { last = up }); err != nil {
+		err := t.s.Watch(ctx, func(up run.Update) { last = up })
+		width, _ := t.u.size()
+		switch {
+		case errors.Is(err, run.ErrMoved): // in another terminal, or by a command in this one
+			if err := t.step(ctx); err != nil {
+				return err
+			}
+			continue
+		case errors.Is(err, run.ErrWorldGone):
+			if !gone {
+				if err := t.tell(append([]string{""}, wrapText(t.u.worldGone(t.s), width, t.u.yellow)...)); err != nil {
+					return err
+				}
+			}
+			gone = true
+			continue // Watch looks for it every few seconds; it may be built again
+		case err != nil:
 			return err
 		}
-		width, _ := t.u.size()
+		gone = false
 		lines := append([]string{""}, t.u.passed(last, stepPoints(t.s), width)...)
 		done, reopened, err := advance(ctx, t.s)
 		if err != nil {
