@@ -72,7 +72,6 @@ func (t *Testbed) reach(ctx context.Context) (reached func(string) machine.Machi
 	defer cancel()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	var closers []func() error
 	for _, name := range t.Machines() {
 		wg.Go(func() {
 			m, err := t.Dial(ctx, name)
@@ -82,13 +81,12 @@ func (t *Testbed) reach(ctx context.Context) (reached func(string) machine.Machi
 			mu.Lock()
 			defer mu.Unlock()
 			machines[name] = m
-			closers = append(closers, m.Close)
 		})
 	}
 	wg.Wait()
 	return reached, func() {
-		for _, c := range closers {
-			_ = c()
+		for _, m := range machines {
+			_ = m.Close() // all that was asked of it is done
 		}
 	}
 }

@@ -141,7 +141,7 @@ func newLabResetCommand(g *globals) *cobra.Command {
 		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
 			if state, err := s.State(); step && err == nil && state.Phase == progress.Done {
 				return g.usage(lang.T("the lab %[1]s is finished, and has no open step; `nori lab reset %[1]s` begins it anew",
-					"실습 %[1]s은(는) 이미 끝나서 열린 단계가 없습니다. `nori lab reset %[1]s`으로 새로 시작할 수 있습니다"), s.Lab.ID)
+					"실습 %[1]s은(는) 이미 끝나서 열린 단계가 없습니다. `nori lab reset %[1]s`(으)로 새로 시작할 수 있습니다"), s.Lab.ID)
 			}
 			question := lang.T("Begin the lab anew?", "실습을 새로 시작할까요?")
 			if step {

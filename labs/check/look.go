@@ -63,13 +63,13 @@ func (c *Cluster) lookObject(ctx context.Context, s *Scope, o *format.Object, ba
 	case o.Absent && obj != nil:
 		return nil, missing("%s", lang.T(
 			fmt.Sprintf("%s %s is still there", strings.ToLower(o.Kind), name),
-			fmt.Sprintf("%s %s이(가) 아직 있습니다", kindName(o.Kind), name)))
+			fmt.Sprintf("%s %s이(가) 아직 있습니다", inKorean(o.Kind), name)))
 	case o.Absent:
 		return base.With("object", nil), nil
 	case obj == nil:
 		return nil, missing("%s", lang.T(
 			fmt.Sprintf("there is no %s named %s in namespace %s", strings.ToLower(o.Kind), name, namespace),
-			fmt.Sprintf("네임스페이스 %s에 이름이 %s인 %s이(가) 없습니다", namespace, name, kindName(o.Kind))))
+			fmt.Sprintf("네임스페이스 %s에 이름이 %s인 %s이(가) 없습니다", namespace, name, inKorean(o.Kind))))
 	}
 	return base.With("object", obj.Object), nil
 }
@@ -258,10 +258,10 @@ var korean = map[string]string{
 	"ServiceAccount": "서비스 어카운트", "EndpointSlice": "엔드포인트슬라이스", "IngressClass": "인그레스클래스",
 }
 
-// kindName is a kind in the learner's language, within a sentence.
-func kindName(kind string) string {
+// inKorean is a kind within a Korean sentence.
+func inKorean(kind string) string {
 	if name := korean[kind]; name != "" {
-		return lang.T(strings.ToLower(kind), name)
+		return name
 	}
 	return strings.ToLower(kind)
 }

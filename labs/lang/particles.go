@@ -13,7 +13,10 @@ var pair = regexp.MustCompile(`은\(는\)|이\(가\)|을\(를\)|과\(와\)|와\(
 // Particles puts the form that is read in the place of each pair. Which that is
 // depends on whether the word before ends in a consonant. Where a word's spelling
 // does not tell, the pair stays.
-func Particles(s string) string {
+func Particles(s string) string { return ParticlesAfter("", s) }
+
+// ParticlesAfter is Particles for a text that goes on from another.
+func ParticlesAfter(before, s string) string {
 	if !strings.Contains(s, "(") {
 		return s
 	}
@@ -21,7 +24,7 @@ func Particles(s string) string {
 	last := 0
 	for _, at := range pair.FindAllStringIndex(s, -1) {
 		b.WriteString(s[last:at[0]])
-		b.WriteString(particle(s[at[0]:at[1]], ending(s[:at[0]])))
+		b.WriteString(particle(s[at[0]:at[1]], ending(before+s[:at[0]])))
 		last = at[1]
 	}
 	return b.String() + s[last:]

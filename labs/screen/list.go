@@ -145,7 +145,7 @@ func (u *UI) Script(text string) error {
 		switch m := heredoc.FindStringSubmatch(l); {
 		case end != "":
 			lines = append(lines, u.cyan(l))
-			if l == end {
+			if strings.TrimLeft(l, "\t") == end {
 				end = ""
 			}
 			continue
@@ -158,7 +158,7 @@ func (u *UI) Script(text string) error {
 }
 
 // heredoc begins a text within a script; its mark ends it.
-var heredoc = regexp.MustCompile(`<<-?\s*['"]?(\w+)['"]?`)
+var heredoc = regexp.MustCompile(`<<-?\s*['"]?([A-Za-z_]\w*)['"]?`)
 
 // Say prints a line about what is being done.
 func (u *UI) Say(text string) {

@@ -111,11 +111,11 @@ func (u *UI) selectSome(a *quiz.Asked) ([]string, error) {
 	}
 	var chosen []int
 	prompt := &survey.MultiSelect{Message: lang.T("All that are right:", "맞는 것 모두:"), Options: append(labels, lookLabel()), PageSize: 12}
-	for range 2 { // whoever marks nothing twice does not know
+	for asked := 1; ; asked++ {
 		if err := survey.AskOne(prompt, &chosen, u.streams()); err != nil {
 			return nil, err
 		}
-		if len(chosen) > 0 {
+		if len(chosen) > 0 || asked == 2 { // whoever marks nothing twice does not know
 			break
 		}
 		u.Say(lang.T("The space bar marks; mark one or more, then press Enter. Enter again: I don't know.",

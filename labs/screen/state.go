@@ -187,7 +187,7 @@ func (u *UI) Leaving(s *run.Session) error {
 	start, look, stop := u.Offer("lab start "+s.Lab.ID), u.Offer("lab status"), u.Offer("lab stop")
 	text := lang.T(
 		fmt.Sprintf("Your progress is kept. %s goes on here, %s looks how far you are. kubectl stays in the namespace %s until %s.", start, look, s.Namespace, stop),
-		fmt.Sprintf("진행 상황을 저장했습니다. %s 명령으로 이어서 하고, %s 명령으로 어디까지 했는지 볼 수 있습니다. %[4]s을(를) 실행할 때까지 kubectl은 네임스페이스 %[3]s에 머뭅니다.", start, look, s.Namespace, stop))
+		fmt.Sprintf("진행 상황을 저장했습니다. %s 명령으로 이어서 하고, %s 명령으로 어디까지 했는지 볼 수 있습니다. %[4]s을 실행할 때까지 kubectl은 네임스페이스 %[3]s에 머뭅니다.", start, look, s.Namespace, stop))
 	return u.print(append([]string{""}, wrapText(text, width, nil)...)...)
 }
 

@@ -32,6 +32,21 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+// TestWrapParticles has the word and its particle in different spans, and a pair
+// that a mark cuts in two.
+func TestWrapParticles(t *testing.T) {
+	lang.Set("ko")
+	t.Cleanup(func() { lang.Set("en") })
+	for _, c := range []struct{ text, want string }{
+		{"`green`(이)라는 낱말", "`green`이라는 낱말"}, {"파드이(**가)**", "파드이(가)"},
+	} {
+		u := &UI{}
+		if got := strings.Join(u.markdown(c.text, 40), "|"); got != c.want {
+			t.Errorf("%q became %q", c.text, got)
+		}
+	}
+}
+
 func TestMarkdown(t *testing.T) {
 	u := &UI{}
 	got := u.markdown("A **bold** word, `code`,\nand more.\n\n- one\n  goes on\n- two\n\n```\nkubectl  get\n```\nend", 30)

@@ -44,9 +44,8 @@ func withParticles(spans []span) []span {
 	}
 	out, before := make([]span, len(spans)), ""
 	for i, s := range spans {
-		// What was settled does not change again.
-		all := lang.Particles(before + s.text)
-		out[i], before = span{all[len(before):], s.style}, all
+		out[i] = span{lang.ParticlesAfter(before, s.text), s.style}
+		before += out[i].text
 	}
 	return out
 }

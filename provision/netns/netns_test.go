@@ -22,6 +22,20 @@ func needRoot(t *testing.T) {
 	t.Skip("needs root")
 }
 
+// temporary makes a namespace that is removed at the end; it needs root.
+func temporary(t *testing.T, name string) {
+	t.Helper()
+	needRoot(t)
+	if err := Create(name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := Delete(name); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestMain lets the test program be its own child: see TestEnter.
 func TestMain(m *testing.M) {
 	if name := os.Getenv("NETNS_TEST_ENTER"); name != "" {
@@ -87,16 +101,8 @@ func TestCreateDelete(t *testing.T) {
 }
 
 func TestProcesses(t *testing.T) {
-	needRoot(t)
 	const name = "test-processes"
-	if err := Create(name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := Delete(name); err != nil {
-			t.Error(err)
-		}
-	})
+	temporary(t, name)
 	if pids, err := Processes(name); err != nil || len(pids) != 0 {
 		t.Errorf("Processes = %v, %v; nobody is inside", pids, err)
 	}
@@ -126,16 +132,8 @@ func TestProcesses(t *testing.T) {
 }
 
 func TestEnter(t *testing.T) {
-	needRoot(t)
 	const name = "test-enter"
-	if err := Create(name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := Delete(name); err != nil {
-			t.Error(err)
-		}
-	})
+	temporary(t, name)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

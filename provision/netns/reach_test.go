@@ -15,16 +15,8 @@ import (
 // TestReach listens inside a namespace and outside of it, and goes both ways
 // from a process that is outside.
 func TestReach(t *testing.T) {
-	needRoot(t)
 	const name = "test-reach"
-	if err := Create(name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := Delete(name); err != nil {
-			t.Error(err)
-		}
-	})
+	temporary(t, name)
 	var inside net.Listener
 	if err := Do(name, func() (err error) {
 		inside, err = net.Listen("tcp", "127.0.0.1:0")
@@ -91,16 +83,8 @@ func listenOutsideForOne() {
 // TestListenOutside is `nori open` in a `nori shell`: the process is inside and
 // the browser outside.
 func TestListenOutside(t *testing.T) {
-	needRoot(t)
 	const name = "test-outside"
-	if err := Create(name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := Delete(name); err != nil {
-			t.Error(err)
-		}
-	})
+	temporary(t, name)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
