@@ -19,6 +19,7 @@ import (
 	"k8s.io/kubernetes/pkg/controller/certificates/rootcacertpublisher"
 	"k8s.io/kubernetes/pkg/controller/clusterroleaggregation"
 	"k8s.io/kubernetes/pkg/controller/endpoint"
+	"k8s.io/kubernetes/pkg/controller/endpointslicemirroring"
 	"k8s.io/kubernetes/pkg/controller/garbagecollector"
 	"k8s.io/kubernetes/pkg/controller/namespace"
 	"k8s.io/kubernetes/pkg/controller/resourcequota"
@@ -41,6 +42,9 @@ const (
 	quotaResync = 5 * time.Minute
 	// namespaceResync is how often namespaces that are being deleted are looked at again.
 	namespaceResync = 5 * time.Minute
+	// mirroredPerSubset is how many addresses of a hand-written Endpoints are mirrored:
+	// kube-controller-manager's default for --mirroring-max-endpoints-per-subset.
+	mirroredPerSubset = 1000
 )
 
 // makeServiceAccounts gives every namespace its service account "default".
@@ -109,6 +113,15 @@ func makeNamespaces(ctx context.Context, w *workshop) (func(context.Context) err
 // makeEndpoints keeps the older Endpoints of services, beside their EndpointSlices.
 func makeEndpoints(ctx context.Context, w *workshop) (func(context.Context) error, error) {
 	c := endpoint.NewEndpointController(ctx, w.typed.Core().V1().Pods(), w.typed.Core().V1().Services(), w.typed.Core().V1().Endpoints(), w.client, 0)
+	return withWorkers(c.Run), nil
+}
+
+// makeEndpointSliceMirrors copies Endpoints that somebody wrote by hand, for a
+// Service without a selector, into EndpointSlices: the proxy reads nothing else.
+func makeEndpointSliceMirrors(ctx context.Context, w *workshop) (func(context.Context) error, error) {
+	core := w.typed.Core().V1()
+	c := endpointslicemirroring.NewController(ctx, core.Endpoints(), w.typed.Discovery().V1().EndpointSlices(), core.Services(),
+		mirroredPerSubset, w.client, 0)
 	return withWorkers(c.Run), nil
 }
 

@@ -41,6 +41,7 @@ func init() { // not in the declaration, which would refer to itself through Nam
 		{"root-ca-certificate-publisher-controller", "root-ca-cert-publisher", makeRootCA},
 		{"namespace-controller", "namespace", makeNamespaces},
 		{"endpoints-controller", "endpoint", makeEndpoints},
+		{"endpointslice-mirroring-controller", "endpointslicemirroring", makeEndpointSliceMirrors},
 		{"clusterrole-aggregation-controller", "clusterrole-aggregation", makeClusterRoles},
 		{"ttl-after-finished-controller", "ttl-after-finished", makeTTLAfterFinished},
 		{"persistentvolumeclaim-protection-controller", "pvc-protection", makeClaimProtection},

@@ -353,6 +353,33 @@ func (w *world) endpoints(want int) {
 	})
 }
 
+// mirrors expects an EndpointSlice for the addresses that somebody wrote by hand
+// for a Service without a selector.
+func (w *world) mirrors(namespace string) {
+	w.t.Helper()
+	ctx := context.Background()
+	meta := metav1.ObjectMeta{Name: "outside"}
+	ports := []v1.ServicePort{{Name: "db", Port: 5432}}
+	if _, err := w.client.CoreV1().Services(namespace).Create(ctx, &v1.Service{ObjectMeta: meta, Spec: v1.ServiceSpec{Ports: ports}}, metav1.CreateOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+	byHand := &v1.Endpoints{ObjectMeta: meta, Subsets: []v1.EndpointSubset{{Addresses: []v1.EndpointAddress{{IP: "192.0.2.7"}}, //nolint:staticcheck // what is mirrored
+		Ports: []v1.EndpointPort{{Name: "db", Port: 5432}}}}}
+	if _, err := w.client.CoreV1().Endpoints(namespace).Create(ctx, byHand, metav1.CreateOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.eventually(func(ctx context.Context) string {
+		slices, err := w.client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=outside"})
+		if err != nil {
+			return err.Error()
+		}
+		if len(slices.Items) != 1 || len(slices.Items[0].Endpoints) != 1 || slices.Items[0].Endpoints[0].Addresses[0] != "192.0.2.7" {
+			return fmt.Sprintf("the Endpoints are mirrored as %+v", slices.Items)
+		}
+		return ""
+	})
+}
+
 func TestDaemonSetsNamespacesAndTokens(t *testing.T) {
 	w := start(t)
 	w.runControllers()
@@ -393,6 +420,7 @@ func TestDaemonSetsNamespacesAndTokens(t *testing.T) {
 			PersistentVolumeSource: v1.PersistentVolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/srv"}}}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	w.mirrors("lab")
 	if _, err := w.client.AppsV1().DaemonSets("lab").Create(ctx, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "agent"},
 		Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}, Template: template("nginx:1")}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)

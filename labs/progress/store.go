@@ -17,14 +17,16 @@ import (
 // it at once: the live view in one pane, `hint` in another.
 type Store struct {
 	path, learner, testbed string
+	making                 string
 }
 
 var unsafe = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
 // Open names the file; nothing is read or made yet.
 func Open(dir, learner, testbed string) *Store {
-	name := unsafe.ReplaceAllString(testbed, "_") + "." + unsafe.ReplaceAllString(learner, "_") + ".json"
-	return &Store{path: filepath.Join(dir, name), learner: learner, testbed: testbed}
+	base := filepath.Join(dir, unsafe.ReplaceAllString(testbed, "_"))
+	return &Store{path: base + "." + unsafe.ReplaceAllString(learner, "_") + ".json", learner: learner, testbed: testbed,
+		making: base + ".making.lock"}
 }
 
 // Path is where the file is.
@@ -104,12 +106,33 @@ func (s *Store) sweep() error {
 
 // lock takes the file's lock; it ends with the process, however that ends.
 func (s *Store) lock() (unlock func(), err error) {
-	f, err := os.OpenFile(s.path+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+	return flock(s.path+".lock", unix.LOCK_EX)
+}
+
+// ErrMaking means that another process is making or removing a lab's world.
+var ErrMaking = errors.New("another nori is making or removing a lab's world on this testbed")
+
+// TryMaking takes the lock under which worlds of labs are made and removed: one
+// process at a time for a testbed, whoever the learner is, since setup acts on
+// machines. It doesn't wait: the error is ErrMaking where it is taken.
+func (s *Store) TryMaking() (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(s.making), 0o755); err != nil {
+		return nil, fmt.Errorf("making the progress folder: %w", err)
+	}
+	unlock, err = flock(s.making, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, ErrMaking
+	}
+	return unlock, err
+}
+
+func flock(path string, how int) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("locking the progress: %w", err)
 	}
 	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		err = unix.Flock(int(f.Fd()), how)
 		if !errors.Is(err, unix.EINTR) {
 			break
 		}

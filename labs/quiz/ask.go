@@ -37,6 +37,22 @@ type Asked struct {
 	why map[string]string
 }
 
+// Wording is a question as it was asked in the attempt with this seed. One that
+// named something of the cluster of that day, or that is not in the quiz any
+// more, goes by its id.
+func (z *Quiz) Wording(id string, seed uint64) string {
+	q := z.Question(id)
+	if q == nil {
+		return id
+	}
+	past := Session{Quiz: z, Seed: seed}
+	text, err := q.Ask.Pick().Render(context.Background(), expr.Scope{"vars": past.vars(), "ns": z.Namespace()})
+	if err != nil {
+		return id
+	}
+	return text
+}
+
 // NotNowError says why a question can't be asked of this cluster now.
 type NotNowError struct{ Reason string }
 

@@ -233,3 +233,28 @@ func TestBest(t *testing.T) {
 		t.Error("a best of nothing")
 	}
 }
+
+// TestWording: the history shows a question as it was asked, years later and
+// without a cluster.
+func TestWording(t *testing.T) {
+	s, _ := start(t, "Which address?", "Where is {{pods[0].metadata.name}}?")
+	if got, want := s.Quiz.Wording("node", s.Seed), asked(t, s, "node").Text; got != want {
+		t.Errorf("got %q, was asked %q", got, want)
+	}
+	for _, id := range []string{"address", "gone"} { // of that day's cluster; not in the quiz any more
+		if got := s.Quiz.Wording(id, s.Seed); got != id {
+			t.Errorf("%s: got %q", id, got)
+		}
+	}
+	all, err := All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, z := range all {
+		for i := range z.Questions {
+			if id := z.Questions[i].ID; z.Wording(id, 7) == id {
+				t.Errorf("%s: the question %s can't be worded without a cluster", z.Topic, id)
+			}
+		}
+	}
+}

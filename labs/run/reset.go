@@ -27,6 +27,10 @@ const (
 // Reset puts the lab's world back to its beginning and keeps the score
 // history. A reset that was interrupted is completed by the next Start.
 func (s *Session) Reset(ctx context.Context, say Say) error {
+	return s.alone(ctx, say, s.reset)
+}
+
+func (s *Session) reset(ctx context.Context, say Say) error {
 	err := s.Store.Update(func(all *progress.State) error {
 		old := all.Labs[s.Lab.ID]
 		if old == nil {
@@ -226,6 +230,10 @@ var ErrDone = errors.New("the lab is finished")
 // it can't be passed without: what was passed before stays passed. One that was
 // interrupted is completed by the next Start.
 func (s *Session) ResetStep(ctx context.Context, say Say) error {
+	return s.alone(ctx, say, s.resetStep)
+}
+
+func (s *Session) resetStep(ctx context.Context, say Say) error {
 	state, err := s.State()
 	if err != nil {
 		return err
@@ -235,7 +243,7 @@ func (s *Session) ResetStep(ctx context.Context, say Say) error {
 		return ErrDone
 	case progress.Underway:
 	default:
-		return s.Start(ctx, say) // completes what was interrupted
+		return s.start(ctx, say) // completes what was interrupted
 	}
 	if err := s.Store.Update(func(all *progress.State) error { all.Current = s.Lab.ID; return nil }); err != nil {
 		return err

@@ -43,6 +43,10 @@ type Say func(text string)
 // completes a setup or reset that was interrupted, or, when the cluster was
 // put back meanwhile, builds the lab's world again up to the open step.
 func (s *Session) Start(ctx context.Context, say Say) error {
+	return s.alone(ctx, say, s.start)
+}
+
+func (s *Session) start(ctx context.Context, say Say) error {
 	if err := s.Requirements(ctx); err != nil {
 		return err
 	}
@@ -62,7 +66,7 @@ func (s *Session) Start(ctx context.Context, say Say) error {
 	switch phase {
 	case progress.Resetting:
 		say(lang.T("completing a reset that was interrupted", "중단된 초기화를 마무리합니다"))
-		return s.Reset(ctx, say)
+		return s.reset(ctx, say)
 	case progress.SettingUp:
 		return s.setup(ctx, say)
 	}

@@ -31,8 +31,14 @@ type QuizScore struct {
 	Finished bool   `json:"finished"`
 	Right    int    `json:"right"`
 	Asked    int    `json:"asked"`
-	// Missed are the ids of the questions that weren't answered rightly.
-	Missed []string `json:"missed"`
+	// Missed are the questions that weren't answered rightly.
+	Missed []MissedQuestion `json:"missed"`
+}
+
+// MissedQuestion is a question that wasn't answered rightly, as it was asked.
+type MissedQuestion struct {
+	ID  string `json:"id"`
+	Ask string `json:"ask"`
 }
 
 // QuizEntries lists quizzes with what the learner has done of them.
@@ -51,10 +57,10 @@ func QuizEntries(all []*quiz.Quiz, state *progress.State) []QuizEntry {
 				e.Open = &n
 			}
 			for i := range st.History {
-				e.Attempts = append(e.Attempts, quizScore(&st.History[i]))
+				e.Attempts = append(e.Attempts, quizScore(z, &st.History[i]))
 			}
 			if best := st.Best(); best != nil {
-				score := quizScore(best)
+				score := quizScore(z, best)
 				e.Best = &score
 			}
 		}
@@ -63,12 +69,12 @@ func QuizEntries(all []*quiz.Quiz, state *progress.State) []QuizEntry {
 	return out
 }
 
-func quizScore(a *progress.QuizAttempt) QuizScore {
-	s := QuizScore{Started: a.Started.Local().Format("2006-01-02 15:04"), Seed: a.Seed, Finished: a.Finished, Missed: []string{}}
+func quizScore(z *quiz.Quiz, a *progress.QuizAttempt) QuizScore {
+	s := QuizScore{Started: a.Started.Local().Format("2006-01-02 15:04"), Seed: a.Seed, Finished: a.Finished, Missed: []MissedQuestion{}}
 	s.Right, s.Asked = a.Score()
 	for _, answer := range a.Answers {
 		if !answer.Right && answer.Skipped == "" {
-			s.Missed = append(s.Missed, answer.Question)
+			s.Missed = append(s.Missed, MissedQuestion{answer.Question, z.Wording(answer.Question, a.Seed)})
 		}
 	}
 	return s
@@ -116,9 +122,8 @@ func (u *UI) QuizHistory(entries []QuizEntry) error {
 				score += lang.T(" given up", " 중단")
 			}
 			lines = append(lines, fmt.Sprintf("%s  %s %s", a.Started, pad(e.Topic, 17), score))
-			if len(a.Missed) > 0 {
-				text := lang.T("not right: ", "틀린 문제: ") + strings.Join(a.Missed, ", ")
-				lines = append(lines, indent(wrapText(text, width-18, u.faint), strings.Repeat(" ", 18), strings.Repeat(" ", 18))...)
+			for _, q := range a.Missed {
+				lines = append(lines, indent(u.markdown(q.Ask, width-6), u.red("  [x] "), "      ")...)
 			}
 		}
 	}
