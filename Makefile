@@ -58,6 +58,12 @@ test: ## install what the tests need, and run all of them
 unit: ## only the tests that need no machine (under two minutes)
 	$(GO) test $$($(GO) list ./... | grep -v /e2e)
 
+.PHONY: conformance
+conformance: ## run Kubernetes' conformance cases on a testbed (CASES=regular expression; half an hour)
+	@.ci/deps run
+	@$(MAKE) --no-print-directory build
+	@testbed/conformance/run '$(or $(CASES),.)'
+
 .PHONY: clean
 clean: ## remove what was built here; testbeds and caches stay
 	rm -rf $(BIN)

@@ -67,8 +67,8 @@ type Env struct {
 	// Nodes is nil where machines can't be reached; labs that need them then
 	// say so.
 	Nodes Nodes
-	// Patience multiplies how long the cluster may take to set a lab's world up
-	// and to remove it, for slow machines; 0 is 1.
+	// Patience multiplies how long a check may take, and the cluster to set a lab's
+	// world up and to remove it, for slow machines; 0 is 1.
 	Patience int
 	// BinDir is a folder with kubectl (and nori) to put first on PATH;
 	// empty leaves PATH alone.

@@ -297,3 +297,31 @@ func TestTriggeredWithNothingToHit(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// slowMachines answer after a while, if somebody still waits then.
+type slowMachines struct{ after time.Duration }
+
+func (*slowMachines) Names() []string { return []string{"node1"} }
+
+func (m *slowMachines) Run(ctx context.Context, _, _ string) (string, string, int, error) {
+	select {
+	case <-ctx.Done():
+		return "", "", 0, ctx.Err()
+	case <-time.After(m.after):
+		return "done", "", 0, nil
+	}
+}
+
+// TestPatience: an emulated machine may take longer over the same check.
+func TestPatience(t *testing.T) {
+	w := labtest.NewWorld(t.TempDir())
+	w.Nodes = &slowMachines{after: 300 * time.Millisecond}
+	ck := parse(t, "id: a\nwithin: 100ms\nnode: {on: node1, run: 'true'}\nexpr: stdout == 'done'")
+	if r := w.Run(t.Context(), scope(nil), ck); r.State != check.Fails || !strings.Contains(r.Actual, "no answer within 100ms") {
+		t.Errorf("without patience: %+v", r)
+	}
+	w.Patience = 100 // a limit of 10 s
+	if r := w.Run(t.Context(), scope(nil), ck); r.State != check.Holds {
+		t.Errorf("with patience: %+v", r)
+	}
+}

@@ -33,6 +33,8 @@ type Cluster struct {
 	Reach Reach
 	// Nodes may be nil.
 	Nodes labs.Nodes
+	// Patience multiplies the checks' time limits, for slow machines; 0 is 1.
+	Patience int
 
 	// mu guards the mapper's reset.
 	mu sync.Mutex
@@ -81,7 +83,7 @@ func New(env *labs.Env) (*Cluster, error) {
 		Dynamic: client,
 		Mapper:  restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)),
 		Reach:   reach,
-		Nodes:   env.Nodes,
+		Nodes:   env.Nodes, Patience: env.Patience,
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/format"
@@ -88,6 +89,7 @@ func (c *Cluster) run(ctx context.Context, s *Scope, ck *format.Check, extra exp
 	if limit == 0 {
 		limit = format.DefaultWithin
 	}
+	limit *= time.Duration(max(c.Patience, 1))
 	looking, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	base := c.variables(looking, s)
