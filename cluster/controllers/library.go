@@ -27,6 +27,7 @@ import (
 	"k8s.io/kubernetes/pkg/controller/ttlafterfinished"
 	"k8s.io/kubernetes/pkg/controller/volume/pvcprotection"
 	"k8s.io/kubernetes/pkg/controller/volume/pvprotection"
+	"k8s.io/kubernetes/pkg/controller/volume/vacprotection"
 	evaluators "k8s.io/kubernetes/pkg/quota/v1/evaluator/core"
 	quotainstall "k8s.io/kubernetes/pkg/quota/v1/install"
 	tokens "k8s.io/kubernetes/pkg/serviceaccount"
@@ -152,6 +153,17 @@ func makeClaimProtection(ctx context.Context, w *workshop) (func(context.Context
 // makeClaimProtection does for claims.
 func makeVolumeProtection(ctx context.Context, w *workshop) (func(context.Context) error, error) {
 	c, err := pvprotection.NewPVProtectionController(klog.FromContext(ctx), w.typed.Core().V1().PersistentVolumes(), w.client)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error { c.Run(ctx, 1); return nil }, nil
+}
+
+// makeVolumeClassProtection does the same for VolumeAttributesClasses.
+func makeVolumeClassProtection(ctx context.Context, w *workshop) (func(context.Context) error, error) {
+	core := w.typed.Core().V1()
+	c, err := vacprotection.NewVACProtectionController(klog.FromContext(ctx), w.client, core.PersistentVolumeClaims(), core.PersistentVolumes(),
+		w.typed.Storage().V1().VolumeAttributesClasses())
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,7 @@ func init() { // not in the declaration, which would refer to itself through Nam
 		{"ttl-after-finished-controller", "ttl-after-finished", makeTTLAfterFinished},
 		{"persistentvolumeclaim-protection-controller", "pvc-protection", makeClaimProtection},
 		{"persistentvolume-protection-controller", "pv-protection", makeVolumeProtection},
+		{"volumeattributesclass-protection-controller", "vac-protection", makeVolumeClassProtection},
 		{"resourcequota-controller", "resourcequota", makeResourceQuota},
 		{"garbage-collector-controller", "garbagecollector", makeGarbageCollector},
 	}

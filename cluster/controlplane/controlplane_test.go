@@ -15,6 +15,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -420,6 +421,10 @@ func TestDaemonSetsNamespacesAndTokens(t *testing.T) {
 			PersistentVolumeSource: v1.PersistentVolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/srv"}}}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := w.client.StorageV1().VolumeAttributesClasses().Create(ctx, &storagev1.VolumeAttributesClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"},
+		DriverName: "disks.example", Parameters: map[string]string{"iops": "1"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	w.mirrors("lab")
 	if _, err := w.client.AppsV1().DaemonSets("lab").Create(ctx, &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "agent"},
 		Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}, Template: template("nginx:1")}}, metav1.CreateOptions{}); err != nil {
@@ -449,7 +454,13 @@ func TestDaemonSetsNamespacesAndTokens(t *testing.T) {
 	if err := w.client.CoreV1().PersistentVolumes().Delete(ctx, "disk", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.client.StorageV1().VolumeAttributesClasses().Delete(ctx, "fast", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	took := w.eventually(func(ctx context.Context) string {
+		if _, err := w.client.StorageV1().VolumeAttributesClasses().Get(ctx, "fast", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			return fmt.Sprintf("the volume attributes class is still there (%v)", err)
+		}
 		if _, err := w.client.CoreV1().Namespaces().Get(ctx, "lab", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 			return fmt.Sprintf("the namespace is still there (%v)", err)
 		}
