@@ -364,7 +364,8 @@ func (w *world) mirrors(namespace string) {
 	if _, err := w.client.CoreV1().Services(namespace).Create(ctx, &v1.Service{ObjectMeta: meta, Spec: v1.ServiceSpec{Ports: ports}}, metav1.CreateOptions{}); err != nil {
 		w.t.Fatal(err)
 	}
-	byHand := &v1.Endpoints{ObjectMeta: meta, Subsets: []v1.EndpointSubset{{Addresses: []v1.EndpointAddress{{IP: "192.0.2.7"}}, //nolint:staticcheck // what is mirrored
+	//lint:ignore SA1019 people still write them, and that is what is mirrored
+	byHand := &v1.Endpoints{ObjectMeta: meta, Subsets: []v1.EndpointSubset{{Addresses: []v1.EndpointAddress{{IP: "192.0.2.7"}},
 		Ports: []v1.EndpointPort{{Name: "db", Port: 5432}}}}}
 	if _, err := w.client.CoreV1().Endpoints(namespace).Create(ctx, byHand, metav1.CreateOptions{}); err != nil {
 		w.t.Fatal(err)
