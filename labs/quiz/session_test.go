@@ -241,6 +241,13 @@ func TestWording(t *testing.T) {
 	if got, want := s.Quiz.Wording("node", s.Seed), asked(t, s, "node").Text; got != want {
 		t.Errorf("got %q, was asked %q", got, want)
 	}
+	words := map[string]bool{} // what is drawn depends on the seed
+	for seed := range uint64(20) {
+		words[s.Quiz.Wording("node", seed+1)] = true
+	}
+	if len(words) != 2 {
+		t.Errorf("20 seeds give %v", words)
+	}
 	for _, id := range []string{"address", "gone"} { // of that day's cluster; not in the quiz any more
 		if got := s.Quiz.Wording(id, s.Seed); got != id {
 			t.Errorf("%s: got %q", id, got)
