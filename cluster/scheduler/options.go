@@ -103,8 +103,6 @@ func schedule(ctx context.Context, o Options, client kubernetes.Interface) error
 	}
 	factory.Start(ctx.Done())
 	defer factory.Shutdown()
-	// Scheduling before all nodes and pods are known would put pods where there is no
-	// room, or call them unschedulable.
 	for kind, synced := range factory.WaitForCacheSync(ctx.Done()) {
 		if !synced {
 			if ctx.Err() != nil {
@@ -116,7 +114,7 @@ func schedule(ctx context.Context, o Options, client kubernetes.Interface) error
 	if err := component.NotifyReady(); err != nil {
 		return err
 	}
-	slog.Info("scheduling", "nodes", len(s.cache.sorted), "pods", len(s.cache.pods))
+	slog.Info("scheduling")
 	s.run(ctx)
 	return nil
 }

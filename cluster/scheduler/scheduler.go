@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 
 	"noriter.dev/noriter/cluster/trace"
@@ -37,10 +38,18 @@ type Scheduler struct {
 	namespaces corelisters.NamespaceLister
 	nextStart  int            // where the search for feasible nodes goes on
 	binding    sync.WaitGroup // bindings on their way
+	// listed are done when the first lists of pods and nodes have reached queue and
+	// cache. Informers call their handlers later than they fill their own stores.
+	listed []cache.DoneChecker
 }
 
 // run schedules until ctx ends, and then waits for bindings on their way.
 func (s *Scheduler) run(ctx context.Context) {
+	// Before all nodes and pods are known, pods would be put where there is no room,
+	// or called unschedulable.
+	if !cache.WaitFor(ctx, "", s.listed...) {
+		return
+	}
 	for s.scheduleOne(ctx) {
 	}
 	s.binding.Wait()

@@ -97,6 +97,18 @@ func TestWithoutNodesAndThenWithOne(t *testing.T) {
 	}
 }
 
+// An informer has its list before its handlers have heard of all of it.
+func TestAllNodesAreKnownBeforeTheFirstDecision(t *testing.T) {
+	objects := []runtime.Object{testPod("big", requests("100", "1Gi"))}
+	for i := range 1000 {
+		objects = append(objects, testNode(fmt.Sprintf("node%d", i)))
+	}
+	w := start(t, clock.RealClock{}, objects...)
+	if event := w.event(); !strings.HasPrefix(event, "Warning FailedScheduling 0/1000 nodes are available: 1000 Insufficient cpu.") {
+		t.Errorf("the first decision: %q", event)
+	}
+}
+
 func TestUncordoningBringsParkedPodsBack(t *testing.T) {
 	node := testNode("node1", func(n *v1.Node) { n.Spec.Unschedulable = true })
 	w := start(t, clock.RealClock{}, node)

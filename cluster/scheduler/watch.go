@@ -13,7 +13,7 @@ import (
 // one, pods with a node and the nodes themselves to the other. Each change may also
 // be what a parked pod waits for.
 func (s *Scheduler) watch(pods, nodes cache.SharedIndexInformer) error {
-	_, err := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	podsListed, err := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { s.podChanged(nil, obj.(*v1.Pod)) },
 		UpdateFunc: func(old, obj any) { s.podChanged(old.(*v1.Pod), obj.(*v1.Pod)) },
 		DeleteFunc: func(obj any) {
@@ -25,7 +25,7 @@ func (s *Scheduler) watch(pods, nodes cache.SharedIndexInformer) error {
 	if err != nil {
 		return fmt.Errorf("watching pods: %w", err)
 	}
-	_, err = nodes.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	nodesListed, err := nodes.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { s.nodeChanged(nil, obj.(*v1.Node)) },
 		UpdateFunc: func(old, obj any) { s.nodeChanged(old.(*v1.Node), obj.(*v1.Node)) },
 		DeleteFunc: func(obj any) {
@@ -37,6 +37,7 @@ func (s *Scheduler) watch(pods, nodes cache.SharedIndexInformer) error {
 	if err != nil {
 		return fmt.Errorf("watching nodes: %w", err)
 	}
+	s.listed = append(s.listed, podsListed.HasSyncedChecker(), nodesListed.HasSyncedChecker())
 	return nil
 }
 
