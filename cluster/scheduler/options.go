@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -114,7 +113,6 @@ func schedule(ctx context.Context, o Options, client kubernetes.Interface) error
 	if err := component.NotifyReady(); err != nil {
 		return err
 	}
-	slog.Info("scheduling")
 	s.run(ctx)
 	return nil
 }

@@ -50,6 +50,9 @@ func (s *Scheduler) run(ctx context.Context) {
 	if !cache.WaitFor(ctx, "", s.listed...) {
 		return
 	}
+	s.cache.mu.RLock()
+	slog.Info("scheduling", "nodes", len(s.cache.sorted), "pods", len(s.cache.pods))
+	s.cache.mu.RUnlock()
 	for s.scheduleOne(ctx) {
 	}
 	s.binding.Wait()
