@@ -103,7 +103,7 @@ func (u *up) steps() []step.Step {
 	steps = append(steps, install.Steps(u.cluster, "machines")...)
 	return append(steps, step.Step{
 		ID: "snapshot", Title: step.Text{EN: "Snapshot to reset to", KO: "초기화용 스냅샷"},
-		Needs: []string{"ready", "apps", "ingress", "registry"}, Limit: 5 * time.Minute,
+		Needs: []string{"ready", "apps", "ingress", "registry"}, Limit: 10 * time.Minute,
 		Run: u.saveStart,
 	})
 }

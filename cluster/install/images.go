@@ -3,7 +3,6 @@ package install
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/machine"
@@ -54,7 +53,7 @@ func importImages(ctx context.Context, m machine.Machine, name, archive string) 
 		return fmt.Errorf("sending images to %s: %w", m.Name(), err)
 	}
 	script := fmt.Sprintf("set -e\nctr -n k8s.io images import --local --all-platforms=false %[1]s >/dev/null\nrm -f %[1]s\nmkdir -p %[4]s\necho %[3]s > %[2]s", path, mark, sum.SHA256, stampDir)
-	if _, err := m.Run(ctx, machine.Command{Line: script, Timeout: 4 * time.Minute}); err != nil {
+	if _, err := m.Run(ctx, machine.Command{Line: script, Timeout: slowLimit}); err != nil {
 		return fmt.Errorf("importing images: %w", err)
 	}
 	return nil

@@ -26,6 +26,15 @@ func stamp(parts ...[]byte) string {
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
+// startLimit is how long a unit may take to say that it is ready, all tries
+// together. Each of them has the TimeoutStartSec of its file.
+const startLimit = 4 * time.Minute
+
+// startTries is how often a unit is started before that counts as failed. A
+// component that finds the API server too slow, and loses its lease over it,
+// ends and is started again by systemd; that is no failure of the installation.
+const startTries = 3
+
 // restartIfChanged is a shell script that starts a unit, or restarts it if it
 // runs from something else than the stamp says. What the unit last said goes
 // to the error.
@@ -34,13 +43,17 @@ func restartIfChanged(unit, stamp string) string {
 u=%[1]s s=%[2]s d=%[3]s
 mkdir -p $d
 if [ "$(cat $d/$u 2>/dev/null)" = $s ]; then how=start; else how=restart; fi
-if systemctl $how $u; then
-  echo $s > $d/$u
-else
-  echo "$u did not start; the last it said:" >&2
-  journalctl -u $u -n 15 --no-pager -o cat >&2
-  exit 1
-fi`, unit, stamp, stampDir)
+n=1
+until systemctl $how $u; do
+  if [ $n -ge %[4]d ]; then
+    echo "$u did not start; the last it said:" >&2
+    journalctl -u $u -n 15 --no-pager -o cat >&2
+    exit 1
+  fi
+  n=$((n + 1)) how=start
+  sleep 1
+done
+echo $s > $d/$u`, unit, stamp, stampDir, startTries)
 }
 
 func (c *Cluster) upload(ctx context.Context, m machine.Machine, program string) error {
@@ -84,7 +97,7 @@ func (c *Cluster) start(ctx context.Context, n Node, m machine.Machine, unit str
 		parts = append(parts, []byte(file.Path), file.Content)
 	}
 	script := restartIfChanged(unit, stamp(parts...))
-	if _, err := m.Run(ctx, machine.Command{Line: script, Timeout: 2 * time.Minute}); err != nil {
+	if _, err := m.Run(ctx, machine.Command{Line: script, Timeout: startLimit}); err != nil {
 		return fmt.Errorf("starting %s: %w", unit, err)
 	}
 	return nil

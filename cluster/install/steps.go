@@ -10,6 +10,10 @@ import (
 	"noriter.dev/noriter/provision/step"
 )
 
+// slowLimit is for the steps that move images and programs: on a busy host,
+// emulated machines were seen to take four minutes for the labs' images.
+const slowLimit = 10 * time.Minute
+
 // Steps is the list that makes the cluster. The step named machines, which is
 // the caller's, must have handed over all connections before.
 func Steps(c *Cluster, machines string) []step.Step {
@@ -27,13 +31,13 @@ func Steps(c *Cluster, machines string) []step.Step {
 			Run:   func(ctx context.Context, _ func(string)) error { return c.each(ctx, c.prepareNode) },
 		}, {
 			ID: "control", Title: step.Text{EN: "Control plane program", KO: "컨트롤 플레인 프로그램"},
-			Needs: []string{machines}, Limit: 5 * time.Minute,
+			Needs: []string{machines}, Limit: slowLimit,
 			Run: func(ctx context.Context, _ func(string)) error {
 				return c.upload(ctx, c.control(), "nori-control")
 			},
 		}, {
 			ID: "node", Title: step.Text{EN: "Node program, to all nodes", KO: "노드 프로그램 (모든 노드)"},
-			Needs: []string{machines}, Limit: 5 * time.Minute,
+			Needs: []string{machines}, Limit: slowLimit,
 			Run: func(ctx context.Context, _ func(string)) error {
 				return c.each(ctx, func(ctx context.Context, _ Node, m machine.Machine) error {
 					return c.upload(ctx, m, "nori-node")
@@ -57,7 +61,7 @@ func Steps(c *Cluster, machines string) []step.Step {
 			Run:   func(ctx context.Context, _ func(string)) error { return c.startControl(ctx, unitControllers) },
 		}, {
 			ID: "images", Title: step.Text{EN: "Images the cluster needs", KO: "클러스터용 이미지"},
-			Needs: []string{"runtime"}, Limit: 5 * time.Minute,
+			Needs: []string{"runtime"}, Limit: slowLimit,
 			Run: func(ctx context.Context, _ func(string)) error { return c.importNeeded(ctx) },
 		}, {
 			ID: "agent", Title: step.Text{EN: "Node agents", KO: "노드 에이전트"},
@@ -83,7 +87,7 @@ func Steps(c *Cluster, machines string) []step.Step {
 			ID: "apps", Title: step.Text{EN: "Images for the labs", KO: "실습용 이미지"},
 			// Behind all that the cluster itself needs: it would only take the
 			// processors from it.
-			Needs: []string{"images", "ready"}, Limit: 5 * time.Minute,
+			Needs: []string{"images", "ready"}, Limit: slowLimit,
 			Run: func(ctx context.Context, _ func(string)) error { return c.importOthers(ctx) },
 		}, {
 			ID: "ingress", Title: step.Text{EN: "Ingress controller", KO: "인그레스 컨트롤러"},
@@ -92,7 +96,7 @@ func Steps(c *Cluster, machines string) []step.Step {
 			Run:   func(ctx context.Context, _ func(string)) error { return c.applyIngress(ctx) },
 		}, {
 			ID: "registry", Title: step.Text{EN: "Registry", KO: "레지스트리"},
-			Needs: []string{"runtime", "control", "ready"}, Limit: 2 * time.Minute,
+			Needs: []string{"runtime", "control", "ready"}, Limit: slowLimit,
 			Run: c.startRegistry,
 		},
 	}

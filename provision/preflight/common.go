@@ -51,22 +51,28 @@ func (p prober) cpus(context.Context) Result {
 }
 
 // What the machines need, in MiB. A container machine shares the host's kernel
-// and page cache; a virtual one has its memory and what QEMU takes beside it.
+// and page cache; a virtual one has its memory and what QEMU takes beside it,
+// which is more where it keeps translated code.
 const (
 	vmControlMiB, vmWorkerMiB, vmOverheadMiB        = 1536, 768, 160
 	containerControlMiB, containerWorkerMiB         = 800, 250
 	testbedBytes, machineBytes               uint64 = 3 << 30, 1 << 30
 )
 
-// NeedMiB is the memory that a testbed with this many workers takes.
-func NeedMiB(driver string, nodes int) int {
-	if driver == "libvirt" {
-		return vmControlMiB + nodes*vmWorkerMiB + (nodes+1)*vmOverheadMiB
+// NeedMiB is the memory that a testbed with this many workers takes; emulated
+// says that there is no KVM for its virtual machines.
+func NeedMiB(driver string, emulated bool, nodes int) int {
+	if driver != "libvirt" {
+		return containerControlMiB + nodes*containerWorkerMiB
 	}
-	return containerControlMiB + nodes*containerWorkerMiB
+	need := vmControlMiB + nodes*vmWorkerMiB + (nodes+1)*vmOverheadMiB
+	if emulated {
+		need += libvirt.TranslationMiB(vmControlMiB) + nodes*libvirt.TranslationMiB(vmWorkerMiB)
+	}
+	return need
 }
 
-func (p prober) memory(context.Context) Result {
+func (p prober) memory(ctx context.Context) Result {
 	if p.o.remote() {
 		return ok("the machines are on another host", "머신은 다른 호스트에 있습니다")
 	}
@@ -74,7 +80,11 @@ func (p prober) memory(context.Context) Result {
 	if err != nil {
 		return warn("", err.Error(), err.Error())
 	}
-	need := NeedMiB(p.o.Driver, p.o.Nodes)
+	kvm := true
+	if p.o.Driver == "libvirt" {
+		kvm, _ = p.h.kvm(ctx)
+	}
+	need := NeedMiB(p.o.Driver, !kvm, p.o.Nodes)
 	en := fmt.Sprintf("%d MiB; a control node and %d workers need %d MiB", have, p.o.Nodes, need)
 	ko := fmt.Sprintf("%d MiB. control 노드와 작업 노드 %d개에는 %d MiB가 필요합니다", have, p.o.Nodes, need)
 	switch {

@@ -129,6 +129,14 @@ func TestBrokenHosts(t *testing.T) {
 		{"little memory for VMs", "memory", "libvirt", func(t *testing.T, h *host, _ *Options) {
 			h.put(t, "proc/meminfo", "MemAvailable: 2000000 kB\n")
 		}, Fail, "1953 MiB", "nspawn", ""},
+		{"enough for VMs with KVM", "memory", "libvirt", func(t *testing.T, h *host, _ *Options) {
+			h.kvm = func(context.Context) (bool, string) { return true, "" }
+			h.put(t, "proc/meminfo", "MemAvailable: 5200000 kB\n")
+		}, OK, "5078 MiB", "", ""},
+		{"too little for emulated VMs", "memory", "libvirt", func(t *testing.T, h *host, _ *Options) {
+			h.kvm = func(context.Context) (bool, string) { return false, "/dev/kvm is not there" }
+			h.put(t, "proc/meminfo", "MemAvailable: 5200000 kB\n")
+		}, Fail, "need 5600 MiB", "nspawn", ""},
 		{"the same for containers", "memory", "nspawn", func(t *testing.T, h *host, _ *Options) {
 			h.put(t, "proc/meminfo", "MemAvailable: 2000000 kB\n")
 		}, OK, "1953 MiB", "", ""},

@@ -33,8 +33,9 @@ type Step struct {
 	Run func(ctx context.Context, note func(string)) error
 }
 
-// DefaultLimit is how long a step may take that names no limit.
-const DefaultLimit = 3 * time.Minute
+// DefaultLimit is how long a step may take that names no limit: it ends what
+// hangs, and not what an emulated machine on a busy host does slowly.
+const DefaultLimit = 5 * time.Minute
 
 // Kind says what an Event is about.
 type Kind int
