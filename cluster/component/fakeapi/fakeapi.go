@@ -37,11 +37,9 @@ type API struct {
 	// Graceful makes the deletion of a pod that has a node wait for the node, as it
 	// really does: the pod is only marked, and RemovePod ends it.
 	Graceful bool
-	// OnWrite is called after every write, while no other can happen. It must read
-	// through Store and not through the client.
-	OnWrite func(verb, resource string)
 
 	Store   clienttesting.ObjectTracker
+	onWrite func(verb, resource string) // under the client's lock
 	mu      sync.Mutex
 	version int
 	names   int
@@ -105,11 +103,19 @@ func (a *API) RemovePod(namespace, name string) error {
 	return a.Client.CoreV1().Pods(namespace).Delete(context.Background(), name, metav1.DeleteOptions{GracePeriodSeconds: new(int64)})
 }
 
+// OnWrite has f called after every write from now on, while no other can happen.
+// It must read through Store and not through the client.
+func (a *API) OnWrite(f func(verb, resource string)) {
+	a.Client.Lock()
+	defer a.Client.Unlock()
+	a.onWrite = f
+}
+
 // react handles one request. client-go calls it under a lock of its own.
 func (a *API) react(action clienttesting.Action) (bool, runtime.Object, error) {
 	result, err := a.handle(action)
-	if verb := action.GetVerb(); err == nil && a.OnWrite != nil && verb != "get" && verb != "list" {
-		a.OnWrite(verb, action.GetResource().Resource)
+	if verb := action.GetVerb(); err == nil && a.onWrite != nil && verb != "get" && verb != "list" {
+		a.onWrite(verb, action.GetResource().Resource)
 	}
 	return true, result, err
 }

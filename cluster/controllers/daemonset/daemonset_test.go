@@ -237,8 +237,7 @@ func TestRollingUpdateKeepsToItsLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := start(t, daemonSet(c.strategy), node("node1"), node("node2"), node("node3"))
 			w.settle("node1", "node2", "node3")
-			w.Client.Lock()
-			w.OnWrite = func(verb, resource string) {
+			w.OnWrite(func(verb, resource string) {
 				if resource != "pods" || verb == "watch" {
 					return
 				}
@@ -256,8 +255,7 @@ func TestRollingUpdateKeepsToItsLimits(t *testing.T) {
 				if ready < c.fewest || len(pods) > c.most {
 					w.t.Errorf("%d pods, %d of them ready, after a %s; want at least %d ready and at most %d", len(pods), ready, verb, c.fewest, c.most)
 				}
-			}
-			w.Client.Unlock()
+			})
 			for _, version := range []string{"agent:v2", "agent:v3"} {
 				w.change(image(version))
 				w.settle("node1", "node2", "node3")

@@ -298,7 +298,7 @@ func TestRecreateNeverRunsTwoVersions(t *testing.T) {
 	d := deployment(3, "1", "1")
 	d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
 	w := start(t, d)
-	w.OnWrite = func(_, _ string) {
+	w.OnWrite(func(_, _ string) {
 		images := map[string]bool{}
 		for _, pod := range w.stored() {
 			images[pod.Spec.Containers[0].Image] = true
@@ -306,7 +306,7 @@ func TestRecreateNeverRunsTwoVersions(t *testing.T) {
 		if len(images) > 1 {
 			w.t.Errorf("pods of %v at once", images)
 		}
-	}
+	})
 	w.complete()
 	w.change(image("web:v2"))
 	w.complete()

@@ -47,9 +47,7 @@ func randomLimit(replicas int32) string {
 }
 
 func (w *world) watchLimits(most, fewest int) {
-	w.Client.Lock()
-	defer w.Client.Unlock()
-	w.OnWrite = func(verb, resource string) {
+	w.OnWrite(func(verb, resource string) {
 		if verb == "watch" {
 			return
 		}
@@ -75,7 +73,7 @@ func (w *world) watchLimits(most, fewest int) {
 		if ready < fewest {
 			w.t.Errorf("%d pods are ready after a %s, want at least %d", ready, verb, fewest)
 		}
-	}
+	})
 }
 
 func TestLimits(t *testing.T) {

@@ -190,7 +190,7 @@ func TestTerminatingPodsAreReplacedAtOnce(t *testing.T) {
 func TestNoPodTooManyIsMadeWhenTheWatchLags(t *testing.T) {
 	w := start(t)
 	highest := 0
-	w.OnWrite = func(_, resource string) {
+	w.OnWrite(func(_, resource string) {
 		if resource != "pods" {
 			return
 		}
@@ -200,7 +200,7 @@ func TestNoPodTooManyIsMadeWhenTheWatchLags(t *testing.T) {
 			return
 		}
 		highest = max(highest, len(list.(*v1.PodList).Items))
-	}
+	})
 	if _, err := w.Client.AppsV1().ReplicaSets("default").Create(context.Background(), replicaSet("web", 60), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
