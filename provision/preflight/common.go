@@ -80,11 +80,12 @@ func (p prober) memory(ctx context.Context) Result {
 	if err != nil {
 		return warn("", err.Error(), err.Error())
 	}
-	kvm := true
+	emulated := false
 	if p.o.Driver == "libvirt" {
-		kvm, _ = p.h.kvm(ctx)
+		works, _ := p.h.kvm(ctx)
+		emulated = !works
 	}
-	need := NeedMiB(p.o.Driver, !kvm, p.o.Nodes)
+	need := NeedMiB(p.o.Driver, emulated, p.o.Nodes)
 	en := fmt.Sprintf("%d MiB; a control node and %d workers need %d MiB", have, p.o.Nodes, need)
 	ko := fmt.Sprintf("%d MiB. control 노드와 작업 노드 %d개에는 %d MiB가 필요합니다", have, p.o.Nodes, need)
 	switch {
