@@ -36,7 +36,7 @@ import (
 	"slices"
 	"strings"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // FS has a folder per topic.

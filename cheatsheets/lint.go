@@ -11,8 +11,8 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 )
 
 // columns is what fits on the narrowest terminal, 60, less the indent of a

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/cluster/images"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/step"
 )
@@ -14,14 +15,14 @@ type stepFunc = func(ctx context.Context, note func(string)) error
 // imageSteps are the two steps that make what all testbeds share.
 func imageSteps(machines, containers stepFunc) []step.Step {
 	return []step.Step{{
-		ID: "image", Title: step.Text{EN: "Machine image", KO: "머신 이미지"}, Limit: 30 * time.Minute,
-		Advice: step.Text{
+		ID: "image", Title: lang.Text{EN: "Machine image", KO: "머신 이미지"}, Limit: 30 * time.Minute,
+		Advice: lang.Text{
 			EN: "the image is made from Debian's packages once, and then kept; it needs a package mirror that answers",
 			KO: "이미지는 데비안 패키지로 한 번만 만들고 보관합니다. 응답하는 패키지 미러가 필요합니다",
 		},
 		Run: machines,
 	}, {
-		ID: "containers", Title: step.Text{EN: "Container images", KO: "컨테이너 이미지"}, Limit: 30 * time.Minute,
+		ID: "containers", Title: lang.Text{EN: "Container images", KO: "컨테이너 이미지"}, Limit: 30 * time.Minute,
 		Run: containers,
 	}}
 }
@@ -51,7 +52,7 @@ func (h Home) machineImage(ctx context.Context, driver string, note func(string)
 	if err != nil || driver != Libvirt {
 		return img, err
 	}
-	note("disk")
+	note(lang.T("disk", "디스크"))
 	_, err = img.EnsureDisk(ctx)
 	return img, err
 }

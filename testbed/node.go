@@ -16,6 +16,7 @@ import (
 
 	"noriter.dev/noriter/cluster/images"
 	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/step"
 )
@@ -100,7 +101,7 @@ func (j *join) images() step.Step {
 	j.cluster = j.newCluster()
 	j.cluster.Only, j.cluster.BinDir = j.names, j.binDir
 	return step.Step{
-		ID: "containers", Title: step.Text{EN: "Container images", KO: "컨테이너 이미지"}, Limit: 30 * time.Minute,
+		ID: "containers", Title: lang.Text{EN: "Container images", KO: "컨테이너 이미지"}, Limit: 30 * time.Minute,
 		Run: func(ctx context.Context, note func(string)) error {
 			return j.useImages(ctx, j.cluster, j.binDir, note)
 		},
@@ -110,7 +111,7 @@ func (j *join) images() step.Step {
 // stepsAfter are the steps that follow the one given, and images.
 func (j *join) stepsAfter(last string) []step.Step {
 	steps := []step.Step{{
-		ID: "newcomer", Title: step.Text{EN: "Machine", KO: "머신"}, Needs: []string{last}, Limit: 10 * time.Minute,
+		ID: "newcomer", Title: lang.Text{EN: "Machine", KO: "머신"}, Needs: []string{last}, Limit: 10 * time.Minute,
 		Run: func(ctx context.Context, note func(string)) error { return j.boot(ctx) },
 	}}
 	return append(steps, install.JoinSteps(j.cluster, "newcomer")...)
@@ -233,21 +234,21 @@ const drainLimit = 40 * time.Second
 
 func (l *leave) steps() []step.Step {
 	return []step.Step{{
-		ID: "drain", Title: step.Text{EN: "Pods moved away (drain)", KO: "파드 비우기 (drain)"},
-		Advice: step.Text{EN: "--force removes the machine without asking its pods", KO: "--force는 파드에 묻지 않고 머신을 지웁니다"},
+		ID: "drain", Title: lang.Text{EN: "Pods moved away (drain)", KO: "파드 비우기 (drain)"},
+		Advice: lang.Text{EN: "--force removes the machine without asking its pods", KO: "--force는 파드에 묻지 않고 머신을 지웁니다"},
 		Run:    func(ctx context.Context, note func(string)) error { return l.drain(ctx, note) },
 	}, {
-		ID: "machine", Title: step.Text{EN: "Machine removed", KO: "머신 제거"}, Needs: []string{"drain"},
+		ID: "machine", Title: lang.Text{EN: "Machine removed", KO: "머신 제거"}, Needs: []string{"drain"},
 		Run: func(ctx context.Context, _ func(string)) error {
 			// At once, as if its power failed: an agent that is told to stop
 			// would register its node anew, were it faster than we are.
 			return l.driver.RemoveMachine(ctx, l.name)
 		},
 	}, {
-		ID: "node", Title: step.Text{EN: "Node deleted", KO: "노드 삭제"}, Needs: []string{"machine"},
+		ID: "node", Title: lang.Text{EN: "Node deleted", KO: "노드 삭제"}, Needs: []string{"machine"},
 		Run: func(ctx context.Context, _ func(string)) error { return l.forgetNode(ctx, l.name) },
 	}, {
-		ID: "names", Title: step.Text{EN: "Name taken off the others", KO: "다른 머신에서 이름 지우기"}, Needs: []string{"machine"},
+		ID: "names", Title: lang.Text{EN: "Name taken off the others", KO: "다른 머신에서 이름 지우기"}, Needs: []string{"machine"},
 		Run: func(ctx context.Context, _ func(string)) error {
 			c := l.newCluster()
 			c.Only = []string{l.name}

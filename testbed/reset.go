@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 )
@@ -92,21 +93,21 @@ func (r *reset) close() {
 
 func (r *reset) steps() []step.Step {
 	steps := []step.Step{{
-		ID: "restore", Title: step.Text{EN: "Machines put back", KO: "머신 되돌리기"},
+		ID: "restore", Title: lang.Text{EN: "Machines put back", KO: "머신 되돌리기"},
 		Run: r.restore,
 	}, {
-		ID: "machines", Title: step.Text{EN: "Machines answering", KO: "머신 응답"}, Needs: []string{"restore"},
+		ID: "machines", Title: lang.Text{EN: "Machines answering", KO: "머신 응답"}, Needs: []string{"restore"},
 		Run: r.connect,
 	}}
 	if r.differs() {
 		// Before anything waits for DNS: its pod may be on a node that is gone.
 		steps = append(steps, step.Step{
-			ID: "strangers", Title: step.Text{EN: "Nodes of then that are gone", KO: "지금은 없는 노드 정리"}, Needs: []string{"machines"},
+			ID: "strangers", Title: lang.Text{EN: "Nodes of then that are gone", KO: "지금은 없는 노드 정리"}, Needs: []string{"machines"},
 			Run: r.forgetStrangers,
 		})
 	}
 	steps = append(steps, step.Step{
-		ID: "back", Title: step.Text{EN: "Nodes ready, DNS answering", KO: "노드 준비, DNS 응답"}, Needs: []string{steps[len(steps)-1].ID},
+		ID: "back", Title: lang.Text{EN: "Nodes ready, DNS answering", KO: "노드 준비, DNS 응답"}, Needs: []string{steps[len(steps)-1].ID},
 		Run: func(ctx context.Context, note func(string)) error { return r.cluster.WaitReady(ctx, r.since, note) },
 	})
 	if len(r.newer.names) > 0 {

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"noriter.dev/noriter/cluster/install"
-	"noriter.dev/noriter/testbed/strict"
+	"noriter.dev/noriter/internal/strict"
 )
 
 // Drivers.

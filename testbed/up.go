@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/preflight"
@@ -85,16 +86,16 @@ type up struct {
 func (u *up) steps() []step.Step {
 	steps := imageSteps(u.ensureImage, u.ensureContainerImages)
 	steps = append(steps, step.Step{
-		ID: "network", Title: step.Text{EN: "Network of the testbed", KO: "테스트베드 네트워크"},
+		ID: "network", Title: lang.Text{EN: "Network of the testbed", KO: "테스트베드 네트워크"},
 		Needs: []string{"image"},
 		Run: func(ctx context.Context, note func(string)) error {
 			note(u.state.Subnet.String())
 			return u.driver.Prepare(ctx)
 		},
 	}, step.Step{
-		ID: "machines", Title: step.Text{EN: "Machines", KO: "머신"}, Needs: []string{"network", "containers"},
+		ID: "machines", Title: lang.Text{EN: "Machines", KO: "머신"}, Needs: []string{"network", "containers"},
 		Limit: 10 * time.Minute,
-		Advice: step.Text{
+		Advice: lang.Text{
 			EN: "`nori doctor` checks this host; the machines' consoles are kept in the testbed's folder",
 			KO: "`nori doctor`가 이 호스트를 점검합니다. 머신 콘솔 기록은 테스트베드 폴더에 있습니다",
 		},
@@ -102,7 +103,7 @@ func (u *up) steps() []step.Step {
 	})
 	steps = append(steps, install.Steps(u.cluster, "machines")...)
 	return append(steps, step.Step{
-		ID: "snapshot", Title: step.Text{EN: "Snapshot to reset to", KO: "초기화용 스냅샷"},
+		ID: "snapshot", Title: lang.Text{EN: "Snapshot to reset to", KO: "초기화용 스냅샷"},
 		Needs: []string{"ready", "apps", "ingress", "registry"}, Limit: 10 * time.Minute,
 		Run: u.saveStart,
 	})
@@ -185,14 +186,14 @@ func (u *up) saveStart(ctx context.Context, note func(string)) error {
 	}
 	for _, s := range snaps {
 		if s.Name == StartSnapshot {
-			note("kept")
+			note(lang.T("kept", "그대로 둠"))
 			return nil
 		}
 	}
 	if u.state.Spec.Driver == Libvirt {
 		// What runs when its memory is saved runs again after every reset: an
 		// emulated node took twice as long to be ready while a pod was starting.
-		note("once the ingress controller serves")
+		note(lang.T("once the ingress controller serves", "인그레스 컨트롤러가 응답하면 저장"))
 		if err := u.cluster.WaitIngress(ctx); err != nil {
 			return err
 		}

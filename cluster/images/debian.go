@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // The Debian release is the nodes' own. A fetched set of files stays until its
@@ -44,7 +46,7 @@ func debianFiles(ctx context.Context, o Options) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return "", err
 	}
-	o.Progress("fetching Debian packages for container images")
+	o.Progress(lang.T("fetching Debian packages for container images", "컨테이너 이미지에 쓸 데비안 패키지를 받는 중"))
 	t, err := fetch(ctx, o, suite, packages, wanted)
 	if err != nil {
 		return "", err

@@ -29,6 +29,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // recipeVersion is part of the hash; raise it when a recipe or the format changes.
@@ -143,7 +145,7 @@ func Open(dir string) (*Bundle, error) {
 
 // build makes the images in a folder beside dir and renames it into place.
 func build(ctx context.Context, o Options, in *inputs, dir string) error {
-	o.Progress("building container images")
+	o.Progress(lang.T("building container images", "컨테이너 이미지를 만드는 중"))
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}

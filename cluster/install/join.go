@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 )
@@ -28,7 +29,7 @@ func JoinSteps(c *Cluster, machines string) []step.Step {
 		steps = append(steps, s)
 	}
 	return append(steps, step.Step{
-		ID: "names", Title: step.Text{EN: "The new name on the others", KO: "다른 머신에 새 이름 알리기"},
+		ID: "names", Title: lang.Text{EN: "The new name on the others", KO: "다른 머신에 새 이름 알리기"},
 		Needs: []string{machines},
 		Run:   func(ctx context.Context, _ func(string)) error { return c.introduce(ctx) },
 	})

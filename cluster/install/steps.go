@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/cluster/install/pki"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 )
@@ -19,24 +20,24 @@ const slowLimit = 10 * time.Minute
 func Steps(c *Cluster, machines string) []step.Step {
 	return []step.Step{
 		{
-			ID: "pki", Title: step.Text{EN: "Certificates", KO: "인증서"},
-			Advice: step.Text{
+			ID: "pki", Title: lang.Text{EN: "Certificates", KO: "인증서"},
+			Advice: lang.Text{
 				EN: "remove the pki folder of the testbed to have all certificates made anew",
 				KO: "테스트베드의 pki 폴더를 지우면 모든 인증서를 새로 만듭니다",
 			},
 			Run: func(_ context.Context, note func(string)) error { return c.makePKI(note) },
 		}, {
-			ID: "runtime", Title: step.Text{EN: "Container runtime and units", KO: "컨테이너 런타임과 유닛"},
+			ID: "runtime", Title: lang.Text{EN: "Container runtime and units", KO: "컨테이너 런타임과 유닛"},
 			Needs: []string{machines, "pki"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.each(ctx, c.prepareNode) },
 		}, {
-			ID: "control", Title: step.Text{EN: "Control plane program", KO: "컨트롤 플레인 프로그램"},
+			ID: "control", Title: lang.Text{EN: "Control plane program", KO: "컨트롤 플레인 프로그램"},
 			Needs: []string{machines}, Limit: slowLimit,
 			Run: func(ctx context.Context, _ func(string)) error {
 				return c.upload(ctx, c.control(), "nori-control")
 			},
 		}, {
-			ID: "node", Title: step.Text{EN: "Node program, to all nodes", KO: "노드 프로그램 (모든 노드)"},
+			ID: "node", Title: lang.Text{EN: "Node program, to all nodes", KO: "노드 프로그램 (모든 노드)"},
 			Needs: []string{machines}, Limit: slowLimit,
 			Run: func(ctx context.Context, _ func(string)) error {
 				return c.each(ctx, func(ctx context.Context, _ Node, m machine.Machine) error {
@@ -44,58 +45,58 @@ func Steps(c *Cluster, machines string) []step.Step {
 				})
 			},
 		}, {
-			ID: "etcd", Title: step.Text{EN: "etcd", KO: "etcd"},
+			ID: "etcd", Title: lang.Text{EN: "etcd", KO: "etcd"},
 			Needs: []string{"runtime", "control"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.startControl(ctx, unitEtcd) },
 		}, {
-			ID: "apiserver", Title: step.Text{EN: "API server", KO: "API 서버"},
+			ID: "apiserver", Title: lang.Text{EN: "API server", KO: "API 서버"},
 			Needs: []string{"etcd"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.startControl(ctx, unitAPIServer) },
 		}, {
-			ID: "scheduler", Title: step.Text{EN: "Scheduler", KO: "스케줄러"},
+			ID: "scheduler", Title: lang.Text{EN: "Scheduler", KO: "스케줄러"},
 			Needs: []string{"apiserver"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.startControl(ctx, unitScheduler) },
 		}, {
-			ID: "controllers", Title: step.Text{EN: "Controllers", KO: "컨트롤러"},
+			ID: "controllers", Title: lang.Text{EN: "Controllers", KO: "컨트롤러"},
 			Needs: []string{"apiserver"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.startControl(ctx, unitControllers) },
 		}, {
-			ID: "images", Title: step.Text{EN: "Images the cluster needs", KO: "클러스터용 이미지"},
+			ID: "images", Title: lang.Text{EN: "Images the cluster needs", KO: "클러스터용 이미지"},
 			Needs: []string{"runtime"}, Limit: slowLimit,
 			Run: func(ctx context.Context, _ func(string)) error { return c.importNeeded(ctx) },
 		}, {
-			ID: "agent", Title: step.Text{EN: "Node agents", KO: "노드 에이전트"},
+			ID: "agent", Title: lang.Text{EN: "Node agents", KO: "노드 에이전트"},
 			Needs: []string{"apiserver", "node", "images"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.startOnNodes(ctx, unitAgent) },
 		}, {
-			ID: "proxy", Title: step.Text{EN: "Service proxies", KO: "서비스 프록시"},
+			ID: "proxy", Title: lang.Text{EN: "Service proxies", KO: "서비스 프록시"},
 			Needs: []string{"apiserver", "node"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.startOnNodes(ctx, unitProxy) },
 		}, {
-			ID: "dns", Title: step.Text{EN: "CoreDNS", KO: "CoreDNS"},
+			ID: "dns", Title: lang.Text{EN: "CoreDNS", KO: "CoreDNS"},
 			Needs: []string{"apiserver"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.applyDNS(ctx) },
 		}, {
-			ID: "ready", Title: step.Text{EN: "Nodes ready, DNS answering", KO: "노드 준비, DNS 응답"},
+			ID: "ready", Title: lang.Text{EN: "Nodes ready, DNS answering", KO: "노드 준비, DNS 응답"},
 			Needs: []string{"agent", "proxy", "dns", "scheduler", "controllers"},
-			Advice: step.Text{
+			Advice: lang.Text{
 				EN: "look with: nori kubectl get nodes,pods -A -o wide, and nori ssh NODE -- journalctl -u nori-agent",
 				KO: "확인: nori kubectl get nodes,pods -A -o wide, nori ssh NODE -- journalctl -u nori-agent",
 			},
 			Run: func(ctx context.Context, note func(string)) error { return c.WaitReady(ctx, time.Time{}, note) },
 		}, {
-			ID: "apps", Title: step.Text{EN: "Images for the labs", KO: "실습용 이미지"},
+			ID: "apps", Title: lang.Text{EN: "Images for the labs", KO: "실습용 이미지"},
 			// Behind all that the cluster itself needs: it would only take the
 			// processors from it.
 			Needs: []string{"images", "ready"}, Limit: slowLimit,
 			Run: func(ctx context.Context, _ func(string)) error { return c.importOthers(ctx) },
 		}, {
-			ID: "ingress", Title: step.Text{EN: "Ingress controller", KO: "인그레스 컨트롤러"},
+			ID: "ingress", Title: lang.Text{EN: "Ingress controller", KO: "인그레스 컨트롤러"},
 			// Its image comes with those for the labs. Nobody waits for its pod.
 			Needs: []string{"apps"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.applyIngress(ctx) },
 		}, {
-			ID: "registry", Title: step.Text{EN: "Registry", KO: "레지스트리"},
+			ID: "registry", Title: lang.Text{EN: "Registry", KO: "레지스트리"},
 			Needs: []string{"runtime", "control", "ready"}, Limit: slowLimit,
 			Run: c.startRegistry,
 		},

@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/cheatsheets"
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/screen"
-	"noriter.dev/noriter/testbed/strict"
 )
 
 func newCheatCommand(g *globals) *cobra.Command {

@@ -7,7 +7,7 @@ import (
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/preflight"
 	"noriter.dev/noriter/testbed"
 )
@@ -50,12 +50,12 @@ func (g *globals) doctor(ctx context.Context, driver string, fix bool) error {
 	bad := false
 	for _, check := range preflight.All(o) {
 		r := check.Run(ctx)
-		f := finding{ID: check.ID, Title: lang.T(check.Title.EN, check.Title.KO), Status: string(r.Status), Seen: lang.T(r.Seen.EN, r.Seen.KO), Remedy: r.Remedy}
+		f := finding{ID: check.ID, Title: check.Title.String(), Status: string(r.Status), Seen: r.Seen.String(), Remedy: r.Remedy}
 		if fix && r.Fix != nil && r.Status != preflight.OK {
 			if err := r.Fix(ctx); err != nil {
 				f.Seen += "; " + err.Error()
 			} else if again := check.Run(ctx); again.Status == preflight.OK {
-				f.Status, f.Seen, f.Fixed = string(again.Status), lang.T(again.Seen.EN, again.Seen.KO), true
+				f.Status, f.Seen, f.Fixed = string(again.Status), again.Seen.String(), true
 			}
 		}
 		bad = bad || f.Status == string(preflight.Fail)

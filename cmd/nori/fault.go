@@ -10,8 +10,7 @@ import (
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
-	"noriter.dev/noriter/labs/lang"
-	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 	"noriter.dev/noriter/testbed/fault"
 )
@@ -43,15 +42,13 @@ func (g *globals) settleFault(c *cobra.Command, o *fault.Options) {
 	if !c.Flags().Changed("seed") {
 		o.Seed = rand.Uint64N(1_000_000)
 	}
-	o.Waiting, o.Pick = g.waitingFor, pickText
+	o.Waiting = g.waitingFor
 }
-
-func pickText(t step.Text) string { return lang.T(t.EN, t.KO) }
 
 func completeFault(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var out []string
 	for _, f := range fault.All() {
-		out = append(out, f.Name+"\t"+pickText(f.What))
+		out = append(out, f.Name+"\t"+f.What.String())
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
@@ -82,10 +79,10 @@ func (g *globals) listFaults(ctx context.Context) error {
 	}
 	var lines []faultLine
 	for _, f := range fault.All() {
-		l := faultLine{Name: f.Name, What: pickText(f.What), Symptom: pickText(f.Symptom)}
+		l := faultLine{Name: f.Name, What: f.What.String(), Symptom: f.Symptom.String()}
 		if r, ok := in[f.Name]; ok {
 			r.Undo = nil // there may be a secret in it
-			l.In, l.Shows, l.Seen = &r, sights[f.Name].State == fault.Broken, pickText(sights[f.Name].Seen)
+			l.In, l.Shows, l.Seen = &r, sights[f.Name].State == fault.Broken, sights[f.Name].Seen.String()
 		}
 		lines = append(lines, l)
 	}
@@ -147,7 +144,7 @@ func (g *globals) injectFault(ctx context.Context, f *fault.Fault, o fault.Optio
 		return err
 	}
 	fmt.Fprintf(g.stderr, lang.T("%s is in: %s (seed %d)\n", "%s 고장을 넣었습니다: %s (시드 %d)\n"), color.New(color.Bold).Sprint(r.Name), fault.TargetOf(r), r.Seed)
-	fmt.Fprintf(g.stderr, lang.T("What is seen: %s.\n", "보이는 것: %s.\n"), pickText(f.Symptom))
+	fmt.Fprintf(g.stderr, lang.T("What is seen: %s.\n", "보이는 것: %s.\n"), f.Symptom.String())
 	fmt.Fprintln(g.stderr, lang.T("To take it out: ", "되돌리기: ")+color.CyanString("nori fault recover "+r.Name))
 	return nil
 }
@@ -166,7 +163,7 @@ func newFaultRecoverCommand(g *globals) *cobra.Command {
 				name = args[0]
 			}
 			p := g.newStepView()
-			out, err := fault.Recover(c.Context(), t, name, fault.Options{Report: p.report, Waiting: g.waitingFor, Pick: pickText})
+			out, err := fault.Recover(c.Context(), t, name, fault.Options{Report: p.report, Waiting: g.waitingFor})
 			p.stop()
 			if err != nil {
 				return err

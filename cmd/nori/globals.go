@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/testbed"
-	"noriter.dev/noriter/testbed/strict"
 )
 
 // globals are the flags and streams that all commands share.

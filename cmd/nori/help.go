@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // inLanguage makes the help speak Korean where the learner does: cobra's own words

@@ -14,7 +14,7 @@ import (
 	"k8s.io/kubectl/pkg/cmd"
 	"k8s.io/kubectl/pkg/cmd/plugin"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 )
 
 func newKubectlCommand(g *globals) *cobra.Command {

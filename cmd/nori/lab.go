@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 	"noriter.dev/noriter/labs/screen"
@@ -115,7 +115,7 @@ func completeLab(*cobra.Command, []string, string) ([]string, cobra.ShellCompDir
 	}
 	var ids []string
 	for _, l := range all {
-		ids = append(ids, l.ID+"\t"+l.Summary.Pick())
+		ids = append(ids, l.ID+"\t"+l.Summary.String())
 	}
 	return ids, cobra.ShellCompDirectiveNoFileComp
 }

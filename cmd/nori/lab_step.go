@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/check"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 	"noriter.dev/noriter/labs/screen"

@@ -6,8 +6,8 @@ import (
 	"os"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/testbed"
 )
 

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/lint"
 	"noriter.dev/noriter/labs/skeleton"
 )

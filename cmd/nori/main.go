@@ -16,7 +16,7 @@ import (
 
 	"github.com/fatih/color"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 	"noriter.dev/noriter/testbed"
@@ -59,7 +59,7 @@ func (g *globals) explain(err error, interrupted bool) int {
 		fmt.Fprintln(g.stderr, red("nori:"), lang.T("interrupted; the same command takes up from here", "중단했습니다. 같은 명령을 다시 실행하면 이어서 합니다"))
 		return 130
 	}
-	fmt.Fprintln(g.stderr, red("nori:"), lang.Particles(said(err)))
+	fmt.Fprintln(g.stderr, red("nori:"), lang.Particles(err.Error()))
 	for _, a := range advice(err) {
 		fmt.Fprintln(g.stderr, "     ", a)
 	}
@@ -75,20 +75,11 @@ func (g *globals) explain(err error, interrupted bool) int {
 	return exitFailed
 }
 
-// said is the error's text, with a failed step's name as the list shows it. A
-// step's error that is wrapped is left as it is: its name isn't the beginning.
-func said(err error) string {
-	if failed, ok := err.(*step.Error); ok {
-		return pickText(failed.Step.Title) + ": " + failed.Err.Error()
-	}
-	return err.Error()
-}
-
 // advice is what may be done about an error, a line each.
 func advice(err error) (lines []string) {
 	var failed *step.Error
 	if errors.As(err, &failed) {
-		if a := pickText(failed.Step.Advice); a != "" {
+		if a := failed.Step.Advice.String(); a != "" {
 			lines = append(lines, a)
 		}
 	}

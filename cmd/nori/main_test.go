@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 )
@@ -17,11 +17,11 @@ func TestErrorsInTheLearnersLanguage(t *testing.T) {
 	defer lang.Set("en")
 	cause := fmt.Errorf("starting: %w", &machine.ExitError{Machine: "control", Line: "x", Status: -1, Reason: "gone", Lost: true})
 	err := &step.Error{Step: &step.Step{
-		Title: step.Text{EN: "Controllers", KO: "컨트롤러"}, Advice: step.Text{EN: "look", KO: "보세요"},
+		Title: lang.Text{EN: "Controllers", KO: "컨트롤러"}, Advice: lang.Text{EN: "look", KO: "보세요"},
 	}, Err: cause}
 	for l, want := range map[string][]string{"en": {"Controllers: starting", "look", "restarted"}, "ko": {"컨트롤러: starting", "보세요", "다시 시작"}} {
 		lang.Set(l)
-		text := strings.Join(append([]string{said(err)}, advice(err)...), "\n")
+		text := strings.Join(append([]string{err.Error()}, advice(err)...), "\n")
 		for _, w := range want {
 			if !strings.Contains(text, w) {
 				t.Errorf("%s: no %q in %s", l, w, text)

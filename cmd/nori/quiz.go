@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/quiz"
 	"noriter.dev/noriter/labs/run"

@@ -13,7 +13,7 @@ import (
 
 	"github.com/fatih/color"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 )
 

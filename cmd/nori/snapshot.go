@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 )
 

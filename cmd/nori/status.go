@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/cluster/install"
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/testbed"
 )

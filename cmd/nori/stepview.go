@@ -11,7 +11,7 @@ import (
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/step"
 )
 
@@ -53,7 +53,7 @@ func (p *stepView) report(e step.Event) {
 	defer p.mu.Unlock()
 	r := p.byID[e.Step.ID]
 	if r == nil {
-		r = &row{title: lang.T(e.Step.Title.EN, e.Step.Title.KO), begin: time.Now()}
+		r = &row{title: e.Step.Title.String(), begin: time.Now()}
 		p.byID[e.Step.ID] = r
 		p.rows = append(p.rows, r)
 	}

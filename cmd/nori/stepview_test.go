@@ -12,7 +12,7 @@ import (
 	"github.com/fatih/color"
 	"github.com/mattn/go-runewidth"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/step"
 )
 
@@ -21,8 +21,8 @@ var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]`)
 // stepsShown are a list of steps as `nori up` has one: one ends, one fails, one
 // says more than fits.
 func stepsShown(v *stepView) {
-	image := &step.Step{ID: "image", Title: step.Text{EN: "Machine image", KO: "머신 이미지"}}
-	long := &step.Step{ID: "long", Title: step.Text{EN: "A title that is longer than the column that it is given", KO: "주어진 칸보다 훨씬 더 길어서 다 보일 수 없는 단계의 제목"}}
+	image := &step.Step{ID: "image", Title: lang.Text{EN: "Machine image", KO: "머신 이미지"}}
+	long := &step.Step{ID: "long", Title: lang.Text{EN: "A title that is longer than the column that it is given", KO: "주어진 칸보다 훨씬 더 길어서 다 보일 수 없는 단계의 제목"}}
 	v.report(step.Event{Step: image, Kind: step.Started})
 	v.report(step.Event{Step: long, Kind: step.Started})
 	v.report(step.Event{Step: long, Kind: step.Noted, Note: strings.Repeat("말이 많은 단계 ", 10)})

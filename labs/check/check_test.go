@@ -13,11 +13,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/labtest"
-	"noriter.dev/noriter/labs/lang"
 )
 
 const ns = "lab"

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 )
 
 // Limits of asking for pages.

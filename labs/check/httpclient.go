@@ -17,10 +17,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 )
 
 // wish is how a page is to be asked for, filled in.

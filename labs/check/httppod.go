@@ -10,8 +10,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
-	"noriter.dev/noriter/labs/lang"
 )
 
 // noTool is the status of a shell that found neither curl nor wget, and what

@@ -8,9 +8,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 )
 
 // look gathers what a check's expression is about.

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 )
 
 // State says how a check came out.

@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"gopkg.in/yaml.v3"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // decoder fills Go values from YAML nodes, and notes every mistake with its
@@ -42,8 +44,12 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value) {
 		d.fail(n, "aliases (*name) are not used in labs: write the value out")
 		return
 	}
-	if s, ok := v.Addr().Interface().(selfDecoder); ok {
-		s.decodeNode(d, n)
+	switch special := v.Addr().Interface().(type) {
+	case selfDecoder:
+		special.decodeNode(d, n)
+		return
+	case *lang.Text:
+		d.text(n, special)
 		return
 	}
 	switch {

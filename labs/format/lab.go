@@ -16,15 +16,15 @@ import (
 	"io/fs"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
-	"noriter.dev/noriter/labs/lang"
 )
 
 // Lab is one loaded lab. Everything in it has been checked.
 type Lab struct {
 	ID      string
-	Title   Text
-	Summary Text
+	Title   lang.Text
+	Summary lang.Text
 	Minutes int
 	Level   int
 	Needs   []string
@@ -36,7 +36,7 @@ type Lab struct {
 	Vars      map[string]Var
 	Setup     []Setup
 	Steps     []Step
-	Learnt    []Text
+	Learnt    []lang.Text
 	Sources   []Source
 	Wrong     []Way
 	Other     []Way
@@ -76,20 +76,12 @@ func (l *Lab) Points() int {
 	return sum
 }
 
-// Text is a short text in both languages.
-type Text struct {
-	En, Ko string
-	At     Pos `lab:"-"`
-}
-
-// Pick gives the text in the current language.
-func (t Text) Pick() string { return lang.T(t.En, t.Ko) }
-
 // Words is a Text with {{expressions}}; both languages are compiled.
 type Words struct {
-	Text Text           `lab:",self"`
-	En   *expr.Template `lab:"-"`
-	Ko   *expr.Template `lab:"-"`
+	Text lang.Text      `lab:",self"`
+	EN   *expr.Template `lab:"-"`
+	KO   *expr.Template `lab:"-"`
+	At   Pos            `lab:"-"`
 }
 
 // Pick gives the template in the current language; nil if there is none.
@@ -98,9 +90,9 @@ func (w *Words) Pick() *expr.Template {
 		return nil
 	}
 	if lang.Current() == lang.Korean {
-		return w.Ko
+		return w.KO
 	}
-	return w.En
+	return w.EN
 }
 
 // Testbed is what a lab runs on: at least so many workers that are ready, or
@@ -151,7 +143,7 @@ type NodeAct struct {
 type Source struct {
 	Path string
 	Func string
-	What Text
+	What lang.Text
 	At   Pos `lab:"-"`
 }
 
@@ -212,7 +204,7 @@ type Way struct {
 	Script string
 	Step   string
 	Trips  string
-	Why    Text
+	Why    lang.Text
 	At     Pos `lab:"-"`
 }
 

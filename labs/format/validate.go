@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -76,9 +77,9 @@ func (v *validator) id(at Pos, what, id string) {
 	}
 }
 
-func (v *validator) text(what string, t Text) {
-	if t.En == "" || t.Ko == "" {
-		v.fail(t.At, "%s: is missing in English (en) or Korean (ko)", what)
+func (v *validator) text(what string, t lang.Text) {
+	if t == (lang.Text{}) {
+		v.fail(Pos{}, "%s: is missing", what)
 	}
 }
 

@@ -82,11 +82,11 @@ func (v *validator) words(w *Words, variables []string) {
 		return
 	}
 	var err error
-	if w.En, err = expr.CompileTemplate(w.Text.En, variables...); err != nil {
-		v.fail(w.Text.At, "en: %v", err)
+	if w.EN, err = expr.CompileTemplate(w.Text.EN, variables...); err != nil {
+		v.fail(w.At, "en: %v", err)
 	}
-	if w.Ko, err = expr.CompileTemplate(w.Text.Ko, variables...); err != nil {
-		v.fail(w.Text.At, "ko: %v", err)
+	if w.KO, err = expr.CompileTemplate(w.Text.KO, variables...); err != nil {
+		v.fail(w.At, "ko: %v", err)
 	}
 }
 
@@ -124,8 +124,8 @@ func (l *Lab) eachSource(visit func(at Pos, step *Step, source string)) {
 	var step *Step
 	words := func(w *Words) {
 		if w != nil {
-			visit(w.Text.At, step, w.Text.En)
-			visit(w.Text.At, step, w.Text.Ko)
+			visit(w.At, step, w.Text.EN)
+			visit(w.At, step, w.Text.KO)
 		}
 	}
 	expression := func(e *Expr) {

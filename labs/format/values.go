@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -121,23 +122,25 @@ func (e *Expr) decodeNode(d *decoder, n *yaml.Node) {
 	e.source, e.block = n.Value, n.Style == yaml.LiteralStyle || n.Style == yaml.FoldedStyle
 }
 
-// decodeNode reads {en: …, ko: …}; both must be there.
-func (t *Text) decodeNode(d *decoder, n *yaml.Node) {
-	type plain Text
+// text reads {en: …, ko: …}; both must be there.
+func (d *decoder) text(n *yaml.Node, t *lang.Text) {
 	before := len(d.problems)
-	d.structure(n, reflect.ValueOf((*plain)(t)).Elem())
+	d.structure(n, reflect.ValueOf(t).Elem())
 	if len(d.problems) > before {
 		return
 	}
-	if t.En == "" {
+	if t.EN == "" {
 		d.fail(n, "the English text (en) is missing")
 	}
-	if t.Ko == "" {
+	if t.KO == "" {
 		d.fail(n, "the Korean text (ko) is missing")
 	}
 }
 
-func (w *Words) decodeNode(d *decoder, n *yaml.Node) { w.Text.decodeNode(d, n) }
+func (w *Words) decodeNode(d *decoder, n *yaml.Node) {
+	w.At = d.at(n)
+	d.text(n, &w.Text)
+}
 
 // decodeNode reads either "any" or {nodes: N}.
 func (t *Testbed) decodeNode(d *decoder, n *yaml.Node) {

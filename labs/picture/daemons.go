@@ -10,8 +10,8 @@ import (
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
-	"noriter.dev/noriter/labs/lang"
 )
 
 // daemons draws, for each DaemonSet, every node with its daemon's state, or

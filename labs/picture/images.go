@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // images draws, for each container, its image, why it can't be had or run,

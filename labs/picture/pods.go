@@ -1,6 +1,6 @@
 package picture
 
-import "noriter.dev/noriter/labs/lang"
+import "noriter.dev/noriter/internal/lang"
 
 // pods draws every node as a box with the lab's pods in it, and last those
 // that are on no node.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // request draws the way of a request: from the browser over an Ingress and a

@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
-	"noriter.dev/noriter/labs/lang"
 )
 
 // The most options that are offered.
@@ -151,7 +151,7 @@ func (s *Session) valuesOf(ctx context.Context, q *Question, v *Value, scope exp
 	}
 	templates := []*expr.Template{v.Text.Pick()}
 	if q.Kind == Text { // what is typed may be in either language
-		templates = []*expr.Template{v.Text.En, v.Text.Ko}
+		templates = []*expr.Template{v.Text.EN, v.Text.KO}
 	}
 	var out []string
 	for _, t := range templates {

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 )

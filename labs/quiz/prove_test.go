@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // proof runs the prover's part for one question.

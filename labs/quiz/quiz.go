@@ -13,6 +13,7 @@
 package quiz
 
 import (
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/format"
 )
 
@@ -20,7 +21,7 @@ import (
 type Quiz struct {
 	// Topic is the id of the lab that the quiz belongs to.
 	Topic string
-	Title format.Text
+	Title lang.Text
 	// Vars are drawn for every attempt, by its seed. World, questions and
 	// answers may use them.
 	Vars map[string]format.Var
@@ -46,7 +47,7 @@ type Objects struct {
 
 // Ready is a condition that the world must come to.
 type Ready struct {
-	What format.Text
+	What lang.Text
 	Expr *format.Expr
 	At   format.Pos `lab:"-"`
 }

@@ -56,7 +56,7 @@ func fits(t *testing.T, z *Quiz, q *Question) {
 		if v.Text == nil {
 			continue
 		}
-		for _, text := range []string{v.Text.Text.En, v.Text.Text.Ko} {
+		for _, text := range []string{v.Text.Text.EN, v.Text.Text.KO} {
 			if width(text) > 52 {
 				t.Errorf("%s/%s: the option is %d columns wide: %s", z.Topic, q.ID, width(text), text)
 			}

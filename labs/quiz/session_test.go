@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/labtest"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 )
 

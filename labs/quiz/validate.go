@@ -45,7 +45,7 @@ func (v *validator) add(problems format.Problems) { v.problems = append(v.proble
 func (v *validator) run() {
 	z := v.quiz
 	v.id(format.Pos{Line: 1}, "topic", z.Topic)
-	if z.Title.En == "" {
+	if z.Title.EN == "" {
 		v.fail(format.Pos{Line: 1}, "title: is missing")
 	}
 	v.add(format.CheckVars(v.file, z.Vars))
@@ -62,7 +62,7 @@ func (v *validator) run() {
 	}
 	for i := range z.Ready {
 		r := &z.Ready[i]
-		if r.What.En == "" {
+		if r.What.EN == "" {
 			v.fail(r.At, "ready: what is missing")
 		}
 		v.compile(r.Expr, r.At, true)
@@ -110,8 +110,8 @@ func (v *validator) words(w *format.Words, extra ...string) {
 		return
 	}
 	v.add(w.Compile(v.quiz.variables(extra...)...))
-	v.vars(w.Text.At, w.Text.En)
-	v.vars(w.Text.At, w.Text.Ko)
+	v.vars(w.At, w.Text.EN)
+	v.vars(w.At, w.Text.KO)
 }
 
 // template compiles a text that is the same in both languages.
@@ -191,7 +191,7 @@ func (v *validator) values(q *Question) {
 			continue
 		}
 		v.words(val.Text)
-		for _, text := range []string{"en " + val.Text.Text.En, "ko " + val.Text.Text.Ko} {
+		for _, text := range []string{"en " + val.Text.Text.EN, "ko " + val.Text.Text.KO} {
 			if seen[text] {
 				v.fail(val.At, "question %q: the answer %q is there twice", q.ID, text[3:])
 			}

@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/run"
 )
 
@@ -66,7 +66,7 @@ func (s *Session) build(ctx context.Context, say run.Say) error {
 }
 
 func (s *Session) waitReady(ctx context.Context, r *Ready) error {
-	return until(ctx, readyLimit, r.What.Pick(), func(ctx context.Context) (bool, error) {
+	return until(ctx, readyLimit, r.What.String(), func(ctx context.Context) (bool, error) {
 		scope, failed := s.scope(ctx)
 		verdict, err := r.Expr.Test(ctx, scope)
 		return verdict.True, errors.Join(*failed, err)

@@ -14,11 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/labtest"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 )

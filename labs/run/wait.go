@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/progress"
 )
 

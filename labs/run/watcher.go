@@ -8,9 +8,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 )
 
@@ -236,7 +236,7 @@ func triggered(step *format.Step, state check.State) []check.Result {
 		}
 		r := check.Result{ID: c.ID, State: state}
 		if c.Expect != nil {
-			r.Expected = lang.T(c.Expect.Text.En, c.Expect.Text.Ko)
+			r.Expected = c.Expect.Text.String()
 		}
 		out = append(out, r)
 	}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/creack/pty"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/labtest"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/screen"
 )
 

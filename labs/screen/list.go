@@ -6,8 +6,8 @@ import (
 	"regexp"
 	"strings"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/prove"
 	"noriter.dev/noriter/labs/run"
@@ -35,7 +35,7 @@ type Entry struct {
 func Entries(all []*format.Lab, state *progress.State) []Entry {
 	var out []Entry
 	for _, l := range all {
-		e := Entry{ID: l.ID, Title: l.Title.Pick(), Summary: l.Summary.Pick(), Minutes: l.Minutes, Level: l.Level,
+		e := Entry{ID: l.ID, Title: l.Title.String(), Summary: l.Summary.String(), Minutes: l.Minutes, Level: l.Level,
 			Needs: append([]string{}, l.Needs...), Steps: len(l.Steps), Points: l.Points(), State: "new"}
 		if st := state.Labs[l.ID]; st != nil {
 			e.State = "open"

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 )

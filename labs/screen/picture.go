@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/run"
 )
 

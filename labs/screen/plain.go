@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/check"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/run"
 )
 

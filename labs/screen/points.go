@@ -3,7 +3,7 @@ package screen
 import (
 	"fmt"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/run"
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/AlecAivazis/survey/v2"
 	"github.com/AlecAivazis/survey/v2/terminal"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/quiz"
 )
 

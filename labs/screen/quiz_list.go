@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/quiz"
 )
@@ -45,7 +45,7 @@ type MissedQuestion struct {
 func QuizEntries(all []*quiz.Quiz, state *progress.State) []QuizEntry {
 	var out []QuizEntry
 	for _, z := range all {
-		e := QuizEntry{Topic: z.Topic, Title: z.Title.Pick(), Questions: len(z.Questions), Attempts: []QuizScore{}}
+		e := QuizEntry{Topic: z.Topic, Title: z.Title.String(), Questions: len(z.Questions), Attempts: []QuizScore{}}
 		for i := range z.Questions {
 			if z.Questions[i].Computed() {
 				e.Computed++

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/quiz"
 )
 

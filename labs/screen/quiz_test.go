@@ -12,9 +12,9 @@ import (
 
 	"github.com/creack/pty"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/labtest"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/quiz"
 	"noriter.dev/noriter/labs/run"
 	"noriter.dev/noriter/labs/screen"

@@ -19,9 +19,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	kubetesting "k8s.io/client-go/testing"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/labtest"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/run"
 	"noriter.dev/noriter/labs/screen"
 )

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"noriter.dev/noriter/cheatsheets"
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Topics prints which cheatsheets there are.

@@ -8,7 +8,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"noriter.dev/noriter/cheatsheets"
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/screen"
 )
 

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"noriter.dev/noriter/labs/lang"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/run"
 )
 

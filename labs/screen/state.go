@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/format"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 )
@@ -17,7 +17,7 @@ import (
 // title is the line above everything: lab, step, points.
 func (u *UI) title(s *run.Session, step *format.Step, state *progress.Lab, width int) []string {
 	points, most := run.Score(s.Lab, state)
-	left := fmt.Sprintf("%s | %s", s.Lab.Title.Pick(), lang.T(
+	left := fmt.Sprintf("%s | %s", s.Lab.Title.String(), lang.T(
 		fmt.Sprintf("step %d of %d", s.Lab.Index(step.ID)+1, len(s.Lab.Steps)),
 		fmt.Sprintf("%d단계 / %d단계", s.Lab.Index(step.ID)+1, len(s.Lab.Steps))))
 	right := lang.T(fmt.Sprintf("%d of %d points", points, most), fmt.Sprintf("%d점 / %d점", points, most))
@@ -132,7 +132,7 @@ func (u *UI) End(ctx context.Context, s *run.Session) error {
 	lines = append(lines, u.markdown(text, width)...)
 	lines = append(lines, "", u.bold(lang.T("What you learnt", "배운 것")))
 	for _, l := range s.Lab.Learnt {
-		lines = append(lines, indent(wrapText(l.Pick(), width-2, nil), "- ", "  ")...)
+		lines = append(lines, indent(wrapText(l.String(), width-2, nil), "- ", "  ")...)
 	}
 	lines = append(lines, "", u.bold(lang.T("The source that did it", "그 일을 한 소스")))
 	for _, src := range s.Lab.Sources {
@@ -156,7 +156,7 @@ func sourceLine(s *format.Source) string {
 	if s.Func != "" {
 		place += " " + s.Func
 	}
-	return place + ": " + s.What.Pick()
+	return place + ": " + s.What.String()
 }
 
 // print writes lines. A pipe that nobody reads any more is the caller's affair.

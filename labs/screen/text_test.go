@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/labtest"
-	"noriter.dev/noriter/labs/lang"
 	"noriter.dev/noriter/labs/run"
 )
 

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -188,7 +189,7 @@ func buildInto(ctx context.Context, o Options, r recipe, img Image) (err error) 
 	if err := checkRoot(filepath.Join(work, "root")); err != nil {
 		return fmt.Errorf("the image built is not whole: %w", err)
 	}
-	o.Progress("writing the node image to the disk")
+	o.Progress(lang.T("writing the node image to the disk", "노드 이미지를 디스크에 쓰는 중"))
 	if err := writeManifest(work, r, img.ID, time.Since(start)); err != nil {
 		return err
 	}

@@ -10,13 +10,11 @@ import (
 	"net/netip"
 	"path/filepath"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/libvirt"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/preflight/kvm"
 )
-
-// Text is a text for people, in English and Korean.
-type Text struct{ EN, KO string }
 
 // Status is what a check came to.
 type Status string
@@ -32,7 +30,7 @@ const (
 type Result struct {
 	Status Status
 	// Seen is what was found, also where all is well.
-	Seen Text
+	Seen lang.Text
 	// Remedy is the command that mends it; empty where there is none.
 	Remedy string
 	// Fix does what Remedy says; nil where a program should not.
@@ -44,7 +42,7 @@ type Check struct {
 	// ID is short and stable, for scripts.
 	ID string
 	// Title is what is asked.
-	Title Text
+	Title lang.Text
 	// Run answers. It changes nothing that it does not put back.
 	Run func(ctx context.Context) Result
 }
@@ -87,36 +85,36 @@ func All(o Options) []Check { return all(o, thisHost()) }
 func all(o Options, h host) []Check {
 	p := prober{o, h}
 	checks := []Check{
-		p.check("time", Text{"the clock", "시계"}, p.time),
-		p.check("root", Text{"permission to make machines", "머신을 만들 권한"}, p.root),
-		p.check("cpu", Text{"processors", "프로세서"}, p.cpus),
-		p.check("memory", Text{"free memory", "남은 메모리"}, p.memory),
-		p.check("disk", Text{"free disk space", "남은 디스크 공간"}, p.disk),
-		p.check("image", Text{"the tool that builds the node image", "노드 이미지를 만드는 도구"}, p.imageTool),
+		p.check("time", lang.Text{EN: "the clock", KO: "시계"}, p.time),
+		p.check("root", lang.Text{EN: "permission to make machines", KO: "머신을 만들 권한"}, p.root),
+		p.check("cpu", lang.Text{EN: "processors", KO: "프로세서"}, p.cpus),
+		p.check("memory", lang.Text{EN: "free memory", KO: "남은 메모리"}, p.memory),
+		p.check("disk", lang.Text{EN: "free disk space", KO: "남은 디스크 공간"}, p.disk),
+		p.check("image", lang.Text{EN: "the tool that builds the node image", KO: "노드 이미지를 만드는 도구"}, p.imageTool),
 	}
 	if o.virtual() {
-		checks = append(checks, p.check("kvm", Text{"hardware virtualization (KVM)", "하드웨어 가상화 (KVM)"}, p.kvm))
+		checks = append(checks, p.check("kvm", lang.Text{EN: "hardware virtualization (KVM)", KO: "하드웨어 가상화 (KVM)"}, p.kvm))
 		if !o.remote() {
 			checks = append(checks,
-				p.check("qemu", Text{"QEMU", "QEMU"}, p.qemu),
-				p.check("dhcp", Text{"DHCP for the machines (dnsmasq)", "머신을 위한 DHCP (dnsmasq)"}, p.dhcp))
+				p.check("qemu", lang.Text{EN: "QEMU", KO: "QEMU"}, p.qemu),
+				p.check("dhcp", lang.Text{EN: "DHCP for the machines (dnsmasq)", KO: "머신을 위한 DHCP (dnsmasq)"}, p.dhcp))
 		}
-		checks = append(checks, p.check("libvirt", Text{"libvirt", "libvirt"}, p.libvirt))
+		checks = append(checks, p.check("libvirt", lang.Text{EN: "libvirt", KO: "libvirt"}, p.libvirt))
 	}
 	if o.container() {
 		checks = append(checks,
-			p.check("nspawn", Text{"container machines (systemd-nspawn)", "컨테이너 머신 (systemd-nspawn)"}, p.nspawn),
-			p.check("overlayfs", Text{"layered file systems (overlayfs)", "계층 파일 시스템 (overlayfs)"}, p.overlay),
-			p.check("cgroup", Text{"control groups", "컨트롤 그룹 (cgroup)"}, p.cgroup))
+			p.check("nspawn", lang.Text{EN: "container machines (systemd-nspawn)", KO: "컨테이너 머신 (systemd-nspawn)"}, p.nspawn),
+			p.check("overlayfs", lang.Text{EN: "layered file systems (overlayfs)", KO: "계층 파일 시스템 (overlayfs)"}, p.overlay),
+			p.check("cgroup", lang.Text{EN: "control groups", KO: "컨트롤 그룹 (cgroup)"}, p.cgroup))
 	}
 	if !o.remote() {
-		checks = append(checks, p.check("bridge", Text{"network bridges", "네트워크 브리지"}, p.bridge))
+		checks = append(checks, p.check("bridge", lang.Text{EN: "network bridges", KO: "네트워크 브리지"}, p.bridge))
 		if o.Subnet.IsValid() && !o.Known && !o.Isolated {
-			checks = append(checks, p.check("subnet", Text{"the testbed's addresses", "테스트베드의 주소"}, p.subnet))
+			checks = append(checks, p.check("subnet", lang.Text{EN: "the testbed's addresses", KO: "테스트베드의 주소"}, p.subnet))
 		}
 	}
 	if o.Testbed != "" {
-		checks = append(checks, p.check("names", Text{"the testbed's names", "테스트베드의 이름"}, p.names))
+		checks = append(checks, p.check("names", lang.Text{EN: "the testbed's names", KO: "테스트베드의 이름"}, p.names))
 	}
 	return checks
 }
@@ -144,7 +142,7 @@ func Must(ctx context.Context, checks []Check) error {
 			return err
 		}
 		if r := c.Run(ctx); r.Status == Fail {
-			errs = append(errs, &machine.HostError{What: c.Title.EN + ": " + r.Seen.EN, Remedy: r.Remedy})
+			errs = append(errs, &machine.HostError{What: c.Title.String() + ": " + r.Seen.String(), Remedy: r.Remedy})
 		}
 	}
 	return errors.Join(errs...)
@@ -156,7 +154,7 @@ type prober struct {
 	h host
 }
 
-func (p prober) check(id string, title Text, run func(context.Context) Result) Check {
+func (p prober) check(id string, title lang.Text, run func(context.Context) Result) Check {
 	return Check{ID: id, Title: title, Run: run}
 }
 
@@ -165,12 +163,12 @@ func (p prober) path(elem ...string) string {
 	return filepath.Join(append([]string{p.h.root}, elem...)...)
 }
 
-func ok(en, ko string) Result { return Result{Status: OK, Seen: Text{en, ko}} }
+func ok(en, ko string) Result { return Result{Status: OK, Seen: lang.Text{EN: en, KO: ko}} }
 
 func warn(remedy, en, ko string) Result {
-	return Result{Status: Warn, Seen: Text{en, ko}, Remedy: remedy}
+	return Result{Status: Warn, Seen: lang.Text{EN: en, KO: ko}, Remedy: remedy}
 }
 
 func fail(remedy, en, ko string) Result {
-	return Result{Status: Fail, Seen: Text{en, ko}, Remedy: remedy}
+	return Result{Status: Fail, Seen: lang.Text{EN: en, KO: ko}, Remedy: remedy}
 }

@@ -2,7 +2,7 @@
 // contents of what is being done; each step says what it needs, and steps
 // whose needs are met run side by side.
 //
-// It is a leaf and knows neither machines nor Kubernetes.
+// It knows neither machines nor Kubernetes.
 package step
 
 import (
@@ -11,10 +11,9 @@ import (
 	"fmt"
 	"sync"
 	"time"
-)
 
-// Text is a text in both languages.
-type Text struct{ EN, KO string }
+	"noriter.dev/noriter/internal/lang"
+)
 
 // Step is one entry of a list. Run must be idempotent: a list that was
 // interrupted is simply run again from its start.
@@ -22,13 +21,13 @@ type Step struct {
 	// ID names the step to others, in their Needs.
 	ID string
 	// Title is what a person sees.
-	Title Text
+	Title lang.Text
 	// Needs are the IDs of the steps that must be done first.
 	Needs []string
 	// Limit ends the step; 0 means DefaultLimit.
 	Limit time.Duration
 	// Advice says what a person can do when the step fails.
-	Advice Text
+	Advice lang.Text
 	// Run does the work. What it says through note is shown beside the title.
 	Run func(ctx context.Context, note func(string)) error
 }
@@ -67,7 +66,7 @@ type Error struct {
 }
 
 // Error names the step, and what was seen.
-func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Step.Title.EN, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("%v: %v", e.Step.Title, e.Err) }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 func TestRunHonoursNeeds(t *testing.T) {
@@ -64,7 +66,7 @@ func TestFirstFailureIsTold(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}},
-		{ID: "bad", Title: Text{EN: "Bad"}, Run: func(context.Context, func(string)) error { <-waiting; return boom }},
+		{ID: "bad", Title: lang.Text{EN: "Bad"}, Run: func(context.Context, func(string)) error { <-waiting; return boom }},
 		{ID: "never", Needs: []string{"bad"}, Run: func(context.Context, func(string)) error {
 			t.Error("a step ran whose need had failed")
 			return nil

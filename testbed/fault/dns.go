@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -21,8 +21,8 @@ const (
 
 var dnsDown = &Fault{
 	Name: "dns-down",
-	What: step.Text{EN: "the cluster's DNS has no pod any more", KO: "클러스터 DNS의 파드를 모두 없앰"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "the cluster's DNS has no pod any more", KO: "클러스터 DNS의 파드를 모두 없앰"},
+	Symptom: lang.Text{
 		EN: "Services are reached by address but not by name: \"bad address\", \"could not resolve host\"",
 		KO: "Service에 주소로는 닿지만 이름으로는 닿지 않습니다. \"bad address\", \"could not resolve host\"",
 	},
@@ -66,7 +66,7 @@ var dnsDown = &Fault{
 		if err == nil {
 			ready = d.Status.ReadyReplicas
 		}
-		s := Sight{Seen: step.Text{
+		s := Sight{Seen: lang.Text{
 			EN: fmt.Sprintf("%d ready pods; a name is %s", ready, word(works, "resolved", "not resolved")),
 			KO: fmt.Sprintf("준비된 파드 %d개, 이름을 %s", ready, word(works, "찾음", "찾지 못함")),
 		}}

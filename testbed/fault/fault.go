@@ -16,9 +16,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/testbed"
-	"noriter.dev/noriter/testbed/strict"
 )
 
 // State is what a look found.
@@ -34,16 +34,16 @@ const (
 // Sight is what a look found, and by which signs.
 type Sight struct {
 	State State
-	Seen  step.Text
+	Seen  lang.Text
 }
 
 // Fault is one way to break a testbed.
 type Fault struct {
 	Name string
 	// What is done, in a few words.
-	What step.Text
+	What lang.Text
 	// Symptom is what a learner comes to see, for the instructor.
-	Symptom step.Text
+	Symptom lang.Text
 
 	// targets lists what could be broken, in a fixed order.
 	targets func(ctx context.Context, w *world) ([]testbed.Fault, error)

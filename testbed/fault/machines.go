@@ -8,15 +8,15 @@ import (
 	"slices"
 
 	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
-	"noriter.dev/noriter/provision/step"
 	"noriter.dev/noriter/testbed"
 )
 
 var nodeOff = &Fault{
 	Name: "node-off",
-	What: step.Text{EN: "a worker's power is cut", KO: "워커의 전원을 끊음"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "a worker's power is cut", KO: "워커의 전원을 끊음"},
+	Symptom: lang.Text{
 		EN: "its node is NotReady after about 50 s; its pods are replaced elsewhere only after five minutes more",
 		KO: "약 50초 뒤 노드가 NotReady가 됩니다. 그 파드들은 5분이 더 지나야 다른 곳에 다시 만들어집니다",
 	},
@@ -37,7 +37,7 @@ var nodeOff = &Fault{
 		i := slices.IndexFunc(infos, func(i machine.Info) bool { return i.Name == f.Node })
 		running := i >= 0 && infos[i].State == machine.Running
 		answers := w.answers(ctx, f.Node)
-		s := Sight{Seen: step.Text{
+		s := Sight{Seen: lang.Text{
 			EN: fmt.Sprintf("the machine is %s; %s", word(running, "running", "off"), word(answers, "SSH answers", "nobody answers on SSH")),
 			KO: fmt.Sprintf("머신이 %s, %s", word(running, "켜져 있음", "꺼져 있음"), word(answers, "SSH가 응답함", "SSH에 응답이 없음")),
 		}}
@@ -90,8 +90,8 @@ EOF`
 
 var nodeCut = &Fault{
 	Name: "node-cut",
-	What: step.Text{EN: "a worker is cut off from the other machines", KO: "워커를 다른 머신들과 끊음"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "a worker is cut off from the other machines", KO: "워커를 다른 머신들과 끊음"},
+	Symptom: lang.Text{
 		EN: "its pods run on, but nobody reaches them and they reach nobody; its node is NotReady after about 50 s",
 		KO: "그 파드들은 계속 돌지만 서로 닿지 않습니다. 약 50초 뒤 노드가 NotReady가 됩니다",
 	},
@@ -119,7 +119,7 @@ var nodeCut = &Fault{
 		if err != nil {
 			return Sight{}, err
 		}
-		s := Sight{Seen: step.Text{
+		s := Sight{Seen: lang.Text{
 			EN: fmt.Sprintf("%s %s the control node; the control node %s it", f.Node, word(out, "reaches", "does not reach"), word(in, "reaches", "does not reach")),
 			KO: fmt.Sprintf("%s에서 컨트롤 노드로 %s, 컨트롤 노드에서 %s로 %s", f.Node, word(out, "닿음", "닿지 않음"), f.Node, word(in, "닿음", "닿지 않음")),
 		}}
@@ -135,8 +135,8 @@ var nodeCut = &Fault{
 
 var proxyRulesGone = &Fault{
 	Name: "proxy-rules-gone",
-	What: step.Text{EN: "on a worker the service proxy is stopped and its rules are gone", KO: "워커의 서비스 프록시를 멈추고 규칙을 지움"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "on a worker the service proxy is stopped and its rules are gone", KO: "워커의 서비스 프록시를 멈추고 규칙을 지움"},
+	Symptom: lang.Text{
 		EN: "from that node no Service is reached, nor any node port on it; pods' own addresses are",
 		KO: "그 노드에서는 Service에도, 그 노드의 노드 포트에도 닿지 않습니다. 파드 주소로는 닿습니다",
 	},
@@ -158,7 +158,7 @@ var proxyRulesGone = &Fault{
 		}
 		works, err := w.reaches(ctx, f.Node, net.JoinHostPort(install.KubernetesIP, "443"))
 		return judge("nori-proxy", state, works, either(works,
-			step.Text{EN: "the Service kubernetes is reached from there", KO: "거기서 Service kubernetes에 닿음"},
-			step.Text{EN: "the Service kubernetes is not reached from there", KO: "거기서 Service kubernetes에 닿지 않음"})), errors.Join(err, ctx.Err())
+			lang.Text{EN: "the Service kubernetes is reached from there", KO: "거기서 Service kubernetes에 닿음"},
+			lang.Text{EN: "the Service kubernetes is not reached from there", KO: "거기서 Service kubernetes에 닿지 않음"})), errors.Join(err, ctx.Err())
 	},
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/step"
 	"noriter.dev/noriter/testbed"
 )
@@ -24,22 +25,9 @@ type Options struct {
 	// Node, or Namespace, narrows the choice; empty leaves it to the seed.
 	Node, Namespace string
 	Report          step.Reporter
-	// Pick chooses the language of what is noted; nil is English.
-	Pick    func(step.Text) string
-	Waiting func(holder string)
+	Waiting         func(holder string)
 	// keepShop leaves what was brought along for the next fault.
 	keepShop bool
-}
-
-func (o Options) pick(t step.Text) string {
-	if o.Pick == nil {
-		return t.EN
-	}
-	return o.Pick(t)
-}
-
-func (o Options) noted(note func(string)) func(step.Text) {
-	return func(t step.Text) { note(o.pick(t)) }
 }
 
 // Inject puts a fault in: it looks that the testbed is steady, chooses a target,
@@ -77,8 +65,8 @@ type injection struct {
 
 func (i *injection) steps() []step.Step {
 	steps := []step.Step{{
-		ID: "steady", Title: step.Text{EN: "The testbed is steady", KO: "테스트베드가 정상인지 확인"},
-		Advice: step.Text{
+		ID: "steady", Title: lang.Text{EN: "The testbed is steady", KO: "테스트베드가 정상인지 확인"},
+		Advice: lang.Text{
 			EN: "`nori status` shows it, `nori up` repairs, `nori reset` puts back",
 			KO: "`nori status`로 보고, `nori up`으로 고치고, `nori reset`으로 되돌립니다",
 		},
@@ -88,25 +76,25 @@ func (i *injection) steps() []step.Step {
 	if i.fault.workload && i.options.Namespace == "" {
 		i.namespace = Shop
 		steps = append(steps, step.Step{
-			ID: "shop", Title: step.Text{EN: "Something to break", KO: "망가뜨릴 대상 준비"}, Needs: []string{last},
+			ID: "shop", Title: lang.Text{EN: "Something to break", KO: "망가뜨릴 대상 준비"}, Needs: []string{last},
 			Run: func(ctx context.Context, note func(string)) error { return i.openShop(ctx, note) },
 		})
 		last = "shop"
 	}
 	return append(steps, step.Step{
-		ID: "choose", Title: step.Text{EN: "Target", KO: "대상 고르기"}, Needs: []string{last},
+		ID: "choose", Title: lang.Text{EN: "Target", KO: "대상 고르기"}, Needs: []string{last},
 		Run: i.choose,
 	}, step.Step{
-		ID: "inject", Title: step.Text{EN: "Broken", KO: "망가뜨리기"}, Needs: []string{"choose"},
+		ID: "inject", Title: lang.Text{EN: "Broken", KO: "망가뜨리기"}, Needs: []string{"choose"},
 		Run: func(ctx context.Context, note func(string)) error {
-			note(i.options.pick(i.fault.What))
+			note(i.fault.What.String())
 			return i.fault.inject(ctx, i.world, i.record)
 		},
 	}, step.Step{
-		ID: "proof", Title: step.Text{EN: "Proof that it took effect", KO: "효과 증명"}, Needs: []string{"inject"},
-		Advice: step.Text{EN: "`nori fault recover` takes out what there is of it", KO: "`nori fault recover`로 되돌릴 수 있습니다"},
+		ID: "proof", Title: lang.Text{EN: "Proof that it took effect", KO: "효과 증명"}, Needs: []string{"inject"},
+		Advice: lang.Text{EN: "`nori fault recover` takes out what there is of it", KO: "`nori fault recover`로 되돌릴 수 있습니다"},
 		Run: func(ctx context.Context, note func(string)) error {
-			if err := i.await(ctx, i.fault, i.record, Broken, proofLimit, i.options.noted(note)); err != nil {
+			if err := i.await(ctx, i.fault, i.record, Broken, proofLimit, note); err != nil {
 				return err
 			}
 			i.record.Proven = true
@@ -127,7 +115,7 @@ func (i *injection) choose(ctx context.Context, note func(string)) error {
 	}
 	record.Practice = i.fault.workload && i.options.Namespace == ""
 	note(TargetOf(record))
-	if err := i.await(ctx, i.fault, record, Whole, patience, func(step.Text) {}); err != nil {
+	if err := i.await(ctx, i.fault, record, Whole, patience, func(string) {}); err != nil {
 		return fmt.Errorf("%w: %s: %w", errNotSteady, TargetOf(record), err)
 	}
 	if i.fault.plan != nil {
@@ -160,8 +148,8 @@ func choose(f *Fault, targets []testbed.Fault, o Options) (testbed.Fault, error)
 }
 
 // await looks until the target is in a state, and notes by which signs.
-func (w *world) await(ctx context.Context, f *Fault, r testbed.Fault, want State, limit time.Duration, note func(step.Text)) error {
-	var last step.Text
+func (w *world) await(ctx context.Context, f *Fault, r testbed.Fault, want State, limit time.Duration, note func(string)) error {
+	var last lang.Text
 	err := poll(ctx, limit, func(ctx context.Context) (bool, string, error) {
 		s, err := f.look(ctx, w, r)
 		if err != nil {
@@ -169,10 +157,10 @@ func (w *world) await(ctx context.Context, f *Fault, r testbed.Fault, want State
 			return false, err.Error(), nil
 		}
 		last = s.Seen
-		return s.State == want, s.Seen.EN, nil
+		return s.State == want, s.Seen.String(), nil
 	})
 	if err == nil {
-		note(last)
+		note(last.String())
 	}
 	return err
 }
@@ -220,19 +208,19 @@ func recoverOne(ctx context.Context, t *testbed.Testbed, r testbed.Fault, o Opti
 
 func (w *world) recovery(f *Fault, r testbed.Fault, o Options) []step.Step {
 	return []step.Step{{
-		ID: "back", Title: step.Text{EN: "Put back", KO: "되돌리기"}, Limit: recoverLimit,
+		ID: "back", Title: lang.Text{EN: "Put back", KO: "되돌리기"}, Limit: recoverLimit,
 		Run: func(ctx context.Context, note func(string)) error {
 			note(r.Name + ", " + TargetOf(r))
 			return f.recover(ctx, w, r)
 		},
 	}, {
-		ID: "whole", Title: step.Text{EN: "Proof that it is gone", KO: "사라졌다는 증명"}, Needs: []string{"back"}, Limit: 2 * recoverLimit,
+		ID: "whole", Title: lang.Text{EN: "Proof that it is gone", KO: "사라졌다는 증명"}, Needs: []string{"back"}, Limit: 2 * recoverLimit,
 		Run: func(ctx context.Context, note func(string)) error {
-			return w.await(ctx, f, r, Whole, recoverLimit, o.noted(note))
+			return w.await(ctx, f, r, Whole, recoverLimit, note)
 		},
 	}, {
-		ID: "steady", Title: step.Text{EN: "The testbed is steady again", KO: "테스트베드가 다시 정상"}, Needs: []string{"whole"}, Limit: 2 * recoverLimit,
-		Advice: step.Text{EN: "`nori up` repairs, `nori reset` puts back", KO: "`nori up`으로 고치고, `nori reset`으로 되돌립니다"},
+		ID: "steady", Title: lang.Text{EN: "The testbed is steady again", KO: "테스트베드가 다시 정상"}, Needs: []string{"whole"}, Limit: 2 * recoverLimit,
+		Advice: lang.Text{EN: "`nori up` repairs, `nori reset` puts back", KO: "`nori up`으로 고치고, `nori reset`으로 되돌립니다"},
 		Run: func(ctx context.Context, _ func(string)) error {
 			if r.Practice && !o.keepShop {
 				if err := w.closeShop(ctx); err != nil {

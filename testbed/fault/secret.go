@@ -12,7 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -24,8 +24,8 @@ const noSecretReason = "FailedToRetrieveImagePullSecret"
 
 var pullSecretMissing = &Fault{
 	Name: "pull-secret-missing", workload: true,
-	What: step.Text{EN: "the secret with which a Deployment pulls its image is gone", KO: "Deployment가 이미지를 받을 때 쓰는 시크릿을 지움"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "the secret with which a Deployment pulls its image is gone", KO: "Deployment가 이미지를 받을 때 쓰는 시크릿을 지움"},
+	Symptom: lang.Text{
 		EN: "new pods warn FailedToRetrieveImagePullSecret; a private image that the node lacks is not pulled",
 		KO: "새 파드에 FailedToRetrieveImagePullSecret 경고가 뜹니다. 노드에 없는 비공개 이미지는 받지 못합니다",
 	},

@@ -17,14 +17,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 )
 
 var selectorBroken = &Fault{
 	Name: "selector-broken", workload: true,
-	What: step.Text{EN: "a Service's selector matches no pod", KO: "Service의 셀렉터를 아무 파드와도 맞지 않게 바꿈"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "a Service's selector matches no pod", KO: "Service의 셀렉터를 아무 파드와도 맞지 않게 바꿈"},
+	Symptom: lang.Text{
 		EN: "connections to the Service are refused at once; it has no endpoints; all pods are well",
 		KO: "Service로 가는 연결이 바로 거부됩니다. 엔드포인트가 없고, 파드는 모두 멀쩡합니다",
 	},
@@ -178,8 +178,8 @@ func (w *world) setSelector(ctx context.Context, f testbed.Fault, from, to strin
 
 var targetPortBroken = &Fault{
 	Name: "targetport-broken", workload: true,
-	What: step.Text{EN: "a Service sends to a port on which nobody listens", KO: "Service가 아무도 듣지 않는 포트로 보내게 함"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "a Service sends to a port on which nobody listens", KO: "Service가 아무도 듣지 않는 포트로 보내게 함"},
+	Symptom: lang.Text{
 		EN: "connections to the Service are refused though it has endpoints; the pods answer on their own port",
 		KO: "엔드포인트가 있는데도 Service로 가는 연결이 거부됩니다. 파드는 자기 포트에서 응답합니다",
 	},

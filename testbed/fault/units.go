@@ -2,9 +2,8 @@ package fault
 
 import (
 	"context"
-	"fmt"
 
-	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -35,11 +34,8 @@ func start(unit string) func(context.Context, *world, testbed.Fault) error {
 
 // judge puts the two signs of a stopped unit together: what systemd says of
 // it, and whether its work is done.
-func judge(unit, state string, works bool, how step.Text) Sight {
-	s := Sight{Seen: step.Text{
-		EN: fmt.Sprintf("%s is %s; %s", unit, state, how.EN),
-		KO: fmt.Sprintf("%s 상태는 %s, %s", unit, state, how.KO),
-	}}
+func judge(unit, state string, works bool, how lang.Text) Sight {
+	s := Sight{Seen: lang.Textf("%s is %s; %s", "%s 상태는 %s, %s", unit, state, how)}
 	switch {
 	case state == "active" && works:
 		s.State = Whole
@@ -49,7 +45,7 @@ func judge(unit, state string, works bool, how step.Text) Sight {
 	return s
 }
 
-func either(works bool, yes, no step.Text) step.Text {
+func either(works bool, yes, no lang.Text) lang.Text {
 	if works {
 		return yes
 	}
@@ -58,8 +54,8 @@ func either(works bool, yes, no step.Text) step.Text {
 
 var agentStopped = &Fault{
 	Name: "agent-stopped",
-	What: step.Text{EN: "the agent (kubelet) of a worker is stopped", KO: "워커의 에이전트(kubelet)를 멈춤"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "the agent (kubelet) of a worker is stopped", KO: "워커의 에이전트(kubelet)를 멈춤"},
+	Symptom: lang.Text{
 		EN: "kubectl logs and exec fail there at once; its node is NotReady after about 50 s; what runs goes on running",
 		KO: "그 노드의 kubectl logs와 exec가 바로 실패하고, 약 50초 뒤 노드가 NotReady가 됩니다. 돌던 것은 계속 돕니다",
 	},
@@ -77,15 +73,15 @@ var agentStopped = &Fault{
 		defer cancel()
 		_, err = c.CoreV1().RESTClient().Get().Resource("nodes").Name(f.Node).SubResource("proxy").Suffix("healthz").DoRaw(limited)
 		return judge("nori-agent", state, err == nil, either(err == nil,
-			step.Text{EN: "the API server reaches it", KO: "API 서버가 에이전트에 닿음"},
-			step.Text{EN: "the API server does not reach it", KO: "API 서버가 에이전트에 닿지 못함"})), ctx.Err()
+			lang.Text{EN: "the API server reaches it", KO: "API 서버가 에이전트에 닿음"},
+			lang.Text{EN: "the API server does not reach it", KO: "API 서버가 에이전트에 닿지 못함"})), ctx.Err()
 	},
 }
 
 var schedulerStopped = &Fault{
 	Name: "scheduler-stopped",
-	What: step.Text{EN: "the scheduler is stopped", KO: "스케줄러를 멈춤"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "the scheduler is stopped", KO: "스케줄러를 멈춤"},
+	Symptom: lang.Text{
 		EN: "new pods stay Pending, without any event; what runs goes on running",
 		KO: "새 파드가 아무 이벤트 없이 Pending에 머뭅니다. 돌던 것은 계속 돕니다",
 	},
@@ -97,15 +93,15 @@ var schedulerStopped = &Fault{
 		}
 		works, err := w.schedules(ctx)
 		return judge("nori-scheduler", state, works, either(works,
-			step.Text{EN: "a new pod is looked at", KO: "새 파드를 살펴봄"},
-			step.Text{EN: "a new pod is not looked at", KO: "새 파드를 아무도 살펴보지 않음"})), err
+			lang.Text{EN: "a new pod is looked at", KO: "새 파드를 살펴봄"},
+			lang.Text{EN: "a new pod is not looked at", KO: "새 파드를 아무도 살펴보지 않음"})), err
 	},
 }
 
 var controllersStopped = &Fault{
 	Name: "controllers-stopped",
-	What: step.Text{EN: "the controllers are stopped", KO: "컨트롤러를 멈춤"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "the controllers are stopped", KO: "컨트롤러를 멈춤"},
+	Symptom: lang.Text{
 		EN: "deleted pods are not replaced, scaling does nothing, a new Deployment gets no ReplicaSet",
 		KO: "지운 파드가 다시 생기지 않고, 스케일이 먹지 않으며, 새 Deployment에 ReplicaSet이 생기지 않습니다",
 	},
@@ -117,15 +113,15 @@ var controllersStopped = &Fault{
 		}
 		works, err := w.controls(ctx)
 		return judge("nori-controllers", state, works, either(works,
-			step.Text{EN: "a new Deployment is acted upon", KO: "새 Deployment를 처리함"},
-			step.Text{EN: "a new Deployment is not acted upon", KO: "새 Deployment를 아무도 처리하지 않음"})), err
+			lang.Text{EN: "a new Deployment is acted upon", KO: "새 Deployment를 처리함"},
+			lang.Text{EN: "a new Deployment is not acted upon", KO: "새 Deployment를 아무도 처리하지 않음"})), err
 	},
 }
 
 var containerdStopped = &Fault{
 	Name: "containerd-stopped",
-	What: step.Text{EN: "containerd of a worker is stopped", KO: "워커의 containerd를 멈춤"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "containerd of a worker is stopped", KO: "워커의 containerd를 멈춤"},
+	Symptom: lang.Text{
 		EN: "no container starts there any more; its node is NotReady after about 30 s: \"container runtime is down\"",
 		KO: "그 노드에서 컨테이너가 더는 시작되지 않고, 약 30초 뒤 노드가 NotReady가 됩니다. \"container runtime is down\"",
 	},
@@ -137,7 +133,7 @@ var containerdStopped = &Fault{
 		}
 		_, err = w.run(ctx, f.Node, "timeout 3 ctr version >/dev/null 2>&1")
 		return judge("containerd", state, err == nil, either(err == nil,
-			step.Text{EN: "its socket answers", KO: "소켓이 응답함"},
-			step.Text{EN: "nobody answers on its socket", KO: "소켓에 아무도 응답하지 않음"})), ctx.Err()
+			lang.Text{EN: "its socket answers", KO: "소켓이 응답함"},
+			lang.Text{EN: "nobody answers on its socket", KO: "소켓에 아무도 응답하지 않음"})), ctx.Err()
 	},
 }

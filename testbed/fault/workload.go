@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -27,8 +27,8 @@ const (
 
 var imageTagBroken = &Fault{
 	Name: "image-tag-broken", workload: true,
-	What: step.Text{EN: "a Deployment's image has a tag that does not exist", KO: "Deployment의 이미지 태그를 없는 것으로 바꿈"},
-	Symptom: step.Text{
+	What: lang.Text{EN: "a Deployment's image has a tag that does not exist", KO: "Deployment의 이미지 태그를 없는 것으로 바꿈"},
+	Symptom: lang.Text{
 		EN: "the rollout hangs; the new pod is in ErrImagePull, then ImagePullBackOff; the old ones serve on",
 		KO: "롤아웃이 멈춥니다. 새 파드는 ErrImagePull, 이어서 ImagePullBackOff이고 이전 파드는 계속 응답합니다",
 	},
@@ -68,7 +68,7 @@ var imageTagBroken = &Fault{
 	},
 }
 
-func seen(state State, en, ko string) Sight { return Sight{state, step.Text{EN: en, KO: ko}} }
+func seen(state State, en, ko string) Sight { return Sight{state, lang.Text{EN: en, KO: ko}} }
 
 // gone takes an object that somebody removed for mended: there is nothing to
 // put back any more.

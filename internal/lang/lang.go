@@ -1,4 +1,9 @@
-// Package lang chooses between the two languages of Noriter's texts.
+// Package lang holds the texts that people read in the two languages of Noriter,
+// and chooses between them. There is one way for all areas: a Text where both are
+// kept, T where one is wanted at once, Errorf for errors.
+//
+// It is a leaf. The language is one for the whole process (see Set), so neither
+// steps nor errors carry it with them.
 package lang
 
 import (
@@ -42,12 +47,4 @@ func FromEnvironment(getenv func(string) string) string {
 		}
 	}
 	return English
-}
-
-// T picks the text of the current language.
-func T(en, ko string) string {
-	if Current() == Korean {
-		return ko
-	}
-	return en
 }

@@ -1,0 +1,120 @@
+package rules
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// eachFile parses every Go file of the project, tests left out.
+func eachFile(t *testing.T, visit func(path string, set *token.FileSet, file *ast.File)) {
+	t.Helper()
+	for _, p := range packages(t) {
+		for _, name := range p.GoFiles {
+			set, path := token.NewFileSet(), filepath.Join(p.Dir, name)
+			file, err := parser.ParseFile(set, path, nil, parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			visit(path, set, file)
+		}
+	}
+}
+
+var verb = regexp.MustCompile(`%(?:\[(\d+)\])?[-+# 0]*[\d.*]*(?:\[(\d+)\])?([a-zA-Z%])`)
+
+// used gives the arguments that a format prints, with their verbs: "1d 2s".
+func used(format string) string {
+	var out []string
+	next := 1
+	for _, m := range verb.FindAllStringSubmatch(format, -1) {
+		if m[3] == "%" {
+			continue
+		}
+		for _, index := range m[1:3] {
+			if index != "" {
+				next, _ = strconv.Atoi(index) // digits only
+			}
+		}
+		out = append(out, strconv.Itoa(next)+m[3])
+		next++
+	}
+	sort.Strings(out)
+	return strings.Join(out, " ")
+}
+
+func TestUsed(t *testing.T) {
+	for format, want := range map[string]string{
+		"%s: %w": "1s 2w", "%[2]s는 %[1]d %%": "1d 2s", "%.1f %-8s": "1f 2s", "": "",
+	} {
+		if got := used(format); got != want {
+			t.Errorf("%q: got %q, want %q", format, got, want)
+		}
+	}
+}
+
+// TestBothLanguages holds the two sides of each text to one another: both are
+// there, and what is formatted prints the same arguments in both.
+func TestBothLanguages(t *testing.T) {
+	takes := map[string]bool{"T": false, "Textf": true, "Errorf": true}
+	eachFile(t, func(path string, set *token.FileSet, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				f, ok := n.Fun.(*ast.SelectorExpr)
+				if !ok || len(n.Args) < 2 {
+					return true
+				}
+				pkg, isName := f.X.(*ast.Ident)
+				if formats, known := takes[f.Sel.Name]; isName && pkg.Name == "lang" && known {
+					en, enOK := literal(n.Args[0])
+					ko, koOK := literal(n.Args[1])
+					if !enOK || !koOK {
+						return true
+					}
+					if en == "" || ko == "" {
+						t.Errorf("%s: a text in one language only", set.Position(n.Pos()))
+					}
+					if formats && used(en) != used(ko) {
+						t.Errorf("%s: English prints the arguments %s, Korean %s", set.Position(n.Pos()), used(en), used(ko))
+					}
+				}
+			case *ast.CompositeLit:
+				if s, ok := n.Type.(*ast.SelectorExpr); ok && s.Sel.Name == "Text" && len(n.Elts) == 1 {
+					t.Errorf("%s: a text in one language only", set.Position(n.Pos()))
+				}
+			case *ast.StructType:
+				if fields := fieldNames(n); fields == "EN KO" && !strings.HasSuffix(path, "internal/lang/text.go") {
+					t.Errorf("%s: texts in two languages are lang.Text, everywhere", set.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+	})
+}
+
+// literal is the value of a string that is written out.
+func literal(e ast.Expr) (string, bool) {
+	b, ok := e.(*ast.BasicLit)
+	if !ok || b.Kind != token.STRING {
+		return "", false
+	}
+	s, err := strconv.Unquote(b.Value)
+	return s, err == nil
+}
+
+func fieldNames(s *ast.StructType) string {
+	var names []string
+	for _, f := range s.Fields.List {
+		for _, n := range f.Names {
+			names = append(names, n.Name)
+		}
+	}
+	return strings.Join(names, " ")
+}
