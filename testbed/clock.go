@@ -6,7 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/remote"
 )
 
 // QEMU's emulation does not let the processor's counter of cycles (TSC) go back
@@ -25,35 +27,48 @@ const (
 // reachLimit is how long a machine that is to be saved may take to answer.
 const reachLimit = 15 * time.Second
 
-// setClock steps a virtual machine's clock to this host's: after its memory was
-// restored it is as old as the snapshot. Container machines share ours.
-func (t *Testbed) setClock(ctx context.Context, m machine.Machine) error {
-	if t.state.Spec.Driver != Libvirt {
+// clocks are those of a testbed's machines, as far as they have clocks of their
+// own. Where they share this host's there is nothing to do.
+type clocks struct {
+	own      bool
+	machines []string
+	dial     func(ctx context.Context, name string) (*remote.Client, error)
+}
+
+func (t *Testbed) clocks() clocks {
+	return clocks{own: t.Traits().OwnClock, machines: t.Machines(), dial: t.Dial}
+}
+
+// set steps a machine's clock to this host's: after its memory was restored it
+// is as old as the snapshot.
+func (c clocks) set(ctx context.Context, m machine.Machine) error {
+	if !c.own {
 		return nil
 	}
 	line := fmt.Sprintf("date -s @%.3f >/dev/null && { ", float64(time.Now().UnixMilli())/1000) + fastClock + "; }"
 	if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
-		return fmt.Errorf("setting the clock of %s: %w", m.Name(), err)
+		return lang.Errorf("setting the clock of %s: %w", "%s의 시계 맞추기: %w", m.Name(), err)
 	}
 	return nil
 }
 
-// steadyClocks makes the machines' clocks ready to be saved. One that can't be
+// steady makes the machines' clocks ready to be saved. One that can't be
 // reached is saved as it is; going back to it only takes longer.
-func (t *Testbed) steadyClocks(ctx context.Context, reached func(string) machine.Machine) {
-	t.onVirtual(ctx, reached, steadyClock)
+func (c clocks) steady(ctx context.Context, reached func(string) machine.Machine) {
+	c.run(ctx, reached, steadyClock)
 }
 
-func (t *Testbed) fastClocks(ctx context.Context, reached func(string) machine.Machine) {
-	t.onVirtual(ctx, reached, fastClock)
+// fast makes the machines' clocks quick to read again.
+func (c clocks) fast(ctx context.Context, reached func(string) machine.Machine) {
+	c.run(ctx, reached, fastClock)
 }
 
-func (t *Testbed) onVirtual(ctx context.Context, reached func(string) machine.Machine, line string) {
-	if t.state.Spec.Driver != Libvirt {
+func (c clocks) run(ctx context.Context, reached func(string) machine.Machine, line string) {
+	if !c.own {
 		return
 	}
 	var wg sync.WaitGroup
-	for _, name := range t.Machines() {
+	for _, name := range c.machines {
 		if m := reached(name); m != nil {
 			wg.Go(func() { _, _ = m.Run(ctx, machine.Command{Line: line, Timeout: reachLimit}) })
 		}
@@ -61,20 +76,20 @@ func (t *Testbed) onVirtual(ctx context.Context, reached func(string) machine.Ma
 	wg.Wait()
 }
 
-// reach connects to the virtual machines that answer; done ends the connections.
-func (t *Testbed) reach(ctx context.Context) (reached func(string) machine.Machine, done func()) {
+// reach connects to the machines that answer; done ends the connections.
+func (c clocks) reach(ctx context.Context) (reached func(string) machine.Machine, done func()) {
 	machines := map[string]machine.Machine{}
 	reached = func(name string) machine.Machine { return machines[name] }
-	if t.state.Spec.Driver != Libvirt {
+	if !c.own {
 		return reached, func() {}
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachLimit)
 	defer cancel()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for _, name := range t.Machines() {
+	for _, name := range c.machines {
 		wg.Go(func() {
-			m, err := t.Dial(ctx, name)
+			m, err := c.dial(ctx, name)
 			if err != nil {
 				return
 			}

@@ -3,28 +3,19 @@ package testbed
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
-	"noriter.dev/noriter/provision/preflight"
 )
-
-// Given says which parts of a spec a person named, rather than leaving them to
-// the defaults. A testbed that exists keeps the rest as it is.
-type Given struct {
-	Driver, Nodes, Isolated, Connect, Subnet, Memory, CPUs bool
-}
 
 // isolatedSubnet serves every isolated testbed: they don't see each other.
 var isolatedSubnet = netip.MustParsePrefix("10.77.0.0/24")
 
-// Declare settles what a testbed shall be and keeps it: a new one from the
-// spec, an existing one as it was, with what was given now. It also makes the
-// network namespace of an isolated testbed, into which the caller must go
-// before Up.
+// Declare says what a testbed shall be and keeps it: a new one from the spec,
+// an existing one as it was, with what was given now. It also makes the network
+// namespace of an isolated testbed, into which the caller must go before Up.
 func Declare(ctx context.Context, home Home, want Spec, given Given, waiting func(holder string)) (*Testbed, error) {
 	l, err := home.lock(ctx, want.Name, "up", waiting)
 	if err != nil {
@@ -74,7 +65,9 @@ func clearNamespace(want Spec) error {
 	}
 	if len(pids) > 0 {
 		return usage("a testbed %q that is not below this NORI_HOME runs on this host (process %d is in its network namespace): "+
-			"remove that one, or give this one another name with --name", want.Name, pids[0])
+			"remove that one, or give this one another name with --name",
+			"이 NORI_HOME 아래에 없는 테스트베드 %q이(가) 이 호스트에서 실행 중입니다(프로세스 %d이(가) 그 네트워크 네임스페이스에 있습니다). "+
+				"그것을 지우거나, --name으로 다른 이름을 쓰세요", want.Name, pids[0])
 	}
 	return netns.Delete(want.Name)
 }
@@ -82,7 +75,8 @@ func clearNamespace(want Spec) error {
 func newState(ctx context.Context, home Home, want Spec) (State, error) {
 	s := State{Spec: want, Created: time.Now().UTC().Truncate(time.Second)}
 	if want.Driver == Auto {
-		s.Spec.Driver, s.Why = chooseDriver(ctx, want)
+		name, why := chooseDriver(ctx, want)
+		s.Spec.Driver, s.Why = name, why.String()
 	}
 	if s.Spec.Isolated {
 		s.Subnet = isolatedSubnet
@@ -98,21 +92,9 @@ func newState(ctx context.Context, home Home, want Spec) (State, error) {
 		return s, err
 	}
 	if s.Subnet, err = netns.FreeSubnet(others); err != nil {
-		return s, fmt.Errorf("choosing addresses for the machines: %w", err)
+		return s, lang.Errorf("choosing addresses for the machines: %w", "머신에 쓸 주소 고르기: %w", err)
 	}
 	return s, nil
-}
-
-// chooseDriver is what auto means: virtual machines where they are quick.
-func chooseDriver(ctx context.Context, want Spec) (driver, why string) {
-	if want.Connect != "" {
-		return Libvirt, "a libvirt connection was named"
-	}
-	works, why := preflight.KVM(ctx)
-	if works {
-		return Libvirt, why
-	}
-	return Nspawn, why
 }
 
 // subnets are the ones that testbeds of this home use on the host's network.
@@ -128,43 +110,4 @@ func (h Home) subnets() ([]netip.Prefix, error) {
 		}
 	}
 	return out, nil
-}
-
-// merge takes what was given now into what the testbed is already.
-func merge(have State, want Spec, given Given) (State, error) {
-	name := have.Spec.Name
-	fixed := func(what string, is, asked any) error {
-		return usage("testbed %q exists with %s %v; it can't become %v in place: `nori down --name %s` first", name, what, is, asked, name)
-	}
-	if given.Driver && want.Driver != Auto && want.Driver != have.Spec.Driver {
-		return have, fixed("the driver", have.Spec.Driver, want.Driver)
-	}
-	if given.Isolated && want.Isolated != have.Spec.Isolated {
-		return have, fixed("isolated", have.Spec.Isolated, want.Isolated)
-	}
-	if given.Connect && want.Connect != have.Spec.Connect {
-		return have, fixed("the connection", have.Spec.Connect, want.Connect)
-	}
-	if given.Subnet && want.Subnet != have.Subnet.String() {
-		return have, fixed("the subnet", have.Subnet, want.Subnet)
-	}
-	if given.Memory && want.Memory != have.Spec.Memory {
-		return have, fixed("the memory", have.Spec.Memory, want.Memory)
-	}
-	if given.CPUs && want.CPUs != have.Spec.CPUs {
-		return have, fixed("the processors", have.Spec.CPUs, want.CPUs)
-	}
-	if given.Nodes && want.Nodes != have.Spec.Nodes {
-		if want.Nodes < have.Spec.Nodes {
-			return have, usage("testbed %q has %d workers (%s); `nori node remove NODE --name %s` takes one away", name, have.Spec.Nodes, strings.Join(have.workers(), ", "), name)
-		}
-		for have.Spec.Nodes < want.Nodes {
-			free, err := have.freeWorker()
-			if err != nil {
-				return have, err
-			}
-			have.setWorkers(append(have.workers(), free))
-		}
-	}
-	return have, nil
 }

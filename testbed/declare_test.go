@@ -20,7 +20,7 @@ func TestNamespaceOfAnother(t *testing.T) {
 		}
 		t.Skip("needs root")
 	}
-	want := Spec{Name: "test-declare", Driver: Nspawn, Nodes: 1, Isolated: true}
+	want := Spec{Name: "test-declare", Driver: "nspawn", Nodes: 1, Isolated: true}
 	if err := netns.Create(want.Name); err != nil {
 		t.Fatal(err)
 	}
@@ -43,14 +43,14 @@ func TestNamespaceOfAnother(t *testing.T) {
 		}
 	}
 	home := Home{Dir: t.TempDir()}
-	_, err := Declare(context.Background(), home, want, Given{}, nil)
+	_, err := Declare(context.Background(), home, want, nil, nil)
 	var u *UsageError
 	if !errors.As(err, &u) {
 		t.Errorf("while another testbed runs in it: %v, want a usage error", err)
 	}
 	_ = other.Process.Kill()
 	_ = other.Wait()
-	if _, err := Declare(context.Background(), home, want, Given{}, nil); err != nil {
+	if _, err := Declare(context.Background(), home, want, nil, nil); err != nil {
 		t.Fatalf("when nobody is in it: %v", err)
 	}
 	if out, err := exec.Command("nsenter", "--net="+netns.Path(want.Name), "ip", "link", "show", "old").CombinedOutput(); err == nil {

@@ -2,9 +2,9 @@ package testbed
 
 import (
 	"context"
-	"fmt"
 	"os"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
 )
 
@@ -18,12 +18,12 @@ func (t *Testbed) Down(ctx context.Context, waiting func(holder string)) error {
 	}
 	defer l.release()
 	if t.made() {
-		d, err := t.open()
+		p, err := t.open()
 		if err != nil {
 			return err
 		}
-		if err := d.Remove(ctx); err != nil {
-			return fmt.Errorf("removing the machines of testbed %q: %w", t.Name(), err)
+		if err := p.Remove(ctx); err != nil {
+			return lang.Errorf("removing the machines of testbed %q: %w", "테스트베드 %q의 머신 지우기: %w", t.Name(), err)
 		}
 	}
 	return t.forget(l)
@@ -41,7 +41,7 @@ func (t *Testbed) forget(l *lock) error {
 		}
 	}
 	if err := os.RemoveAll(t.Dir()); err != nil {
-		return fmt.Errorf("removing the testbed's folder: %w", err)
+		return lang.Errorf("removing the testbed's folder: %w", "테스트베드의 폴더 지우기: %w", err)
 	}
 	l.remove()
 	return nil

@@ -39,9 +39,9 @@ func (t *Testbed) ForgetFault(ctx context.Context, name string) error {
 }
 
 func (t *Testbed) changeFaults(ctx context.Context, change func([]Fault) []Fault) error {
-	return t.locked(ctx, "fault", quietly, func(driver) error {
+	return t.locked(ctx, "fault", quietly, func(provider) error {
 		t.state.Faults = change(t.state.Faults)
-		return t.home.writeState(t.Name(), t.state)
+		return t.writeState()
 	})
 }
 

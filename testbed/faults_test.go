@@ -7,7 +7,7 @@ import (
 
 func TestFaultsAreWrittenDown(t *testing.T) {
 	b := bedOf(t, "node1")
-	b.state.Spec.Driver = Nspawn
+	b.state.Spec.Driver = "nspawn"
 	if err := b.home.writeState(DefaultName, b.state); err != nil {
 		t.Fatal(err)
 	}

@@ -3,13 +3,14 @@ package testbed
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"sort"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Home is the folder in which Noriter keeps everything of its own.
@@ -30,7 +31,7 @@ func FindHome() (Home, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return Home{}, fmt.Errorf("looking for a home folder: %w", err)
+		return Home{}, lang.Errorf("looking for a home folder: %w", "홈 폴더 찾기: %w", err)
 	}
 	return Home{filepath.Join(home, ".local", "share", "noriter")}, nil
 }
@@ -69,6 +70,9 @@ type State struct {
 	Resetting string `json:"resetting,omitempty"`
 	// Faults are those that `nori fault` has put in and not taken out.
 	Faults []Fault `json:"faults,omitempty"`
+	// Emulated says whether the machines' processors are imitated, as the
+	// driver last saw; nil before it was asked.
+	Emulated *bool `json:"emulated,omitempty"`
 	// Why tells how auto came to its driver.
 	Why string `json:"why,omitempty"`
 }
@@ -76,22 +80,22 @@ type State struct {
 const stateFile = "state.json"
 
 // ErrNoTestbed is a testbed that was never made, or is down.
-var ErrNoTestbed = errors.New("there is no such testbed; `nori up` makes one")
+var ErrNoTestbed = lang.Errorf("there is no such testbed; `nori up` makes one", "그런 테스트베드가 없습니다. `nori up`으로 만듭니다")
 
 // ErrNotUp is a testbed whose `nori up` has not come far enough for a cluster.
-var ErrNotUp = errors.New("there is no cluster yet; `nori up` makes one")
+var ErrNotUp = lang.Errorf("there is no cluster yet; `nori up` makes one", "아직 클러스터가 없습니다. `nori up`으로 만듭니다")
 
 func (h Home) readState(name string) (State, error) {
 	var s State
 	data, err := os.ReadFile(filepath.Join(h.testbed(name), stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, fmt.Errorf("testbed %q: %w", name, ErrNoTestbed)
+		return s, lang.Errorf("testbed %q: %w", "테스트베드 %q: %w", name, ErrNoTestbed)
 	}
 	if err != nil {
-		return s, fmt.Errorf("reading the state of testbed %q: %w", name, err)
+		return s, lang.Errorf("reading the state of testbed %q: %w", "테스트베드 %q의 상태 읽기: %w", name, err)
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("reading the state of testbed %q: %w; mend or remove the file in %s", name, err, h.testbed(name))
+		return s, lang.Errorf("reading the state of testbed %q: %w; mend or remove the file in %s", "테스트베드 %q의 상태 읽기: %w. %s에 있는 파일을 고치거나 지우세요", name, err, h.testbed(name))
 	}
 	return s, nil
 }
@@ -102,10 +106,13 @@ func (h Home) writeState(name string, s State) error {
 		return err
 	}
 	if err := writeFile(filepath.Join(h.testbed(name), stateFile), append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("keeping the state of testbed %q: %w", name, err)
+		return lang.Errorf("keeping the state of testbed %q: %w", "테스트베드 %q의 상태 저장: %w", name, err)
 	}
 	return nil
 }
+
+// writeState keeps the testbed's state.
+func (t *Testbed) writeState() error { return t.home.writeState(t.Name(), t.state) }
 
 // Names lists the testbeds of this home.
 func (h Home) Names() ([]string, error) {
@@ -114,7 +121,7 @@ func (h Home) Names() ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listing the testbeds: %w", err)
+		return nil, lang.Errorf("listing the testbeds: %w", "테스트베드 목록 읽기: %w", err)
 	}
 	var names []string
 	for _, e := range entries {

@@ -7,6 +7,7 @@ import (
 	"noriter.dev/noriter/cluster/images"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/image"
+	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 )
 
@@ -38,7 +39,7 @@ func (t *Testbed) BuildImages(ctx context.Context, binDir string, report step.Re
 	}
 	return step.Run(ctx, imageSteps(
 		func(ctx context.Context, note func(string)) error {
-			_, err := t.home.machineImage(ctx, t.state.Spec.Driver, note)
+			_, err := t.home.machineImage(ctx, t.Traits(), note)
 			return err
 		},
 		func(ctx context.Context, note func(string)) error {
@@ -47,9 +48,9 @@ func (t *Testbed) BuildImages(ctx context.Context, binDir string, report step.Re
 		}), report)
 }
 
-func (h Home) machineImage(ctx context.Context, driver string, note func(string)) (image.Image, error) {
+func (h Home) machineImage(ctx context.Context, traits machine.Traits, note func(string)) (image.Image, error) {
 	img, err := image.Ensure(ctx, image.Options{CacheDir: h.Cache(), Progress: note})
-	if err != nil || driver != Libvirt {
+	if err != nil || !traits.Disk {
 		return img, err
 	}
 	note(lang.T("disk", "디스크"))

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // lock keeps two commands from changing one testbed at a time. The lock is the
@@ -18,19 +20,19 @@ import (
 // folder, which `nori down` removes.
 func (h Home) lock(ctx context.Context, name, what string, waiting func(holder string)) (*lock, error) {
 	if err := os.MkdirAll(h.locks(), 0o755); err != nil {
-		return nil, fmt.Errorf("locking testbed %q: %w", name, err)
+		return nil, lang.Errorf("locking testbed %q: %w", "테스트베드 %q 잠그기: %w", name, err)
 	}
 	path, told := filepath.Join(h.locks(), name), false
 	for {
 		f, err := tryLock(path)
 		if err != nil {
-			return nil, fmt.Errorf("locking testbed %q: %w", name, err)
+			return nil, lang.Errorf("locking testbed %q: %w", "테스트베드 %q 잠그기: %w", name, err)
 		}
 		if f != nil {
 			who := fmt.Sprintf("nori %s, process %d", what, os.Getpid())
 			if err := os.WriteFile(path, []byte(who), 0o644); err != nil {
 				f.Close()
-				return nil, fmt.Errorf("locking testbed %q: %w", name, err)
+				return nil, lang.Errorf("locking testbed %q: %w", "테스트베드 %q 잠그기: %w", name, err)
 			}
 			return &lock{path: path, file: f}, nil
 		}
@@ -40,7 +42,7 @@ func (h Home) lock(ctx context.Context, name, what string, waiting func(holder s
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for testbed %q, which %s holds: %w", name, holder(path), context.Cause(ctx))
+			return nil, lang.Errorf("waiting for testbed %q, which %s holds: %w", "%[2]s이(가) 쓰고 있는 테스트베드 %[1]q 기다리기: %[3]w", name, holder(path), context.Cause(ctx))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -94,7 +96,7 @@ func stillThere(f *os.File, path string) bool {
 func holder(path string) string {
 	b, err := os.ReadFile(path)
 	if err != nil || len(b) == 0 {
-		return "another process"
+		return lang.T("another process", "다른 프로세스")
 	}
 	return strings.TrimSpace(string(b))
 }

@@ -51,13 +51,13 @@ func (s State) freeWorker() (string, error) {
 			return name, nil
 		}
 	}
-	return "", usage("testbed %q has %d workers already, which is the most there can be", s.Spec.Name, MaxNodes)
+	return "", usage("testbed %q has %d workers already, which is the most there can be", "테스트베드 %q에는 이미 워커가 %d대 있습니다. 더 늘릴 수 없습니다", s.Spec.Name, MaxNodes)
 }
 
 // checkWorker holds a worker's name to its rule.
 func checkWorker(name string) error {
 	if n, ok := number(name); !ok || n == 0 {
-		return usage("%q can't be a worker's name; it must be one of %s to %s", name, worker(1), worker(MaxNodes))
+		return usage("%q can't be a worker's name; it must be one of %s to %s", "%q은(는) 워커 이름이 될 수 없습니다. %s부터 %s까지 중 하나여야 합니다", name, worker(1), worker(MaxNodes))
 	}
 	return nil
 }

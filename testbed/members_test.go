@@ -89,7 +89,7 @@ func TestMergeFillsGaps(t *testing.T) {
 	have := bedOf(t, "node1", "node3").state
 	want := DefaultSpec()
 	want.Nodes = 4
-	s, err := merge(have, want, Given{Nodes: true})
+	s, err := merge(have, want, Given{"nodes"})
 	if err != nil || !slices.Equal(s.workers(), []string{"node1", "node2", "node3", "node4"}) {
 		t.Errorf("workers: %v, %v", s.workers(), err)
 	}
@@ -100,16 +100,16 @@ func TestMergeFillsGaps(t *testing.T) {
 
 func TestResetKnowsWhoIsNewer(t *testing.T) {
 	b := bedOf(t, "node1", "node3")
-	r := newReset(b, nil, snapshotOf("control", "node1", "node2"), "")
+	r := newResetRun(b, nil, snapshotOf("control", "node1", "node2"), "")
 	if !slices.Equal(r.cluster.Only, []string{"control", "node1"}) || !slices.Equal(r.newer.names, []string{"node3"}) || !r.differs() {
 		t.Errorf("puts %v back, makes %v anew", r.cluster.Only, r.newer.names)
 	}
 	checkSteps(t, r.steps())
-	same := newReset(b, nil, snapshotOf("control", "node1", "node3"), "")
+	same := newResetRun(b, nil, snapshotOf("control", "node1", "node3"), "")
 	if same.differs() || len(same.steps()) != 3 {
 		t.Error("a testbed as it was is treated as one that changed")
 	}
-	fewer := newReset(b, nil, snapshotOf("control", "node1", "node2", "node3"), "")
+	fewer := newResetRun(b, nil, snapshotOf("control", "node1", "node2", "node3"), "")
 	if !fewer.differs() || len(fewer.newer.names) != 0 {
 		t.Error("a worker that was removed since is not missed")
 	}

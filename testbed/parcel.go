@@ -5,17 +5,7 @@ import (
 	"path/filepath"
 
 	"noriter.dev/noriter/provision/image"
-	"noriter.dev/noriter/provision/machine"
 )
-
-// parcelDir is where machines of the testbed have a parcel mounted, if they
-// have one.
-func (t *Testbed) parcelDir() string {
-	if t.state.Spec.Driver == Libvirt {
-		return machine.ParcelDir
-	}
-	return ""
-}
 
 // ensureParcel packs what the machines are going to be sent. Where that is not
 // known, as the caller sends nothing, there is none.

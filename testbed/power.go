@@ -2,17 +2,18 @@ package testbed
 
 import (
 	"context"
-	"fmt"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Off switches a machine off at once, as if its power failed.
 func (t *Testbed) Off(ctx context.Context, name string) error {
-	return t.locked(ctx, "power", quietly, func(d driver) error {
+	return t.locked(ctx, "power", quietly, func(p provider) error {
 		if _, ok := t.Address(name); !ok {
-			return usage("testbed %q has no machine %q; it has %v", t.Name(), name, t.Machines())
+			return noMachine(t, name)
 		}
-		if err := d.Stop(ctx, name); err != nil {
-			return fmt.Errorf("switching off %s: %w", name, err)
+		if err := p.Stop(ctx, name); err != nil {
+			return lang.Errorf("switching off %s: %w", "%s 끄기: %w", name, err)
 		}
 		return nil
 	})
@@ -20,22 +21,21 @@ func (t *Testbed) Off(ctx context.Context, name string) error {
 
 // On switches a machine on and returns when it answers.
 func (t *Testbed) On(ctx context.Context, name string) error {
-	return t.locked(ctx, "power", quietly, func(d driver) error {
+	return t.locked(ctx, "power", quietly, func(p provider) error {
 		for _, spec := range t.specs() {
 			if spec.Name != name {
 				continue
 			}
-			if err := d.Ensure(ctx, spec); err != nil {
-				return fmt.Errorf("switching on %s: %w", name, err)
+			if err := p.Ensure(ctx, spec); err != nil {
+				return lang.Errorf("switching on %s: %w", "%s 켜기: %w", name, err)
 			}
-			m, err := t.Dial(ctx, name)
+			m, err := t.connect(ctx, name)
 			if err != nil {
 				return err
 			}
-			defer m.Close()
-			return t.setClock(ctx, m)
+			return m.Close()
 		}
-		return usage("testbed %q has no machine %q; it has %v", t.Name(), name, t.Machines())
+		return noMachine(t, name)
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 
 	"noriter.dev/noriter/cluster/images"
 	"noriter.dev/noriter/cluster/registry"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // The places of an image.
@@ -72,34 +72,34 @@ func (t *Testbed) PushImage(ctx context.Context, binDir, source, as string) (ref
 	}
 	archive := strings.HasSuffix(source, ".tar")
 	if archive && as == "" {
-		return "", false, usage("%s is a file: say by which name nodes will pull it, such as team/web:v1", source)
+		return "", false, usage("%s is a file: say by which name nodes will pull it, such as team/web:v1", "%s은(는) 파일입니다. 노드가 어떤 이름으로 받을지 알려 주세요. 예: team/web:v1", source)
 	}
 	ref = registryName(cmp.Or(as, source))
 	if _, err := name.ParseReference(ref); err != nil {
-		return "", false, usage("%q is no name of an image, such as team/web:v1: %w", cmp.Or(as, source), err)
+		return "", false, usage("%q is no name of an image, such as team/web:v1: %w", "%q은(는) team/web:v1 같은 이미지 이름이 아닙니다: %w", cmp.Or(as, source), err)
 	}
 	push := func(image v1.Image) (err error) {
 		sent, err = client.Push(ctx, ref, image)
 		return err
 	}
 	if !archive {
-		err = t.shipped(ctx, binDir, source, push)
+		err = shipped(ctx, t.home, binDir, source, push)
 		return ref, sent, err
 	}
 	image, err := tarball.ImageFromPath(source, nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", false, usage("there is no file %s", source)
+		return "", false, usage("there is no file %s", "파일 %s이(가) 없습니다", source)
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("reading %s (it must be an archive of one image, as `docker save` writes it): %w", source, err)
+		return "", false, lang.Errorf("reading %s (it must be an archive of one image, as `docker save` writes it): %w", "%s 읽기 (`docker save`로 만든, 이미지 하나의 아카이브여야 합니다): %w", source, err)
 	}
 	err = push(image)
 	return ref, sent, err
 }
 
 // shipped hands the image of that name to do.
-func (t *Testbed) shipped(ctx context.Context, binDir, name string, do func(v1.Image) error) error {
-	bundle, err := t.home.containerImages(ctx, binDir, func(string) {})
+func shipped(ctx context.Context, home Home, binDir, name string, do func(v1.Image) error) error {
+	bundle, err := home.containerImages(ctx, binDir, func(string) {})
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (t *Testbed) shipped(ctx context.Context, binDir, name string, do func(v1.I
 		return do(image)
 	})
 	if err == nil && !found {
-		return usage("no image is called %s; `nori image list` shows those that nodes have", name)
+		return usage("no image is called %s; `nori image list` shows those that nodes have", "%s(이)라는 이미지가 없습니다. `nori image list`가 노드에 있는 것을 보여 줍니다", name)
 	}
 	return err
 }
@@ -129,7 +129,7 @@ func registryName(name string) string {
 func (t *Testbed) registry() (*registry.Client, error) {
 	ca, err := os.ReadFile(filepath.Join(t.Dir(), "pki", "registry", "ca.crt"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("testbed %q has no registry yet; `nori up` adds it", t.Name())
+		return nil, lang.Errorf("testbed %q has no registry yet; `nori up` adds it", "테스트베드 %q에는 아직 레지스트리가 없습니다. `nori up`이 만듭니다", t.Name())
 	}
 	if err != nil {
 		return nil, err

@@ -2,13 +2,13 @@ package testbed
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,75 +23,77 @@ import (
 // anew and joins again, one that was removed since does not come back.
 //
 // A reset that is interrupted is noted, and the next, or `nori up`, ends it.
-func (t *Testbed) Reset(ctx context.Context, to string, o UpOptions) error {
-	return t.locked(ctx, "reset", o.Waiting, func(d driver) error { return t.reset(ctx, d, to, o) })
+func (t *Testbed) Reset(ctx context.Context, to string, o RunOptions) error {
+	return t.locked(ctx, "reset", o.Waiting, func(p provider) error { return t.reset(ctx, p, to, o) })
 }
 
 // Newer are the workers that a snapshot does not have.
 func (t *Testbed) Newer(ctx context.Context, snapshot string) ([]string, error) {
-	d, err := t.open()
+	p, err := t.open()
 	if err != nil {
 		return nil, err
 	}
-	snap, err := t.find(ctx, d, snapshot)
+	snap, err := t.find(ctx, p, snapshot)
 	if err != nil {
 		return nil, err
 	}
-	return newReset(t, d, snap, "").newer.names, nil
+	return newResetRun(t, p, snap, "").newer.names, nil
 }
 
-func (t *Testbed) reset(ctx context.Context, d driver, to string, o UpOptions) error {
-	snap, err := t.find(ctx, d, to)
+func (t *Testbed) reset(ctx context.Context, p provider, to string, o RunOptions) error {
+	snap, err := t.find(ctx, p, to)
 	if err != nil {
 		return err
 	}
 	interrupted := t.state.Resetting != ""
 	t.state.Resetting = to
-	if err := t.home.writeState(t.Name(), t.state); err != nil {
+	if err := t.writeState(); err != nil {
 		return err
 	}
-	r := newReset(t, d, snap, o.BinDir)
+	r := newResetRun(t, p, snap, o.Programs)
 	r.interrupted = interrupted
 	defer r.close()
 	if err := step.Run(ctx, r.steps(), o.Report); err != nil {
 		return err
 	}
 	t.state.Resetting, t.state.Joining, t.state.Faults = "", "", nil
-	return t.home.writeState(t.Name(), t.state)
+	return t.writeState()
 }
 
-// reset is one run of Reset.
-type reset struct {
-	*Testbed
-	driver   driver
+// resetRun is one run of Reset.
+type resetRun struct {
+	testbed  *Testbed
+	provider provider
 	snapshot machine.Snapshot
-	cluster  *install.Cluster
+	// cluster has the machines that the snapshot has.
+	cluster *install.Cluster
 	// newer are the workers that the snapshot does not have.
-	newer *join
+	newer *joinRun
 	since time.Time
 	// interrupted says that the last reset did not come to its end.
 	interrupted bool
 }
 
-func newReset(t *Testbed, d driver, snap machine.Snapshot, binDir string) *reset {
-	r := &reset{Testbed: t, driver: d, snapshot: snap, cluster: t.newCluster()}
-	r.newer = &join{Testbed: t, driver: d, binDir: binDir}
+func newResetRun(t *Testbed, p provider, snap machine.Snapshot, programs string) *resetRun {
+	r := &resetRun{testbed: t, provider: p, snapshot: snap, cluster: t.newCluster(programs)}
+	var newer []string
 	for _, name := range t.Machines() {
 		if slices.Contains(snap.Machines, name) {
 			r.cluster.Only = append(r.cluster.Only, name)
 		} else {
-			r.newer.names = append(r.newer.names, name)
+			newer = append(newer, name)
 		}
 	}
+	r.newer = newJoinRun(t, p, programs, newer...)
 	return r
 }
 
-func (r *reset) close() {
+func (r *resetRun) close() {
 	r.newer.close()
 	r.cluster.Close()
 }
 
-func (r *reset) steps() []step.Step {
+func (r *resetRun) steps() []step.Step {
 	steps := []step.Step{{
 		ID: "restore", Title: lang.Text{EN: "Machines put back", KO: "머신 되돌리기"},
 		Run: r.restore,
@@ -102,8 +104,8 @@ func (r *reset) steps() []step.Step {
 	if r.differs() {
 		// Before anything waits for DNS: its pod may be on a node that is gone.
 		steps = append(steps, step.Step{
-			ID: "strangers", Title: lang.Text{EN: "Nodes of then that are gone", KO: "지금은 없는 노드 정리"}, Needs: []string{"machines"},
-			Run: r.forgetStrangers,
+			ID: "gone", Title: lang.Text{EN: "Nodes that have no machine any more", KO: "지금은 없는 노드 정리"}, Needs: []string{"machines"},
+			Run: r.forgetGoneNodes,
 		})
 	}
 	steps = append(steps, step.Step{
@@ -118,30 +120,30 @@ func (r *reset) steps() []step.Step {
 }
 
 // differs says that the testbed's machines are not those of the snapshot.
-func (r *reset) differs() bool {
+func (r *resetRun) differs() bool {
 	return len(r.newer.names) > 0 || len(r.snapshot.Machines) != len(r.cluster.Only)
 }
 
-func (r *reset) restore(ctx context.Context, note func(string)) error {
+func (r *resetRun) restore(ctx context.Context, note func(string)) error {
 	note(r.snapshot.Name)
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
 	for _, name := range r.newer.names {
-		if err := r.driver.RemoveMachine(ctx, name); err != nil {
+		if err := r.provider.RemoveMachine(ctx, name); err != nil {
 			return err
 		}
 	}
-	if err := r.driver.Restore(ctx, r.snapshot.Name); err != nil {
-		return fmt.Errorf("restoring the snapshot %q: %w", r.snapshot.Name, err)
+	if err := r.provider.Restore(ctx, r.snapshot.Name); err != nil {
+		return lang.Errorf("restoring the snapshot %q: %w", "스냅샷 %q(으)로 되돌리기: %w", r.snapshot.Name, err)
 	}
 	return nil
 }
 
 // prepare makes the network again where it may have gone, as after a reboot of
 // the host, or where the last reset was cut short.
-func (r *reset) prepare(ctx context.Context) error {
-	infos, err := r.driver.List(ctx)
+func (r *resetRun) prepare(ctx context.Context) error {
+	infos, err := r.provider.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -149,16 +151,16 @@ func (r *reset) prepare(ctx context.Context) error {
 	if !off && !r.interrupted {
 		return nil
 	}
-	if _, err := r.image(); err != nil {
+	if _, err := r.testbed.image(); err != nil {
 		return nil // what is there has to do
 	}
-	return r.driver.Prepare(ctx)
+	return r.provider.Prepare(ctx)
 }
 
 // connect dials the machines that were put back. After memory was restored, a
 // machine's clock is as old as the snapshot: it is stepped before anything else
 // looks at it.
-func (r *reset) connect(ctx context.Context, _ func(string)) error {
+func (r *resetRun) connect(ctx context.Context, _ func(string)) error {
 	if !r.snapshot.Memory {
 		// The machines boot: a node counts when its agent was heard since.
 		// With their memory the agents came back, too.
@@ -167,11 +169,8 @@ func (r *reset) connect(ctx context.Context, _ func(string)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, name := range r.cluster.Only {
 		g.Go(func() error {
-			m, err := r.Dial(ctx, name)
+			m, err := r.testbed.connect(ctx, name)
 			if err != nil {
-				return err
-			}
-			if err := r.setClock(ctx, m); err != nil {
 				return err
 			}
 			r.cluster.SetMachine(m)
@@ -181,10 +180,14 @@ func (r *reset) connect(ctx context.Context, _ func(string)) error {
 	return g.Wait()
 }
 
-// forgetStrangers deletes the nodes that the restored store speaks of and the
+// forgetGoneNodes deletes the nodes that the restored store speaks of and the
 // testbed has no machine for, or not yet again.
-func (r *reset) forgetStrangers(ctx context.Context, note func(string)) error {
-	nodes, err := r.restoredNodes(ctx)
+func (r *resetRun) forgetGoneNodes(ctx context.Context, note func(string)) error {
+	client, err := r.testbed.client()
+	if err != nil {
+		return err
+	}
+	nodes, err := restoredNodes(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -193,7 +196,7 @@ func (r *reset) forgetStrangers(ctx context.Context, note func(string)) error {
 			continue
 		}
 		note(n.Name)
-		if err := r.forgetNode(ctx, n.Name); err != nil {
+		if err := forgetNode(ctx, client, n.Name); err != nil {
 			return err
 		}
 	}
@@ -202,14 +205,10 @@ func (r *reset) forgetStrangers(ctx context.Context, note func(string)) error {
 
 // restoredNodes waits for the API server that was put back and lists the nodes
 // that it has.
-func (r *reset) restoredNodes(ctx context.Context) ([]corev1.Node, error) {
-	client, err := r.client()
-	if err != nil {
-		return nil, err
-	}
+func restoredNodes(ctx context.Context, client kubernetes.Interface) ([]corev1.Node, error) {
 	var nodes []corev1.Node
 	var last error
-	err = wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if last = err; err == nil {
 			nodes = list.Items
@@ -217,7 +216,7 @@ func (r *reset) restoredNodes(ctx context.Context) ([]corev1.Node, error) {
 		return err == nil, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("waiting for the API server to list the nodes: %w (last: %w)", err, last)
+		return nil, lang.Errorf("waiting for the API server to list the nodes: %w (last: %w)", "API 서버가 노드 목록을 주기를 기다림: %w (마지막: %w)", err, last)
 	}
 	return nodes, nil
 }

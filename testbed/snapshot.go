@@ -2,9 +2,9 @@ package testbed
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -13,18 +13,18 @@ var snapshotRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 // ValidateSnapshot holds a snapshot's name to its rule.
 func ValidateSnapshot(name string) error {
 	if !snapshotRule.MatchString(name) {
-		return usage("snapshot name %q must be 1 to 40 of a-z, 0-9 and '-'", name)
+		return usage("snapshot name %q must be 1 to 40 of a-z, 0-9 and '-'", "스냅샷 이름 %q은(는) 안 됩니다. a-z, 0-9, '-'로 된 1~40자여야 합니다", name)
 	}
 	return nil
 }
 
 // Snapshots lists what can be gone back to.
 func (t *Testbed) Snapshots(ctx context.Context) ([]machine.Snapshot, error) {
-	d, err := t.open()
+	p, err := t.open()
 	if err != nil {
 		return nil, err
 	}
-	return d.Snapshots(ctx)
+	return p.Snapshots(ctx)
 }
 
 // Save keeps the testbed's state under a name.
@@ -33,26 +33,27 @@ func (t *Testbed) Save(ctx context.Context, name string, waiting func(string)) e
 		return err
 	}
 	if name == StartSnapshot {
-		return usage("%q is the state that `nori up` left; choose another name", name)
+		return usage("%q is the state that `nori up` left; choose another name", "%q은(는) `nori up`이 남긴 상태입니다. 다른 이름을 고르세요", name)
 	}
-	return t.locked(ctx, "snapshot save", waiting, func(d driver) error {
+	return t.locked(ctx, "snapshot save", waiting, func(p provider) error {
 		if len(t.state.Faults) > 0 {
 			// Whoever goes back to it would have a fault that nobody knows of.
-			return fmt.Errorf("the fault %s is in testbed %q; `nori fault recover` takes it out first", t.state.Faults[0].Name, t.Name())
+			return lang.Errorf("the fault %s is in testbed %q; `nori fault recover` takes it out first", "장애 %s이(가) 테스트베드 %q에 들어 있습니다. 먼저 `nori fault recover`로 빼세요", t.state.Faults[0].Name, t.Name())
 		}
-		reached, done := t.reach(ctx)
+		clocks := t.clocks()
+		reached, done := clocks.reach(ctx)
 		defer done()
-		return t.save(ctx, d, name, reached)
+		return save(ctx, p, name, clocks, reached)
 	})
 }
 
 // save lets the driver keep the machines, with their clocks made ready for it.
-func (t *Testbed) save(ctx context.Context, d driver, name string, reached func(string) machine.Machine) error {
-	t.steadyClocks(ctx, reached)
-	err := d.Save(ctx, name)
-	t.fastClocks(context.WithoutCancel(ctx), reached) // also when it was broken off
+func save(ctx context.Context, p provider, name string, clocks clocks, reached func(string) machine.Machine) error {
+	clocks.steady(ctx, reached)
+	err := p.Save(ctx, name)
+	clocks.fast(context.WithoutCancel(ctx), reached) // also when it was broken off
 	if err != nil {
-		return fmt.Errorf("saving the snapshot %q: %w", name, err)
+		return lang.Errorf("saving the snapshot %q: %w", "스냅샷 %q 저장: %w", name, err)
 	}
 	return nil
 }
@@ -60,17 +61,17 @@ func (t *Testbed) save(ctx context.Context, d driver, name string, reached func(
 // DeleteSnapshot forgets a snapshot.
 func (t *Testbed) DeleteSnapshot(ctx context.Context, name string, waiting func(string)) error {
 	if name == StartSnapshot {
-		return usage("%q is the state that `nori reset` goes back to; it stays", name)
+		return usage("%q is the state that `nori reset` goes back to; it stays", "%q은(는) `nori reset`이 돌아가는 상태여서 지우지 않습니다", name)
 	}
-	return t.locked(ctx, "snapshot delete", waiting, func(d driver) error {
-		if err := t.known(ctx, d, name); err != nil {
+	return t.locked(ctx, "snapshot delete", waiting, func(p provider) error {
+		if _, err := t.find(ctx, p, name); err != nil {
 			return err
 		}
-		return d.DeleteSnapshot(ctx, name)
+		return p.DeleteSnapshot(ctx, name)
 	})
 }
 
-func (t *Testbed) locked(ctx context.Context, what string, waiting func(string), do func(driver) error) error {
+func (t *Testbed) locked(ctx context.Context, what string, waiting func(string), do func(provider) error) error {
 	l, err := t.home.lock(ctx, t.Name(), what, waiting)
 	if err != nil {
 		return err
@@ -80,23 +81,18 @@ func (t *Testbed) locked(ctx context.Context, what string, waiting func(string),
 	if t.state, err = t.home.readState(t.Name()); err != nil {
 		return err
 	}
-	d, err := t.open()
+	p, err := t.open()
 	if err != nil {
 		return err
 	}
-	return do(d)
+	return do(p)
 }
 
-// known is a usage error unless there is a snapshot of that name.
-func (t *Testbed) known(ctx context.Context, d driver, name string) error {
-	_, err := t.find(ctx, d, name)
-	return err
-}
-
-func (t *Testbed) find(ctx context.Context, d driver, name string) (machine.Snapshot, error) {
-	snaps, err := d.Snapshots(ctx)
+// find looks for a snapshot; that there is none is a usage error.
+func (t *Testbed) find(ctx context.Context, p provider, name string) (machine.Snapshot, error) {
+	snaps, err := p.Snapshots(ctx)
 	if err != nil {
-		return machine.Snapshot{}, fmt.Errorf("looking for snapshots: %w", err)
+		return machine.Snapshot{}, lang.Errorf("looking for snapshots: %w", "스냅샷 찾기: %w", err)
 	}
 	var names []string
 	for _, s := range snaps {
@@ -106,7 +102,7 @@ func (t *Testbed) find(ctx context.Context, d driver, name string) (machine.Snap
 		names = append(names, s.Name)
 	}
 	if name == StartSnapshot {
-		return machine.Snapshot{}, usage("testbed %q was never brought up to its end; `nori up` does that", t.Name())
+		return machine.Snapshot{}, usage("testbed %q was never brought up to its end; `nori up` does that", "테스트베드 %q은(는) 끝까지 켜진 적이 없습니다. `nori up`으로 켜세요", t.Name())
 	}
-	return machine.Snapshot{}, usage("testbed %q has no snapshot %q; it has %v", t.Name(), name, names)
+	return machine.Snapshot{}, usage("testbed %q has no snapshot %q; it has %v", "테스트베드 %q에는 스냅샷 %q이(가) 없습니다. 있는 것: %v", t.Name(), name, names)
 }

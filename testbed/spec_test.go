@@ -3,12 +3,14 @@ package testbed
 import (
 	"errors"
 	"net/netip"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestParseSpec(t *testing.T) {
-	s, err := ParseSpec("t.yaml", []byte(`
+	s, given, err := ParseSpec("t.yaml", []byte(`
 apiVersion: noriter.dev/v1
 kind: Testbed
 name: class-a
@@ -22,6 +24,9 @@ memory: {node: 1024}
 	}
 	if s.Name != "class-a" || s.Nodes != 4 || !s.Isolated || s.Memory.Node != 1024 || s.Memory.Control != DefaultControlMiB || s.CPUs.Node != 1 {
 		t.Errorf("read %+v", s)
+	}
+	if want := (Given{"driver", "nodes", "isolated", "memory.node"}); !slices.Equal(given, want) {
+		t.Errorf("given: %v, want %v", given, want)
 	}
 }
 
@@ -46,7 +51,7 @@ func TestParseSpecMistakes(t *testing.T) {
 		"kind: Pod":                          `kind is "Pod"`,
 		"apiVersion: v2":                     `apiVersion is "v2"`,
 	} {
-		_, err := ParseSpec("t.yaml", []byte(in))
+		_, _, err := ParseSpec("t.yaml", []byte(in))
 		var u *UsageError
 		if !errors.As(err, &u) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", in, err, want)
@@ -57,46 +62,86 @@ func TestParseSpecMistakes(t *testing.T) {
 func FuzzParseSpec(f *testing.F) {
 	f.Add([]byte("name: x\nnodes: 3\nmemory: {control: 2048}\nsubnet: 10.1.2.0/24"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if s, err := ParseSpec("t.yaml", data); err == nil && s.Validate() != nil {
+		if s, _, err := ParseSpec("t.yaml", data); err == nil && s.Validate() != nil {
 			t.Errorf("a spec was accepted that is not valid: %+v", s)
 		}
 	})
 }
 
-func TestMerge(t *testing.T) {
-	have := State{Spec: DefaultSpec(), Subnet: netip.MustParsePrefix("10.77.1.0/24")}
-	have.Spec.Driver = Nspawn
-	change := func(f func(*Spec), g Given) (State, error) {
-		want := DefaultSpec()
-		f(&want)
-		return merge(have, want, g)
-	}
-	if s, err := change(func(s *Spec) { s.Nodes = 7; s.Isolated = true }, Given{}); err != nil || s.Spec.Nodes != 2 || s.Spec.Isolated {
-		t.Errorf("what was not given changed the testbed: %+v, %v", s, err)
-	}
-	if s, err := change(func(s *Spec) { s.Nodes = 5 }, Given{Nodes: true}); err != nil || s.Spec.Nodes != 5 {
-		t.Errorf("adding workers: %+v, %v", s, err)
-	}
-	for name, c := range map[string]struct {
-		f func(*Spec)
-		g Given
-	}{
-		"driver":   {func(s *Spec) { s.Driver = Libvirt }, Given{Driver: true}},
-		"isolated": {func(s *Spec) { s.Isolated = true }, Given{Isolated: true}},
-		"subnet":   {func(s *Spec) { s.Subnet = "10.9.9.0/24" }, Given{Subnet: true}},
-		"memory":   {func(s *Spec) { s.Memory.Node = 999 }, Given{Memory: true}},
-	} {
-		_, err := change(c.f, c.g)
-		var u *UsageError
-		if !errors.As(err, &u) || !strings.Contains(err.Error(), "nori down") {
-			t.Errorf("%s: got %v", name, err)
+// TestEveryKeyHasARow: what a testbed file can say is in the table, so that it
+// gets validated, has its flag, and is applied or refused. The head of the file
+// and the testbed's name are no properties of a testbed.
+func TestEveryKeyHasARow(t *testing.T) {
+	have := map[string]bool{"apiVersion": true, "kind": true, "name": true}
+	for _, k := range keys {
+		if have[k.Name] {
+			t.Errorf("%s has two rows", k.Name)
+		}
+		have[k.Name] = true
+		if k.Flag == "" || k.Help.EN == "" || k.Help.KO == "" {
+			t.Errorf("%s lacks a flag or its help", k.Name)
 		}
 	}
-	if _, err := change(func(s *Spec) { s.Nodes = 1 }, Given{Nodes: true}); err == nil || !strings.Contains(err.Error(), "nori node remove") {
-		t.Errorf("fewer workers: got %v", err)
+	var visit func(prefix string, s reflect.Type)
+	visit = func(prefix string, s reflect.Type) {
+		for i := range s.NumField() {
+			name := prefix + s.Field(i).Tag.Get("yaml")
+			if s.Field(i).Type.Kind() == reflect.Struct {
+				visit(name+".", s.Field(i).Type)
+			} else if !have[name] {
+				t.Errorf("%s has no row in keys", name)
+			}
+		}
 	}
-	if _, err := change(func(s *Spec) { s.Driver = Auto }, Given{Driver: true}); err != nil {
-		t.Errorf("--driver auto must fit any testbed: %v", err)
+	visit("", reflect.TypeFor[Spec]())
+}
+
+// other is a spec in which one key has another valid value.
+func other(t *testing.T, k Key) Spec {
+	t.Helper()
+	s := DefaultSpec()
+	switch v := k.Value(&s).(type) {
+	case *int:
+		*v += 3
+	case *bool:
+		*v = !*v
+	case *string:
+		*v = map[string]string{"driver": "libvirt", "connect": "qemu+ssh://big/system", "subnet": "10.9.9.0/24"}[k.Name]
+	}
+	if err := s.Validate(); err != nil {
+		t.Fatalf("%s: %v", k.Name, err)
+	}
+	return s
+}
+
+// TestMerge goes through every key: on a testbed that exists it is applied or
+// refused with the way to do it, never ignored; one that was not given changes
+// nothing.
+func TestMerge(t *testing.T) {
+	have := State{Spec: DefaultSpec(), Subnet: netip.MustParsePrefix("10.77.1.0/24")}
+	have.Spec.Driver = "nspawn"
+	for _, k := range keys {
+		want := other(t, k)
+		if got, err := merge(have, want, nil); err != nil || !reflect.DeepEqual(got, have) {
+			t.Errorf("%s was not given and changed the testbed: %+v, %v", k.Name, got, err)
+		}
+		got, err := merge(have, want, Given{k.Name})
+		var u *UsageError
+		switch {
+		case err == nil && k.Get(got.Spec) == k.Get(want):
+		case errors.As(err, &u) && strings.Contains(err.Error(), k.Name) && strings.Contains(err.Error(), "`nori down --name noriter`"):
+		default:
+			t.Errorf("%s is neither applied nor refused: %+v, %v", k.Name, got.Spec, err)
+		}
+		// A default in a file, and the same again, fit every testbed.
+		if _, err := merge(have, DefaultSpec(), Given{k.Name}); err != nil {
+			t.Errorf("%s as it is: %v", k.Name, err)
+		}
+	}
+	want := DefaultSpec()
+	want.Nodes = 1
+	if _, err := merge(have, want, Given{"nodes"}); err == nil || !strings.Contains(err.Error(), "nori node remove") {
+		t.Errorf("fewer workers: got %v", err)
 	}
 }
 

@@ -3,7 +3,6 @@ package testbed
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -51,10 +51,10 @@ type MachineStatus struct {
 func (t *Testbed) RESTConfig() (*rest.Config, error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", t.Kubeconfig())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("testbed %q: %w", t.Name(), ErrNotUp)
+		return nil, lang.Errorf("testbed %q: %w", "테스트베드 %q: %w", t.Name(), ErrNotUp)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the kubeconfig of testbed %q: %w", t.Name(), err)
+		return nil, lang.Errorf("reading the kubeconfig of testbed %q: %w", "테스트베드 %q의 kubeconfig 읽기: %w", t.Name(), err)
 	}
 	if via := t.Dialer(); via != nil {
 		cfg.Dial = via
@@ -103,10 +103,10 @@ func (t *Testbed) Status(ctx context.Context) (Status, error) {
 			m.State = machine.Absent
 		}
 		if m.State == machine.Running {
-			wg.Go(func() { t.lookAtUnits(ctx, m) })
+			wg.Go(func() { lookAtUnits(ctx, t, m) })
 		}
 	}
-	wg.Go(func() { s.API = "ok"; t.lookAtNodes(ctx, &s) })
+	wg.Go(func() { s.API = "ok"; lookAtNodes(ctx, t, &s) })
 	wg.Wait()
 	s.Ready = s.API == "ok"
 	for _, m := range s.Machines {
@@ -115,7 +115,7 @@ func (t *Testbed) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-func (t *Testbed) lookAtUnits(ctx context.Context, m *MachineStatus) {
+func lookAtUnits(ctx context.Context, t *Testbed, m *MachineStatus) {
 	ctx, cancel := context.WithTimeout(ctx, statusLimit)
 	defer cancel()
 	c, err := t.Dial(ctx, m.Name)
@@ -141,10 +141,10 @@ func (t *Testbed) lookAtUnits(ctx context.Context, m *MachineStatus) {
 
 // lookAtNodes fills in what the API says. It writes fields that lookAtUnits
 // leaves alone.
-func (t *Testbed) lookAtNodes(ctx context.Context, s *Status) {
+func lookAtNodes(ctx context.Context, t *Testbed, s *Status) {
 	ctx, cancel := context.WithTimeout(ctx, statusLimit)
 	defer cancel()
-	nodes, pods, err := t.nodesAndPods(ctx)
+	nodes, pods, err := nodesAndPods(ctx, t)
 	if err != nil {
 		s.API = err.Error()
 		return
@@ -175,7 +175,7 @@ func (t *Testbed) lookAtNodes(ctx context.Context, s *Status) {
 	}
 }
 
-func (t *Testbed) nodesAndPods(ctx context.Context) ([]corev1.Node, []corev1.Pod, error) {
+func nodesAndPods(ctx context.Context, t *Testbed) ([]corev1.Node, []corev1.Pod, error) {
 	cfg, err := t.RESTConfig()
 	if err != nil {
 		return nil, nil, err
@@ -187,11 +187,11 @@ func (t *Testbed) nodesAndPods(ctx context.Context) ([]corev1.Node, []corev1.Pod
 	}
 	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, nil, fmt.Errorf("asking the API server: %w", err)
+		return nil, nil, lang.Errorf("asking the API server: %w", "API 서버에 묻기: %w", err)
 	}
 	pods, err := client.CoreV1().Pods("").List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, nil, fmt.Errorf("asking the API server: %w", err)
+		return nil, nil, lang.Errorf("asking the API server: %w", "API 서버에 묻기: %w", err)
 	}
 	return nodes.Items, pods.Items, nil
 }

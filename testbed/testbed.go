@@ -1,25 +1,26 @@
+// Package testbed is a declared playground: its spec, its life from nothing to
+// a cluster that is ready and back to nothing, its snapshots and resets.
+//
+// What a person may say of a testbed is the table in keys.go, the ways to have
+// machines are the table in drivers.go. Each run of steps on a testbed is a
+// struct and a file: upRun, resetRun, joinRun, leaveRun.
 package testbed
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/provision/image"
-	"noriter.dev/noriter/provision/libvirt"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/netns"
-	"noriter.dev/noriter/provision/nspawn"
 	"noriter.dev/noriter/provision/remote"
 )
 
@@ -28,7 +29,7 @@ import (
 type Testbed struct {
 	home  Home
 	state State
-	keys  keys
+	ssh   *sshKeys
 	took  time.Duration
 	// packed is what new virtual machines get on a disk, known when the images are.
 	packed []image.ParcelItem
@@ -77,28 +78,42 @@ func (t *Testbed) Address(name string) (netip.Addr, bool) {
 // Machines are the names of the machines, the control node first.
 func (t *Testbed) Machines() []string { return t.state.machineNames() }
 
-// driver is what the testbed needs of a driver: machines, and a way back.
-type driver interface {
-	machine.Provider
-	machine.Snapshotter
-}
-
-// driver makes the provider of the testbed's machines.
-func (t *Testbed) driver(img image.Image) (driver, error) {
-	keys, err := t.loadKeys()
+// newProvider makes the provider of the testbed's machines.
+func (t *Testbed) newProvider(img image.Image) (provider, error) {
+	d, err := t.driver()
 	if err != nil {
 		return nil, err
 	}
-	tb := machine.Testbed{
+	keys, err := t.sshKeys()
+	if err != nil {
+		return nil, err
+	}
+	return d.provider(t, machine.Testbed{
 		Name: t.Name(), Dir: t.Dir(), Subnet: t.state.Subnet,
 		AuthorizedKey: keys.authorized, HostKeys: keys.hostPEM,
+	}, img)
+}
+
+// open makes the provider of a testbed that exists.
+func (t *Testbed) open() (provider, error) {
+	if err := t.ensureNamespace(); err != nil {
+		return nil, err
 	}
-	if t.state.Spec.Driver == Nspawn {
-		return nspawn.New(tb, img.Root), nil
+	img, err := t.image()
+	if err != nil {
+		// Without its image a testbed can still be looked at and removed.
+		img = image.Image{ID: t.state.ImageID, Root: filepath.Join(t.home.Cache(), "gone")}
 	}
-	return libvirt.New(tb, libvirt.Image{Disk: img.Disk, Kernel: img.Kernel, Initrd: img.Initrd}, libvirt.Options{
-		Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated, CacheDir: t.home.Cache(), Parcel: t.ensureParcel,
-	})
+	return t.newProvider(img)
+}
+
+// List tells of the machines.
+func (t *Testbed) List(ctx context.Context) ([]machine.Info, error) {
+	p, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	return p.List(ctx)
 }
 
 // image is the machine image that the testbed's machines were made from.
@@ -136,16 +151,37 @@ func (t *Testbed) nodes() []install.Node {
 func (t *Testbed) Dial(ctx context.Context, name string) (*remote.Client, error) {
 	addr, ok := t.Address(name)
 	if !ok {
-		return nil, usage("testbed %q has no machine %q; it has %v", t.Name(), name, t.Machines())
+		return nil, noMachine(t, name)
 	}
-	keys, err := t.loadKeys()
+	keys, err := t.sshKeys()
 	if err != nil {
 		return nil, err
 	}
+	parcel := ""
+	if t.Traits().Parcel {
+		parcel = machine.ParcelDir
+	}
 	return remote.Dial(ctx, remote.Target{
 		Name: name, Address: addr, Signer: keys.signer, HostKey: keys.hostPublic[name],
-		Compress: t.state.Spec.Driver == Libvirt, Parcel: t.parcelDir(), Via: t.Dialer(),
+		Compress: t.Traits().Emulated, Parcel: parcel, Via: t.Dialer(),
 	})
+}
+
+// connect is Dial for what goes on to work with the machine: its clock is right
+// afterwards.
+func (t *Testbed) connect(ctx context.Context, name string) (*remote.Client, error) {
+	m, err := t.Dial(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.clocks().set(ctx, m); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+func noMachine(t *Testbed, name string) error {
+	return usage("testbed %q has no machine %q; it has %v", "테스트베드 %q에는 머신 %q이(가) 없습니다. 있는 머신: %v", t.Name(), name, t.Machines())
 }
 
 // Dialer is how machines are reached that are on another host, behind a libvirt
@@ -162,58 +198,4 @@ func (t *Testbed) Dialer() remote.Dialer {
 		return nil
 	}
 	return remote.Through((&url.URL{Scheme: "ssh", User: u.User, Host: u.Host}).String())
-}
-
-// keys are the testbed's SSH keys.
-type keys struct {
-	signer     ssh.Signer
-	authorized string
-	hostPEM    map[string][]byte
-	hostPublic map[string]ssh.PublicKey
-}
-
-// loadKeys reads the key pair and the host keys, and makes those that are not
-// there yet.
-func (t *Testbed) loadKeys() (keys, error) {
-	if t.keys.signer != nil {
-		return t.keys, nil
-	}
-	k := keys{hostPEM: map[string][]byte{}, hostPublic: map[string]ssh.PublicKey{}}
-	pem, err := ensureKey(filepath.Join(t.Dir(), "ssh", "id_ed25519"))
-	if err != nil {
-		return k, err
-	}
-	if k.signer, err = ssh.ParsePrivateKey(pem); err != nil {
-		return k, fmt.Errorf("reading the testbed's SSH key: %w", err)
-	}
-	k.authorized = string(ssh.MarshalAuthorizedKey(k.signer.PublicKey()))
-	// Host keys for as many machines as there may ever be, so that they are
-	// known before any of them first boots.
-	for _, name := range (State{Spec: Spec{Nodes: MaxNodes}}).machineNames() {
-		pem, err := ensureKey(filepath.Join(t.Dir(), "ssh", "host_"+name))
-		if err != nil {
-			return k, err
-		}
-		signer, err := ssh.ParsePrivateKey(pem)
-		if err != nil {
-			return k, fmt.Errorf("reading the host key of %s: %w", name, err)
-		}
-		k.hostPEM[name], k.hostPublic[name] = pem, signer.PublicKey()
-	}
-	t.keys = k
-	return k, nil
-}
-
-func ensureKey(path string) ([]byte, error) {
-	if pem, err := os.ReadFile(path); err == nil {
-		return pem, nil
-	}
-	pair, err := remote.NewKeyPair("noriter " + filepath.Base(path))
-	if err != nil {
-		return nil, fmt.Errorf("making an SSH key: %w", err)
-	}
-	if err := writeFile(path, pair.Private, 0o600); err != nil {
-		return nil, fmt.Errorf("keeping an SSH key: %w", err)
-	}
-	return pair.Private, nil
 }

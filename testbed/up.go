@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -22,10 +21,11 @@ import (
 // `nori reset` goes back to.
 const StartSnapshot = "start"
 
-// UpOptions are what Up needs besides the testbed.
-type UpOptions struct {
-	// BinDir has the programs that go to the machines.
-	BinDir string
+// RunOptions are what every run of steps on a testbed needs besides it: Up,
+// Reset, AddNode and RemoveNode.
+type RunOptions struct {
+	// Programs is the folder of the programs that go to the machines.
+	Programs string
 	// Report shows the steps.
 	Report step.Reporter
 	// Waiting is called when another process holds the testbed.
@@ -34,7 +34,7 @@ type UpOptions struct {
 
 // Up brings the testbed from whatever state it is in to a cluster that is
 // ready: new, half made, switched off, or running already.
-func (t *Testbed) Up(ctx context.Context, o UpOptions) error {
+func (t *Testbed) Up(ctx context.Context, o RunOptions) error {
 	l, err := t.home.lock(ctx, t.Name(), "up", o.Waiting)
 	if err != nil {
 		return err
@@ -51,15 +51,14 @@ func (t *Testbed) Up(ctx context.Context, o UpOptions) error {
 	if err := t.endReset(ctx, o); err != nil {
 		return err
 	}
-	u := &up{Testbed: t, options: o, cluster: t.newCluster()}
-	u.cluster.BinDir = o.BinDir
+	u := &upRun{testbed: t, cluster: t.newCluster(o.Programs), programs: o.Programs}
 	defer u.cluster.Close()
 	if err := step.Run(ctx, u.steps(), o.Report); err != nil {
 		return err
 	}
 	t.took = time.Since(begin)
 	t.state.Ready, t.state.Joining = true, ""
-	return t.home.writeState(t.Name(), t.state)
+	return t.writeState()
 }
 
 // Took is how long the last Up of this process took.
@@ -69,28 +68,42 @@ func (t *Testbed) Took() time.Duration { return t.took }
 func (t *Testbed) Preflight() preflight.Options {
 	_, ready := image.Find(t.home.Cache())
 	return preflight.Options{
-		Driver: t.state.Spec.Driver, Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
+		Drivers: hostDrivers(t.state.Spec.Driver), Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
 		Testbed: t.Name(), Dir: t.Dir(), Known: true, Subnet: t.state.Subnet,
-		StateDir: t.home.Dir, Nodes: t.state.Spec.Nodes, ImageReady: ready,
+		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), ImageReady: ready,
 	}
 }
 
-// up is one run of Up.
-type up struct {
-	*Testbed
-	options UpOptions
-	cluster *install.Cluster
-	driver  driver
+// endReset ends a reset that was interrupted: a testbed half of which is as it
+// was and half as it is now can't work.
+func (t *Testbed) endReset(ctx context.Context, o RunOptions) error {
+	if t.state.Resetting == "" || !t.made() {
+		return nil
+	}
+	p, err := t.open()
+	if err != nil {
+		return err
+	}
+	return t.reset(ctx, p, t.state.Resetting, o)
 }
 
-func (u *up) steps() []step.Step {
+// upRun is one run of Up.
+type upRun struct {
+	testbed *Testbed
+	// provider is there once the machine image is.
+	provider provider
+	cluster  *install.Cluster
+	programs string
+}
+
+func (u *upRun) steps() []step.Step {
 	steps := imageSteps(u.ensureImage, u.ensureContainerImages)
 	steps = append(steps, step.Step{
 		ID: "network", Title: lang.Text{EN: "Network of the testbed", KO: "테스트베드 네트워크"},
 		Needs: []string{"image"},
 		Run: func(ctx context.Context, note func(string)) error {
-			note(u.state.Subnet.String())
-			return u.driver.Prepare(ctx)
+			note(u.testbed.state.Subnet.String())
+			return u.provider.Prepare(ctx)
 		},
 	}, step.Step{
 		ID: "machines", Title: lang.Text{EN: "Machines", KO: "머신"}, Needs: []string{"network", "containers"},
@@ -109,80 +122,92 @@ func (u *up) steps() []step.Step {
 	})
 }
 
-func (u *up) ensureImage(ctx context.Context, note func(string)) error {
-	img, err := u.home.machineImage(ctx, u.state.Spec.Driver, note)
+func (u *upRun) ensureImage(ctx context.Context, note func(string)) error {
+	t := u.testbed
+	img, err := t.home.machineImage(ctx, t.Traits(), note)
 	if err != nil {
 		return err
 	}
-	if u.state.ImageID == "" {
-		u.state.ImageID = img.ID
-		if err := u.home.writeState(u.Name(), u.state); err != nil {
+	if t.state.ImageID == "" {
+		t.state.ImageID = img.ID
+		if err := t.writeState(); err != nil {
 			return err
 		}
 	}
 	// Machines stay on the image they were made from.
-	if img.ID != u.state.ImageID {
-		if img, err = u.image(); err != nil {
+	if img.ID != t.state.ImageID {
+		if img, err = t.image(); err != nil {
 			return err
 		}
 	}
-	u.driver, err = u.Testbed.driver(img)
+	u.provider, err = t.newProvider(img)
 	return err
 }
 
-func (u *up) ensureContainerImages(ctx context.Context, note func(string)) error {
-	return u.useImages(ctx, u.cluster, u.options.BinDir, note)
+func (u *upRun) ensureContainerImages(ctx context.Context, note func(string)) error {
+	return u.testbed.useImages(ctx, u.cluster, u.programs, note)
 }
 
 // bootMachines switches all machines on and waits until each answers on SSH.
-func (u *up) bootMachines(ctx context.Context, note func(string)) error {
-	note(u.driver.Driver())
+func (u *upRun) bootMachines(ctx context.Context, note func(string)) error {
+	t := u.testbed
+	if err := u.noteTraits(ctx); err != nil {
+		return err
+	}
+	specs := t.specs()
+	note(fmt.Sprintf("%s 0/%d", t.state.Spec.Driver, len(specs)))
 	var mu sync.Mutex
 	answering := 0
 	g, ctx := errgroup.WithContext(ctx)
-	for _, spec := range u.specs() {
+	for _, spec := range specs {
 		g.Go(func() error {
-			if err := u.driver.Ensure(ctx, spec); err != nil {
-				return fmt.Errorf("switching on %s: %w", spec.Name, err)
-			}
-			m, err := u.Dial(ctx, spec.Name)
-			if err != nil {
+			if err := switchOn(ctx, u.provider, spec); err != nil {
 				return err
 			}
-			// A restore that was interrupted may just have been completed.
-			if err := u.setClock(ctx, m); err != nil {
+			// The clock: a restore that was interrupted may just have been completed.
+			m, err := t.connect(ctx, spec.Name)
+			if err != nil {
 				return err
 			}
 			u.cluster.SetMachine(m)
 			mu.Lock()
 			defer mu.Unlock()
 			answering++
-			note(fmt.Sprintf("%s %d/%d", u.driver.Driver(), answering, len(u.specs())))
+			note(fmt.Sprintf("%s %d/%d", t.state.Spec.Driver, answering, len(specs)))
 			return nil
 		})
 	}
 	return g.Wait()
 }
 
-// endReset ends a reset that was interrupted: half of a testbed of then and
-// half of one of now would come to no good together.
-func (t *Testbed) endReset(ctx context.Context, o UpOptions) error {
-	if t.state.Resetting == "" || !t.made() {
-		return nil
+func switchOn(ctx context.Context, p provider, spec machine.Spec) error {
+	if err := p.Ensure(ctx, spec); err != nil {
+		return lang.Errorf("switching on %s: %w", "%s 켜기: %w", spec.Name, err)
 	}
-	d, err := t.open()
+	return nil
+}
+
+// noteTraits keeps what the provider says of its machines on this host, so that
+// commands that only look need not ask it.
+func (u *upRun) noteTraits(ctx context.Context) error {
+	t := u.testbed
+	traits, err := u.provider.Traits(ctx)
 	if err != nil {
 		return err
 	}
-	return t.reset(ctx, d, t.state.Resetting, o)
+	if e := t.state.Emulated; e != nil && *e == traits.Emulated {
+		return nil
+	}
+	t.state.Emulated = &traits.Emulated
+	return t.writeState()
 }
 
 // saveStart keeps the state that `nori reset` goes back to, once: later on
 // there is a learner's work in it. Workers that came since join anew.
-func (u *up) saveStart(ctx context.Context, note func(string)) error {
-	snaps, err := u.driver.Snapshots(ctx)
+func (u *upRun) saveStart(ctx context.Context, note func(string)) error {
+	snaps, err := u.provider.Snapshots(ctx)
 	if err != nil {
-		return fmt.Errorf("looking for snapshots: %w", err)
+		return lang.Errorf("looking for snapshots: %w", "스냅샷 찾기: %w", err)
 	}
 	for _, s := range snaps {
 		if s.Name == StartSnapshot {
@@ -190,7 +215,7 @@ func (u *up) saveStart(ctx context.Context, note func(string)) error {
 			return nil
 		}
 	}
-	if u.state.Spec.Driver == Libvirt {
+	if u.testbed.Traits().KeepsMemory {
 		// What runs when its memory is saved runs again after every reset: an
 		// emulated node took twice as long to be ready while a pod was starting.
 		note(lang.T("once the ingress controller serves", "인그레스 컨트롤러가 응답하면 저장"))
@@ -198,27 +223,5 @@ func (u *up) saveStart(ctx context.Context, note func(string)) error {
 			return err
 		}
 	}
-	return u.save(ctx, u.driver, StartSnapshot, u.cluster.Machine)
-}
-
-// open makes the driver of a testbed that exists.
-func (t *Testbed) open() (driver, error) {
-	if err := t.ensureNamespace(); err != nil {
-		return nil, err
-	}
-	img, err := t.image()
-	if err != nil {
-		// Without its image a testbed can still be looked at and removed.
-		img = image.Image{ID: t.state.ImageID, Root: filepath.Join(t.home.Cache(), "gone")}
-	}
-	return t.driver(img)
-}
-
-// List tells of the machines.
-func (t *Testbed) List(ctx context.Context) ([]machine.Info, error) {
-	d, err := t.open()
-	if err != nil {
-		return nil, err
-	}
-	return d.List(ctx)
+	return save(ctx, u.provider, StartSnapshot, u.testbed.clocks(), u.cluster.Machine)
 }

@@ -22,7 +22,7 @@ func newDoctorCommand(g *globals) *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return g.doctor(c.Context(), driver, fix) },
 	}
 	c.Flags().BoolVar(&fix, "fix", false, lang.T("apply the remedies that can be applied", "적용할 수 있는 해결책을 적용"))
-	c.Flags().StringVar(&driver, "driver", driver, lang.T("check for this driver alone: libvirt or nspawn", "이 드라이버만 점검: libvirt 또는 nspawn"))
+	c.Flags().StringVar(&driver, "driver", driver, lang.T("check for this driver alone: ", "이 드라이버만 점검: ")+testbed.DriverChoices().String())
 	g.outputFlag(c)
 	return c
 }
@@ -42,7 +42,10 @@ func (g *globals) doctor(ctx context.Context, driver string, fix bool) error {
 	if err != nil {
 		return err
 	}
-	o := preflight.Options{Driver: driver, StateDir: home.Dir, Nodes: testbed.DefaultNodes, Testbed: g.name}
+	o, err := testbed.PreflightFor(home, driver, g.name)
+	if err != nil {
+		return err
+	}
 	if t, err := g.find(); err == nil {
 		o = t.Preflight()
 	}

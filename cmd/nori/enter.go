@@ -37,7 +37,7 @@ func becomeRoot(home testbed.Home) error {
 	}
 	sudo, err := exec.LookPath("sudo")
 	if err != nil {
-		return errNoRoot
+		return errNoRoot()
 	}
 	self, err := os.Executable()
 	if err != nil {

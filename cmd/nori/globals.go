@@ -1,11 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/fatih/color"
 	"github.com/mattn/go-isatty"
@@ -212,4 +212,8 @@ func (g *globals) waitingFor(holder string) {
 	g.tell(lang.T("waiting for %s, which is at work on this testbed\n", "이 테스트베드에서 작업 중인 %s을(를) 기다립니다\n"), holder)
 }
 
-var errNoRoot = errors.New("this needs root: run it with sudo, or as a member of the group libvirt with --driver libvirt")
+func errNoRoot() error {
+	return lang.Errorf("this needs root: run it with sudo, or with --driver %s as one whom the host's service lets in",
+		"root 권한이 필요합니다. sudo로 실행하거나, 호스트의 서비스가 허용하는 사용자로 --driver %s와(과) 함께 실행하세요",
+		strings.Join(testbed.Rootless(), ", "))
+}

@@ -36,13 +36,9 @@ func (g *globals) labEnv(ctx context.Context) (*labs.Env, error) {
 	if t.Name() != testbed.DefaultName {
 		command += " --name " + t.Name()
 	}
-	patience := 1
-	if t.State().Spec.Driver == testbed.Libvirt {
-		patience = 3 // they may be emulated
-	}
 	return &labs.Env{
-		Patience: patience,
-		Testbed:  t.Name(), Kubeconfig: t.Kubeconfig(), Config: config, Nodes: &nodes{Testbed: t},
+		Patience: t.Traits().Patience(),
+		Testbed:  t.Name(), Kubeconfig: t.Kubeconfig(), Config: config, Nodes: &nodes{testbed: t},
 		BinDir: bin, ProgressDir: t.Home().Learner(), Command: command,
 		Lang: lang.Current(), In: g.stdin, Out: g.stdout, Err: g.stderr,
 	}, nil

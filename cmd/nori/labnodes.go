@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/remote"
 	"noriter.dev/noriter/testbed"
@@ -15,11 +16,17 @@ import (
 // nodes lets labs act on machines. Connections are kept until the program
 // ends: a check that looks twice a second must not log in each time.
 type nodes struct {
-	*testbed.Testbed
+	testbed *testbed.Testbed
 
 	mu   sync.Mutex
 	kept map[string]*remote.Client
 }
+
+// What labs may also ask of machines is asked of these.
+var (
+	_ labs.Dialer = (*nodes)(nil)
+	_ labs.Power  = (*nodes)(nil)
+)
 
 // commandLimit is how long a command may take that its context does not end before.
 const commandLimit = 5 * time.Minute
@@ -28,7 +35,7 @@ const commandLimit = 5 * time.Minute
 const loginLimit = 15 * time.Second
 
 // Names are the machines' names, the control node first.
-func (n *nodes) Names() []string { return n.Machines() }
+func (n *nodes) Names() []string { return n.testbed.Machines() }
 
 // client is the connection to a machine.
 func (n *nodes) client(ctx context.Context, node string) (*remote.Client, error) {
@@ -39,7 +46,7 @@ func (n *nodes) client(ctx context.Context, node string) (*remote.Client, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
-	m, err := n.Testbed.Dial(ctx, node)
+	m, err := n.testbed.Dial(ctx, node)
 	if err != nil {
 		return nil, err
 	}
@@ -87,5 +94,8 @@ func (n *nodes) Dial(ctx context.Context, node, network, address string) (net.Co
 // Off switches a machine off.
 func (n *nodes) Off(ctx context.Context, node string) error {
 	n.forget(node)
-	return n.Testbed.Off(ctx, node)
+	return n.testbed.Off(ctx, node)
 }
+
+// On switches a machine on.
+func (n *nodes) On(ctx context.Context, node string) error { return n.testbed.On(ctx, node) }

@@ -82,7 +82,7 @@ func (g *globals) addNode(c *cobra.Command, args []string) error {
 		name = args[0]
 	}
 	p := g.newStepView()
-	name, err = t.AddNode(c.Context(), name, testbed.UpOptions{BinDir: bin, Report: p.report, Waiting: g.waitingFor})
+	name, err = t.AddNode(c.Context(), name, testbed.RunOptions{Programs: bin, Report: p.report, Waiting: g.waitingFor})
 	p.stop()
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (g *globals) removeNode(c *cobra.Command, name string, force bool) error {
 		return err
 	}
 	p := g.newStepView()
-	err = t.RemoveNode(c.Context(), name, force, p.report, g.waitingFor)
+	err = t.RemoveNode(c.Context(), name, force, testbed.RunOptions{Report: p.report, Waiting: g.waitingFor})
 	p.stop()
 	if err != nil {
 		return err

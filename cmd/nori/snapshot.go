@@ -82,7 +82,7 @@ func (g *globals) reset(c *cobra.Command, to string) error {
 	}
 	begin := time.Now()
 	p := g.newStepView()
-	err = t.Reset(c.Context(), to, testbed.UpOptions{BinDir: bin, Report: p.report, Waiting: g.waitingFor})
+	err = t.Reset(c.Context(), to, testbed.RunOptions{Programs: bin, Report: p.report, Waiting: g.waitingFor})
 	p.stop()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
@@ -24,72 +25,49 @@ Run it again after an interruption, after a reboot, or to add workers.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return g.up(c, spec, file) },
 	}
-	f := c.Flags()
-	f.StringVar(&spec.Driver, "driver", spec.Driver, lang.T("auto, libvirt (virtual machines) or nspawn (container machines)", "auto, libvirt(가상 머신) 또는 nspawn(컨테이너 머신)"))
-	f.IntVar(&spec.Nodes, "nodes", spec.Nodes, lang.T("number of workers, 1 to 9", "워커 수, 1~9"))
-	f.BoolVar(&spec.Isolated, "isolated", false, lang.T("put all of it into a network namespace of its own", "전체를 전용 네트워크 네임스페이스에 넣기"))
-	f.StringVar(&spec.Connect, "connect", "", lang.T("libvirt connection, for example qemu+ssh://HOST/system", "libvirt 연결, 예: qemu+ssh://HOST/system"))
-	f.StringVar(&spec.Subnet, "subnet", "", lang.T("a private /24 for the machines (default: one that is free)", "머신에 쓸 사설 /24 (기본값: 비어 있는 것)"))
-	f.IntVar(&spec.Memory.Control, "control-memory", spec.Memory.Control, lang.T("memory of the control node in MiB", "컨트롤 노드 메모리(MiB)"))
-	f.IntVar(&spec.Memory.Node, "node-memory", spec.Memory.Node, lang.T("memory of each worker in MiB", "워커 메모리(MiB)"))
-	f.StringVarP(&file, "file", "f", "", lang.T("testbed file; flags win over it", "테스트베드 파일. 플래그가 우선"))
+	for _, k := range testbed.Keys() {
+		addKeyFlag(c.Flags(), k, &spec)
+	}
+	c.Flags().StringVarP(&file, "file", "f", "", lang.T("testbed file; flags win over it", "테스트베드 파일. 플래그가 우선"))
 	return c
 }
 
-// given says which flags were typed, or that a file spoke for all of them.
-func given(c *cobra.Command, file bool) testbed.Given {
-	ch := func(names ...string) bool {
-		for _, n := range names {
-			if c.Flags().Changed(n) {
-				return true
-			}
-		}
-		return file
-	}
-	return testbed.Given{
-		Driver: ch("driver"), Nodes: ch("nodes"), Isolated: ch("isolated"), Connect: ch("connect"),
-		Subnet: c.Flags().Changed("subnet"), Memory: ch("control-memory", "node-memory"),
+// addKeyFlag makes the flag of a testbed's key, with its value in the spec as
+// the default.
+func addKeyFlag(f *pflag.FlagSet, k testbed.Key, spec *testbed.Spec) {
+	switch v := k.Value(spec).(type) {
+	case *string:
+		f.StringVar(v, k.Flag, *v, k.Help.String())
+	case *int:
+		f.IntVar(v, k.Flag, *v, k.Help.String())
+	case *bool:
+		f.BoolVar(v, k.Flag, *v, k.Help.String())
 	}
 }
 
-// specFrom puts flags over the file over the defaults.
-func (g *globals) specFrom(c *cobra.Command, flags testbed.Spec, file string) (testbed.Spec, error) {
-	spec := flags
+// specFrom puts flags over the file over the defaults, and says which keys were
+// given by either.
+func (g *globals) specFrom(c *cobra.Command, flags testbed.Spec, file string) (testbed.Spec, testbed.Given, error) {
+	spec, given := testbed.DefaultSpec(), testbed.Given(nil)
 	if file != "" {
 		var err error
-		if spec, err = testbed.ReadSpec(file); err != nil {
-			return spec, err
+		if spec, given, err = testbed.ReadSpec(file); err != nil {
+			return spec, given, err
 		}
-		set := c.Flags().Changed
-		if set("driver") {
-			spec.Driver = flags.Driver
-		}
-		if set("nodes") {
-			spec.Nodes = flags.Nodes
-		}
-		if set("isolated") {
-			spec.Isolated = flags.Isolated
-		}
-		if set("connect") {
-			spec.Connect = flags.Connect
-		}
-		if set("subnet") {
-			spec.Subnet = flags.Subnet
-		}
-		if set("control-memory") {
-			spec.Memory.Control = flags.Memory.Control
-		}
-		if set("node-memory") {
-			spec.Memory.Node = flags.Memory.Node
+	}
+	for _, k := range testbed.Keys() {
+		if c.Flags().Changed(k.Flag) {
+			k.Copy(&spec, flags)
+			given = append(given, k.Name)
 		}
 	}
 	if g.name != "" {
 		spec.Name = g.name
 	}
 	if err := spec.Validate(); err != nil {
-		return spec, &testbed.UsageError{Err: err}
+		return spec, given, &testbed.UsageError{Err: err}
 	}
-	return spec, nil
+	return spec, given, nil
 }
 
 func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
@@ -97,12 +75,12 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 	if err != nil {
 		return err
 	}
-	if flags.Driver != testbed.Libvirt {
+	if testbed.NeedsRoot(flags.Driver) {
 		if err := becomeRoot(home); err != nil {
 			return err
 		}
 	}
-	spec, err := g.specFrom(c, flags, file)
+	spec, given, err := g.specFrom(c, flags, file)
 	if err != nil {
 		return err
 	}
@@ -110,7 +88,7 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 	if err != nil {
 		return err
 	}
-	t, err := testbed.Declare(c.Context(), home, spec, given(c, file != ""), g.waitingFor)
+	t, err := testbed.Declare(c.Context(), home, spec, given, g.waitingFor)
 	if err != nil {
 		return err
 	}
@@ -131,11 +109,11 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 func (g *globals) bringUp(ctx context.Context, t *testbed.Testbed, bin string) error {
 	s := t.State()
 	fmt.Fprintln(g.stderr, color.New(color.Bold).Sprintf(lang.T("Testbed %s: %s, control and %d workers", "테스트베드 %s: %s, 컨트롤과 워커 %d대"), t.Name(), s.Spec.Driver, s.Spec.Nodes))
-	if s.Why != "" && !s.Ready {
-		fmt.Fprintln(g.stderr, lang.T("driver chosen: ", "드라이버 선택: ")+explainDriver(s))
+	if why := t.Explain(); why != "" && !s.Ready {
+		fmt.Fprintln(g.stderr, lang.T("driver chosen: ", "드라이버 선택: ")+why)
 	}
 	p := g.newStepView()
-	err := t.Up(ctx, testbed.UpOptions{BinDir: bin, Report: p.report, Waiting: g.waitingFor})
+	err := t.Up(ctx, testbed.RunOptions{Programs: bin, Report: p.report, Waiting: g.waitingFor})
 	p.stop()
 	if err != nil {
 		return err
@@ -143,14 +121,4 @@ func (g *globals) bringUp(ctx context.Context, t *testbed.Testbed, bin string) e
 	fmt.Fprintf(g.stderr, lang.T("Ready in %.1f s. Next: ", "%.1f초 만에 준비했습니다. 다음: "), t.Took().Seconds())
 	fmt.Fprintln(g.stderr, color.CyanString("nori lab start pods"), lang.T("or", "또는"), color.CyanString("nori shell"))
 	return nil
-}
-
-// explainDriver says why auto chose as it did, and what to expect.
-func explainDriver(s testbed.State) string {
-	if s.Spec.Driver == testbed.Nspawn {
-		return lang.T("container machines, because virtual ones would be emulated here ("+s.Why+"). They share this host's kernel and start in about a second.",
-			"컨테이너 머신. 여기서는 가상 머신이 에뮬레이션되기 때문입니다 ("+s.Why+"). 호스트 커널을 함께 쓰고 약 1초 만에 켜집니다.")
-	}
-	return lang.T("virtual machines ("+s.Why+"). Each has a kernel of its own; booting takes some seconds.",
-		"가상 머신 ("+s.Why+"). 저마다 커널이 있고 부팅에 몇 초 걸립니다.")
 }

@@ -1,6 +1,10 @@
 package strict
 
-import "sort"
+import (
+	"sort"
+
+	"noriter.dev/noriter/internal/lang"
+)
 
 // Nearest is the known name that somebody who typed got most likely meant: the
 // one with the smallest edit distance, or the empty string if even that is too
@@ -36,4 +40,13 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// DidYouMean is the end of a message about a name that is not known: a
+// suggestion, or nothing.
+func DidYouMean(got string, known []string) lang.Text {
+	if n := Nearest(got, known); n != "" {
+		return lang.Textf("; did you mean %q?", ". %q인가요?", n)
+	}
+	return lang.Text{}
 }

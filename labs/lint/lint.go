@@ -123,7 +123,7 @@ func spec(path string) (format.Problems, error) {
 	if ext := filepath.Ext(path); ext != ".yaml" && ext != ".yml" {
 		return nil, fmt.Errorf("%s: %w", path, ErrNothing)
 	}
-	_, err := testbed.ReadSpec(path)
+	_, _, err := testbed.ReadSpec(path)
 	if err == nil {
 		return nil, nil
 	}

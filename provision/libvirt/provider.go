@@ -23,12 +23,12 @@ import (
 	"sync"
 	"time"
 
+	"noriter.dev/noriter/provision/kvm"
 	"noriter.dev/noriter/provision/machine"
-	"noriter.dev/noriter/provision/preflight/kvm"
 )
 
-// DriverName is what Driver returns.
-const DriverName = "libvirt"
+// Traits are what virtual machines have on every host.
+var Traits = machine.Traits{OwnKernel: true, OwnClock: true, KeepsMemory: true, Disk: true, Parcel: true}
 
 // Image is the node image as virtual machines need it; paths on this host.
 type Image struct {
@@ -132,16 +132,16 @@ func checkTestbed(tb machine.Testbed) error {
 	return nil
 }
 
-// Driver is "libvirt".
-func (p *Provider) Driver() string { return DriverName }
-
-// Virtualized says how the machines run: "kvm" or "qemu" (emulated).
-func (p *Provider) Virtualized(ctx context.Context) (string, error) {
+// Traits adds whether the machines are emulated here.
+func (p *Provider) Traits(ctx context.Context) (machine.Traits, error) {
 	c, err := p.connect(ctx)
 	if err != nil {
-		return "", err
+		return machine.Traits{}, err
 	}
-	return p.virtType(ctx, c)
+	virt, err := p.virtType(ctx, c)
+	traits := Traits
+	traits.Emulated = virt == emulated
+	return traits, err
 }
 
 // virtType decides between kvm and emulation, once.

@@ -3,7 +3,7 @@
 // thing, a Debian host with systemd, sshd and containerd, so nothing above
 // this seam knows whether a virtual machine or a container is behind it.
 //
-// It is a leaf: it imports nothing of the project.
+// It is a leaf: of the project it imports only the languages of texts.
 package machine
 
 import (
@@ -119,8 +119,8 @@ type Testbed struct {
 // Every call is idempotent and takes up what an interrupted one left, so the
 // caller answers any doubt by calling again.
 type Provider interface {
-	// Driver is the driver's name: "nspawn" or "libvirt".
-	Driver() string
+	// Traits say what the machines are like on this host.
+	Traits(ctx context.Context) (Traits, error)
 	// Prepare makes what the machines share: the bridge, the pool.
 	Prepare(ctx context.Context) error
 	// Ensure makes the machine if it is absent and starts it if it is

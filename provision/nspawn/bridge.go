@@ -14,13 +14,16 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// bridge is the bridge's name: at most 15 characters, as the kernel wants it.
-func (p *Provider) bridge() string {
-	if name := "nori-" + p.tb.Name; len(name) <= 15 {
+// BridgeName is the bridge of a testbed in a folder: at most 15 characters, as
+// the kernel wants it.
+func BridgeName(testbed, dir string) string {
+	if name := "nori-" + testbed; len(name) <= 15 {
 		return name
 	}
-	return "nori-" + p.tb.Name[:4] + "-" + p.tag("")[:5]
+	return "nori-" + testbed[:4] + "-" + tag(dir, "")[:5]
 }
+
+func (p *Provider) bridge() string { return BridgeName(p.tb.Name, p.tb.Dir) }
 
 // makeBridge makes the bridge with the subnet's first address.
 func (p *Provider) makeBridge() error {

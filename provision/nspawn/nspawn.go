@@ -52,15 +52,18 @@ func New(tb machine.Testbed, root string) *Provider {
 	return &Provider{tb: tb, image: root, dir: filepath.Join(tb.Dir, "nspawn")}
 }
 
-// Driver is "nspawn".
-func (p *Provider) Driver() string { return "nspawn" }
+// Traits are what container machines have on every host: nothing but root's
+// powers is needed, and nothing is their own.
+var Traits = machine.Traits{Root: true}
 
-// NeedsBoot says that machines boot after a Restore.
-func (p *Provider) NeedsBoot() bool { return true }
+// Traits are the same on this host as on any.
+func (p *Provider) Traits(context.Context) (machine.Traits, error) { return Traits, nil }
 
 // tag tells this testbed's things from those of another of the same name.
-func (p *Provider) tag(of string) string {
-	sum := sha256.Sum256([]byte(p.tb.Dir + "\x00" + of))
+func (p *Provider) tag(of string) string { return tag(p.tb.Dir, of) }
+
+func tag(dir, of string) string {
+	sum := sha256.Sum256([]byte(dir + "\x00" + of))
 	return hex.EncodeToString(sum[:])
 }
 

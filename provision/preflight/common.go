@@ -3,109 +3,92 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-
-	"noriter.dev/noriter/provision/libvirt"
 )
 
 // buildYear is the year of this program: a clock before it is wrong, and the
 // certificates of a cluster made now would lie in the future for everybody.
 const buildYear = 2026
 
-func (p prober) time(context.Context) Result {
-	now := p.h.now().UTC()
+func (p Prober) time(context.Context) Result {
+	now := p.Host.Now().UTC()
 	shown := now.Format("2006-01-02 15:04 UTC")
 	if now.Year() < buildYear {
-		return fail("timedatectl set-ntp true   # or: date -s 'YYYY-MM-DD HH:MM'",
+		return Failed("timedatectl set-ntp true   # or: date -s 'YYYY-MM-DD HH:MM'",
 			"it says "+shown+", which is before this program was made", shown+"을 가리킵니다. 이 프로그램이 만들어지기 전입니다")
 	}
-	return ok(shown, shown)
+	return Passed(shown, shown)
 }
 
-// root is needed where machines are made by ourselves; the host's libvirtd
-// does it for others.
-func (p prober) root(context.Context) Result {
-	if p.h.euid == 0 {
-		return ok("root", "root입니다")
+// root is needed where this process makes the machines itself; a service of the
+// host does it for others.
+func (p Prober) root(context.Context) Result {
+	if p.Host.EUID == 0 {
+		return Passed("root", "root입니다")
 	}
 	en, ko := "not root", "root가 아닙니다"
-	switch {
-	case p.o.Driver == "libvirt" && !p.o.Isolated:
-		return ok(en+"; libvirt makes the machines", ko+". 머신은 libvirt가 만듭니다")
-	case p.o.Driver == "auto" && !p.o.Isolated:
-		return warn("sudo nori …", en+": only virtual machines of the host's libvirt can be made", ko+". 호스트 libvirt의 가상 머신만 만들 수 있습니다")
+	needed := func(d Driver) bool { return d.Traits.Root || p.Options.Isolated }
+	switch drivers := p.Options.Drivers; {
+	case !slices.ContainsFunc(drivers, needed):
+		return Passed(en+"; a service of the host makes the machines", ko+". 호스트의 서비스가 머신을 만듭니다")
+	case slices.ContainsFunc(drivers, func(d Driver) bool { return !needed(d) }):
+		return Warned("sudo nori …", en+": only machines that a service of the host makes are possible", ko+". 호스트의 서비스가 만드는 머신만 쓸 수 있습니다")
 	}
-	return fail("sudo nori …", en, ko)
+	return Failed("sudo nori …", en, ko)
 }
 
-func (p prober) cpus(context.Context) Result {
-	n := p.h.cpus()
+func (p Prober) cpus(context.Context) Result {
+	n := p.Host.CPUs()
 	if n < 2 {
-		return warn("", fmt.Sprintf("%d: machines and their control plane will be slow; two or more are better", n),
+		return Warned("", fmt.Sprintf("%d: machines and their control plane will be slow; two or more are better", n),
 			fmt.Sprintf("%d개. 느립니다. 2개 이상을 권합니다", n))
 	}
-	return ok(strconv.Itoa(n), fmt.Sprintf("%d개", n))
+	return Passed(strconv.Itoa(n), fmt.Sprintf("%d개", n))
 }
 
-// What the machines need, in MiB. A container machine shares the host's kernel
-// and page cache; a virtual one has its memory and what QEMU takes beside it,
-// which is more where it keeps translated code.
-const (
-	vmControlMiB, vmWorkerMiB, vmOverheadMiB        = 1536, 768, 160
-	containerControlMiB, containerWorkerMiB         = 800, 250
-	testbedBytes, machineBytes               uint64 = 3 << 30, 1 << 30
-)
+// What the machines need of the disk.
+const testbedBytes, machineBytes uint64 = 3 << 30, 1 << 30
 
-// NeedMiB is the memory that a testbed with this many workers takes; emulated
-// says that there is no KVM for its virtual machines.
-func NeedMiB(driver string, emulated bool, nodes int) int {
-	if driver != "libvirt" {
-		return containerControlMiB + nodes*containerWorkerMiB
-	}
-	need := vmControlMiB + nodes*vmWorkerMiB + (nodes+1)*vmOverheadMiB
-	if emulated {
-		need += libvirt.TranslationMiB(vmControlMiB) + nodes*libvirt.TranslationMiB(vmWorkerMiB)
-	}
-	return need
-}
-
-func (p prober) memory(ctx context.Context) Result {
-	if p.o.remote() {
-		return ok("the machines are on another host", "머신은 다른 호스트에 있습니다")
+// memory must hold for the driver that needs least: auto takes no other where
+// memory is short.
+func (p Prober) memory(ctx context.Context) Result {
+	if p.Options.remote() {
+		return onOtherHost()
 	}
 	have, err := p.availableMiB()
 	if err != nil {
-		return warn("", err.Error(), err.Error())
+		return Warned("", err.Error(), err.Error())
 	}
-	emulated := false
-	if p.o.Driver == "libvirt" {
-		works, _ := p.h.kvm(ctx)
-		emulated = !works
-	}
-	need := NeedMiB(p.o.Driver, emulated, p.o.Nodes)
-	en := fmt.Sprintf("%d MiB; a control node and %d workers need %d MiB", have, p.o.Nodes, need)
-	ko := fmt.Sprintf("%d MiB. control 노드와 작업 노드 %d개에는 %d MiB가 필요합니다", have, p.o.Nodes, need)
-	switch {
-	case p.o.Known:
-		return ok(fmt.Sprintf("%d MiB, with the testbed's machines counted off", have), fmt.Sprintf("%d MiB (이 테스트베드의 머신을 뺀 값)", have))
-	case have < need:
-		remedy := "nori up --nodes 1   # or end other programs"
-		if p.o.Driver == "libvirt" {
-			remedy = "nori up --driver nspawn   # or --nodes 1"
+	need, remedy := math.MaxInt, ""
+	for _, d := range p.Options.Drivers {
+		if n := d.NeedMiB(ctx, p.Host, p.Options.MachinesMiB); n < need {
+			need, remedy = n, d.LessMemory
 		}
-		return fail(remedy, en, ko)
-	case have < need*5/4:
-		return warn("", en+": that is tight", ko+". 빠듯합니다")
 	}
-	return ok(en, ko)
+	en := fmt.Sprintf("%d MiB; a control node and %d workers need %d MiB", have, p.Options.workers(), need)
+	ko := fmt.Sprintf("%d MiB. control 노드와 워커 %d대에는 %d MiB가 필요합니다", have, p.Options.workers(), need)
+	switch {
+	case p.Options.Known:
+		return Passed(fmt.Sprintf("%d MiB, with the testbed's machines counted off", have), fmt.Sprintf("%d MiB (이 테스트베드의 머신을 뺀 값)", have))
+	case have < need:
+		return Failed(remedy, en, ko)
+	case have < need*5/4:
+		return Warned("", en+": that is tight", ko+". 빠듯합니다")
+	}
+	return Passed(en, ko)
+}
+
+func onOtherHost() Result {
+	return Passed("the machines are on another host", "머신은 다른 호스트에 있습니다")
 }
 
 // availableMiB reads MemAvailable of /proc/meminfo (proc(5)).
-func (p prober) availableMiB() (int, error) {
-	data, err := os.ReadFile(p.path("proc/meminfo"))
+func (p Prober) availableMiB() (int, error) {
+	data, err := os.ReadFile(p.Path("proc/meminfo"))
 	if err != nil {
 		return 0, fmt.Errorf("reading the free memory: %w", err)
 	}
@@ -119,135 +102,149 @@ func (p prober) availableMiB() (int, error) {
 			return kib >> 10, nil
 		}
 	}
-	return 0, fmt.Errorf("%s does not tell the free memory", p.path("proc/meminfo"))
+	return 0, fmt.Errorf("%s does not tell the free memory", p.Path("proc/meminfo"))
 }
 
-func (p prober) disk(context.Context) Result {
-	if p.o.StateDir == "" {
-		return ok("no folder to look at", "살펴볼 폴더가 없습니다")
+func (p Prober) disk(context.Context) Result {
+	if p.Options.StateDir == "" {
+		return Passed("no folder to look at", "살펴볼 폴더가 없습니다")
 	}
-	free, err := p.h.free(p.o.StateDir)
+	free, err := p.Host.Free(p.Options.StateDir)
 	if err != nil {
-		return fail("ls -ld "+p.o.StateDir, err.Error(), err.Error())
+		return Failed("ls -ld "+p.Options.StateDir, err.Error(), err.Error())
 	}
-	need := uint64(p.o.Nodes+1) * machineBytes
-	if !p.o.ImageReady {
+	need := uint64(len(p.Options.MachinesMiB)) * machineBytes
+	if !p.Options.ImageReady {
 		need += testbedBytes
 	}
-	en := fmt.Sprintf("%s has %.1f GiB free; %.0f GiB are needed", p.o.StateDir, gib(free), gib(need))
-	ko := fmt.Sprintf("%s에 %.1f GiB가 남았습니다. %.0f GiB가 필요합니다", p.o.StateDir, gib(free), gib(need))
+	en := fmt.Sprintf("%s has %.1f GiB free; %.0f GiB are needed", p.Options.StateDir, gib(free), gib(need))
+	ko := fmt.Sprintf("%s에 %.1f GiB가 남았습니다. %.0f GiB가 필요합니다", p.Options.StateDir, gib(free), gib(need))
 	switch {
-	case free < need && p.o.Known:
-		return warn("df -h "+p.o.StateDir, en, ko)
+	case free < need && p.Options.Known:
+		return Warned("df -h "+p.Options.StateDir, en, ko)
 	case free < need:
-		return fail("df -h "+p.o.StateDir, en, ko)
+		return Failed("df -h "+p.Options.StateDir, en, ko)
 	case free < 2*need:
-		return warn("", en+", more with snapshots", ko+". 스냅숏을 만들면 더 필요합니다")
+		return Warned("", en+", more with snapshots", ko+". 스냅숏을 만들면 더 필요합니다")
 	}
-	return ok(en, ko)
+	return Passed(en, ko)
 }
 
 func gib(b uint64) float64 { return float64(b) / (1 << 30) }
 
-func (p prober) imageTool(context.Context) Result {
-	if p.o.ImageReady {
-		return ok("not needed: the image is there", "필요 없습니다. 이미지가 이미 있습니다")
+func (p Prober) imageTool(context.Context) Result {
+	if p.Options.ImageReady {
+		return Passed("not needed: the image is there", "필요 없습니다. 이미지가 이미 있습니다")
 	}
-	return p.program("mmdebstrap", "mmdebstrap")
+	return p.Program("mmdebstrap", "mmdebstrap")
 }
 
-// program looks for a program and knows the package to install.
-func (p prober) program(name, pkg string) Result {
-	at, err := p.h.look(name)
+// Program looks for a program and knows the package to install.
+func (p Prober) Program(name, pkg string) Result {
+	at, err := p.Host.Look(name)
 	if err == nil {
-		return ok(at, at)
+		return Passed(at, at)
 	}
-	r := fail("apt-get install "+pkg, name+" is not installed", name+"이(가) 설치되어 있지 않습니다")
-	r.Fix = p.install(pkg)
+	r := Failed("apt-get install "+pkg, name+" is not installed", name+"이(가) 설치되어 있지 않습니다")
+	r.Fix = p.Install(pkg)
 	return r
 }
 
-// install gives the repair that installs Debian packages, or nil where there
+// Install gives the repair that installs Debian packages, or nil where there
 // is no apt-get or no right to use it.
-func (p prober) install(pkgs ...string) func(context.Context) error {
-	if _, err := p.h.look("apt-get"); err != nil || p.h.euid != 0 {
+func (p Prober) Install(pkgs ...string) func(context.Context) error {
+	if _, err := p.Host.Look("apt-get"); err != nil || p.Host.EUID != 0 {
 		return nil
 	}
 	return func(ctx context.Context) error {
 		args := append([]string{"install", "-y", "--no-install-recommends"}, pkgs...)
-		if err := p.h.run(ctx, "apt-get", args...); err == nil {
+		if err := p.Host.Run(ctx, "apt-get", args...); err == nil {
 			return nil
 		}
-		if err := p.h.run(ctx, "apt-get", "update"); err != nil { // old lists name files that are gone
+		if err := p.Host.Run(ctx, "apt-get", "update"); err != nil { // old lists name files that are gone
 			return err
 		}
-		return p.h.run(ctx, "apt-get", args...)
+		return p.Host.Run(ctx, "apt-get", args...)
 	}
 }
 
-func (p prober) bridge(context.Context) Result {
-	if p.h.euid != 0 {
-		return ok("libvirt makes it", "libvirt가 만듭니다")
+func (p Prober) bridge(context.Context) Result {
+	if p.Host.EUID != 0 {
+		return Passed("a service of the host makes it", "호스트의 서비스가 만듭니다")
 	}
-	if err := p.h.bridge(); err != nil {
-		r := fail("modprobe bridge", err.Error(), err.Error())
-		r.Fix = func(ctx context.Context) error { return p.h.run(ctx, "modprobe", "bridge") }
+	if err := p.Host.Bridge(); err != nil {
+		r := Failed("modprobe bridge", err.Error(), err.Error())
+		r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "modprobe", "bridge") }
 		return r
 	}
-	return ok("one was made and removed", "하나를 만들었다가 지웠습니다")
+	return Passed("one was made and removed", "하나를 만들었다가 지웠습니다")
+}
+
+// bridges are the names that the testbed's bridge may have.
+func (p Prober) bridges() (names []string) {
+	for _, d := range p.Options.Drivers {
+		if b := d.Bridge(p.Options.Testbed, p.Options.Dir); !slices.Contains(names, b) {
+			names = append(names, b)
+		}
+	}
+	return names
 }
 
 // subnet looks for addresses and routes of others that overlap.
-func (p prober) subnet(context.Context) Result {
-	links, err := p.h.links()
+func (p Prober) subnet(context.Context) Result {
+	links, err := p.Host.Links()
 	if err != nil {
-		return warn("", err.Error(), err.Error())
+		return Warned("", err.Error(), err.Error())
 	}
-	own := libvirt.BridgeName(p.o.Testbed)
+	own := p.bridges()
 	for name, addrs := range links {
 		for _, a := range addrs {
-			if name != own && a.Overlaps(p.o.Subnet) {
-				return fail("ip address show dev "+name+"   # and choose another subnet in testbed.yaml",
-					fmt.Sprintf("%s overlaps with %s of %s", p.o.Subnet, a, name), fmt.Sprintf("%s이(가) %s의 %s와 겹칩니다", p.o.Subnet, name, a))
+			if !slices.Contains(own, name) && a.Overlaps(p.Options.Subnet) {
+				return Failed("ip address show dev "+name+"   # and choose another subnet in testbed.yaml",
+					fmt.Sprintf("%s overlaps with %s of %s", p.Options.Subnet, a, name), fmt.Sprintf("%s이(가) %s의 %s와 겹칩니다", p.Options.Subnet, name, a))
 			}
 		}
 	}
-	routes, err := p.h.routes()
+	routes, err := p.Host.Routes()
 	if err != nil {
-		return warn("", err.Error(), err.Error())
+		return Warned("", err.Error(), err.Error())
 	}
-	if i := slices.IndexFunc(routes, p.o.Subnet.Overlaps); i >= 0 && !slices.Contains(links[own], p.o.Subnet) {
-		return fail("ip route show   # and choose another subnet in testbed.yaml",
-			fmt.Sprintf("a route to %s overlaps with %s", routes[i], p.o.Subnet), fmt.Sprintf("%s로 가는 경로가 %s와 겹칩니다", routes[i], p.o.Subnet))
+	if i := slices.IndexFunc(routes, p.Options.Subnet.Overlaps); i >= 0 && !slices.ContainsFunc(own, func(b string) bool { return slices.Contains(links[b], p.Options.Subnet) }) {
+		return Failed("ip route show   # and choose another subnet in testbed.yaml",
+			fmt.Sprintf("a route to %s overlaps with %s", routes[i], p.Options.Subnet), fmt.Sprintf("%s로 가는 경로가 %s와 겹칩니다", routes[i], p.Options.Subnet))
 	}
-	return ok(p.o.Subnet.String()+" is free", p.o.Subnet.String()+"은(는) 비어 있습니다")
+	return Passed(p.Options.Subnet.String()+" is free", p.Options.Subnet.String()+"은(는) 비어 있습니다")
 }
 
 // names looks for things of the testbed's names that are not its own.
-func (p prober) names(ctx context.Context) Result {
+func (p Prober) names(ctx context.Context) Result {
 	var found []string
-	if !p.o.Known && !p.o.remote() {
-		if links, err := p.h.links(); err == nil {
-			br := libvirt.BridgeName(p.o.Testbed)
-			if _, there := links[br]; there {
-				found = append(found, "bridge "+br)
+	if !p.Options.Known && !p.Options.remote() {
+		if links, err := p.Host.Links(); err == nil {
+			for _, br := range p.bridges() {
+				if _, there := links[br]; there {
+					found = append(found, "bridge "+br)
+				}
 			}
 		}
-		ns := "/run/netns/nori-" + p.o.Testbed
-		if _, err := os.Stat(p.path(ns)); err == nil {
+		ns := "/run/netns/nori-" + p.Options.Testbed
+		if _, err := os.Stat(p.Path(ns)); err == nil {
 			found = append(found, "network namespace "+ns)
 		}
 	}
-	if p.o.virtual() && !p.o.Isolated {
-		// A libvirt that does not answer is the affair of its own check.
-		if c, err := p.h.clashes(ctx, p.o.Connect, p.o.Testbed, p.o.Dir); err == nil {
-			found = append(found, c...)
+	for _, d := range p.Options.Drivers {
+		if d.Clashes == nil {
+			continue
+		}
+		// A service that does not answer is the affair of its own check.
+		if more, err := d.Clashes(ctx, p.Options); err == nil {
+			found = append(found, more...)
 		}
 	}
 	if len(found) > 0 {
 		list := strings.Join(found, ", ")
-		return fail("nori up --name OTHER   # or remove what is left: nori down --name "+p.o.Testbed,
+		return Failed("nori up --name OTHER   # or remove what is left: nori down --name "+p.Options.Testbed,
 			"taken by something else: "+list, "다른 것이 이미 쓰고 있습니다: "+list)
 	}
-	return ok("free", "비어 있습니다")
+	return Passed("free", "비어 있습니다")
 }

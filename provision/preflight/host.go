@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -14,36 +15,29 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"noriter.dev/noriter/provision/libvirt"
-	"noriter.dev/noriter/provision/preflight/kvm"
 )
 
-// host is what the checks ask; tests put their own in its place.
-type host struct {
-	// root is put before every path.
-	root    string
-	euid    int
-	now     func() time.Time
-	cpus    func() int
-	look    func(program string) (string, error)
-	run     func(ctx context.Context, name string, args ...string) error
-	free    func(dir string) (uint64, error)
-	kvm     func(ctx context.Context) (bool, string)
-	bridge  func() error
-	overlay func(dir string) error
-	links   func() (map[string][]netip.Prefix, error)
-	routes  func() ([]netip.Prefix, error)
-	libvirt func(ctx context.Context, connect string) error
-	clashes func(ctx context.Context, connect, testbed, dir string) ([]string, error)
+// Host is what the checks ask; tests put their own in its place.
+type Host struct {
+	// Root is put before every path.
+	Root   string
+	EUID   int
+	Now    func() time.Time
+	CPUs   func() int
+	Look   func(program string) (string, error)
+	Run    func(ctx context.Context, name string, args ...string) error
+	Free   func(dir string) (uint64, error)
+	Bridge func() error
+	Links  func() (map[string][]netip.Prefix, error)
+	Routes func() ([]netip.Prefix, error)
 }
 
-func thisHost() host {
-	return host{
-		root: "/", euid: os.Geteuid(), now: time.Now, cpus: runtime.NumCPU,
-		look: lookProgram, run: runCommand, free: freeBytes, kvm: kvm.Works,
-		bridge: tryBridge, overlay: tryOverlay, links: linkAddresses, routes: routeTargets,
-		libvirt: libvirt.Probe, clashes: libvirt.Clashes,
+// ThisHost looks at the host that this program runs on.
+func ThisHost() Host {
+	return Host{
+		Root: "/", EUID: os.Geteuid(), Now: time.Now, CPUs: runtime.NumCPU,
+		Look: lookProgram, Run: runCommand, Free: freeBytes,
+		Bridge: tryBridge, Links: linkAddresses, Routes: routeTargets,
 	}
 }
 
@@ -108,43 +102,6 @@ func tryBridge() error {
 	return nil
 }
 
-// tryOverlay mounts an overlay below a folder, on a thread with a mount
-// namespace of its own that ends with it.
-func tryOverlay(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	tmp, err := os.MkdirTemp(dir, ".doctor-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	for _, d := range []string{"lower", "upper", "work", "merged"} {
-		if err := os.Mkdir(filepath.Join(tmp, d), 0o755); err != nil {
-			return err
-		}
-	}
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends here
-		done <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
-				return fmt.Errorf("a mount namespace: %w", err)
-			}
-			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-				return fmt.Errorf("a private mount namespace: %w", err)
-			}
-			opts := fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", tmp)
-			merged := filepath.Join(tmp, "merged")
-			if err := unix.Mount("overlay", merged, "overlay", 0, opts); err != nil {
-				return fmt.Errorf("mounting an overlay: %w", err)
-			}
-			return unix.Unmount(merged, 0)
-		}()
-	}()
-	return <-done
-}
-
 // linkAddresses gives the network interfaces with their addresses.
 func linkAddresses() (map[string][]netip.Prefix, error) {
 	links, err := netlink.LinkList()
@@ -184,4 +141,15 @@ func routeTargets() ([]netip.Prefix, error) {
 		}
 	}
 	return out, nil
+}
+
+// UserName is who should be in a group: behind sudo, the one before it.
+func UserName() string {
+	if u := os.Getenv("SUDO_USER"); u != "" {
+		return u
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "$USER"
 }

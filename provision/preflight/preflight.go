@@ -9,11 +9,10 @@ import (
 	"errors"
 	"net/netip"
 	"path/filepath"
+	"slices"
 
 	"noriter.dev/noriter/internal/lang"
-	"noriter.dev/noriter/provision/libvirt"
 	"noriter.dev/noriter/provision/machine"
-	"noriter.dev/noriter/provision/preflight/kvm"
 )
 
 // Status is what a check came to.
@@ -43,15 +42,19 @@ type Check struct {
 	ID string
 	// Title is what is asked.
 	Title lang.Text
+	// SlowOnly says that without it machines are only slower.
+	SlowOnly bool
 	// Run answers. It changes nothing that it does not put back.
 	Run func(ctx context.Context) Result
 }
 
 // Options say what the host shall be fit for.
 type Options struct {
-	// Driver is "libvirt", "nspawn" or "auto" (either).
-	Driver string
-	// Connect is libvirt's address, as libvirt.Options has it.
+	// Drivers are those of which one has to work; with several, what only one
+	// of them lacks is a warning.
+	Drivers []Driver
+	// Connect is the address of the service that makes the machines, for
+	// drivers that have one; empty means this host's own.
 	Connect string
 	// Isolated is a testbed in a network namespace of its own.
 	Isolated bool
@@ -64,73 +67,80 @@ type Options struct {
 	Subnet netip.Prefix
 	// StateDir is where testbeds and images are kept.
 	StateDir string
-	// Nodes is the number of workers beside the control node.
-	Nodes int
+	// MachinesMiB is the memory of each machine, the control node's first.
+	MachinesMiB []int
 	// ImageReady says that the node image need not be built.
 	ImageReady bool
+	// Host is what is looked at; nil is this host.
+	Host *Host
 }
 
-func (o Options) virtual() bool   { return o.Driver != "nspawn" }
-func (o Options) container() bool { return o.Driver != "libvirt" }
-func (o Options) remote() bool    { return libvirt.IsRemote(o.Connect) }
+// Driver is what the checks have to know of a way to make machines.
+type Driver struct {
+	Traits machine.Traits
+	// Remote says that a service's address is another host's; nil means never.
+	Remote func(connect string) bool
+	// NeedMiB is the memory that machines of these sizes (MiB) take of the host.
+	NeedMiB func(ctx context.Context, h *Host, machinesMiB []int) int
+	// LessMemory is the command that needs less than what was asked for.
+	LessMemory string
+	// Bridge is the name of a testbed's bridge.
+	Bridge func(testbed, dir string) string
+	// Clashes lists what is there under the testbed's names and is not its own;
+	// nil where only this package's own looks tell.
+	Clashes func(ctx context.Context, o Options) ([]string, error)
+	// Checks are those that only this driver needs.
+	Checks func(p Prober) []Check
+}
 
-// KVM says whether this host truly runs KVM guests, and why not if it does
-// not. It decides what the driver "auto" means.
-func KVM(ctx context.Context) (works bool, why string) { return kvm.Works(ctx) }
+// remote says that the machines will be on another host.
+func (o Options) remote() bool {
+	return slices.ContainsFunc(o.Drivers, func(d Driver) bool { return d.Remote != nil && d.Remote(o.Connect) })
+}
+
+// workers is the number of machines beside the control node.
+func (o Options) workers() int { return len(o.MachinesMiB) - 1 }
 
 // All are the checks that say something about these options, in the order in
 // which a person would mend them.
-func All(o Options) []Check { return all(o, thisHost()) }
-
-func all(o Options, h host) []Check {
-	p := prober{o, h}
+func All(o Options) []Check {
+	if o.Host == nil {
+		h := ThisHost()
+		o.Host = &h
+	}
+	p := Prober{o, o.Host}
 	checks := []Check{
-		p.check("time", lang.Text{EN: "the clock", KO: "시계"}, p.time),
-		p.check("root", lang.Text{EN: "permission to make machines", KO: "머신을 만들 권한"}, p.root),
-		p.check("cpu", lang.Text{EN: "processors", KO: "프로세서"}, p.cpus),
-		p.check("memory", lang.Text{EN: "free memory", KO: "남은 메모리"}, p.memory),
-		p.check("disk", lang.Text{EN: "free disk space", KO: "남은 디스크 공간"}, p.disk),
-		p.check("image", lang.Text{EN: "the tool that builds the node image", KO: "노드 이미지를 만드는 도구"}, p.imageTool),
+		p.Check("time", lang.Text{EN: "the clock", KO: "시계"}, p.time),
+		p.Check("root", lang.Text{EN: "permission to make machines", KO: "머신을 만들 권한"}, p.root),
+		p.slowOnly(p.Check("cpu", lang.Text{EN: "processors", KO: "프로세서"}, p.cpus)),
+		p.Check("memory", lang.Text{EN: "free memory", KO: "남은 메모리"}, p.memory),
+		p.Check("disk", lang.Text{EN: "free disk space", KO: "남은 디스크 공간"}, p.disk),
+		p.Check("image", lang.Text{EN: "the tool that builds the node image", KO: "노드 이미지를 만드는 도구"}, p.imageTool),
 	}
-	if o.virtual() {
-		checks = append(checks, p.check("kvm", lang.Text{EN: "hardware virtualization (KVM)", KO: "하드웨어 가상화 (KVM)"}, p.kvm))
-		if !o.remote() {
-			checks = append(checks,
-				p.check("qemu", lang.Text{EN: "QEMU", KO: "QEMU"}, p.qemu),
-				p.check("dhcp", lang.Text{EN: "DHCP for the machines (dnsmasq)", KO: "머신을 위한 DHCP (dnsmasq)"}, p.dhcp))
-		}
-		checks = append(checks, p.check("libvirt", lang.Text{EN: "libvirt", KO: "libvirt"}, p.libvirt))
-	}
-	if o.container() {
-		checks = append(checks,
-			p.check("nspawn", lang.Text{EN: "container machines (systemd-nspawn)", KO: "컨테이너 머신 (systemd-nspawn)"}, p.nspawn),
-			p.check("overlayfs", lang.Text{EN: "layered file systems (overlayfs)", KO: "계층 파일 시스템 (overlayfs)"}, p.overlay),
-			p.check("cgroup", lang.Text{EN: "control groups", KO: "컨트롤 그룹 (cgroup)"}, p.cgroup))
+	for _, d := range o.Drivers {
+		checks = append(checks, d.Checks(p)...)
 	}
 	if !o.remote() {
-		checks = append(checks, p.check("bridge", lang.Text{EN: "network bridges", KO: "네트워크 브리지"}, p.bridge))
+		checks = append(checks, p.Check("bridge", lang.Text{EN: "network bridges", KO: "네트워크 브리지"}, p.bridge))
 		if o.Subnet.IsValid() && !o.Known && !o.Isolated {
-			checks = append(checks, p.check("subnet", lang.Text{EN: "the testbed's addresses", KO: "테스트베드의 주소"}, p.subnet))
+			checks = append(checks, p.Check("subnet", lang.Text{EN: "the testbed's addresses", KO: "테스트베드의 주소"}, p.subnet))
 		}
 	}
 	if o.Testbed != "" {
-		checks = append(checks, p.check("names", lang.Text{EN: "the testbed's names", KO: "테스트베드의 이름"}, p.names))
+		checks = append(checks, p.Check("names", lang.Text{EN: "the testbed's names", KO: "테스트베드의 이름"}, p.names))
 	}
 	return checks
 }
 
-// ForUp are the checks that must hold before a testbed of these options is
-// made; a driver of "auto" must have been decided.
-func ForUp(o Options) []Check { return forUp(o, thisHost()) }
+func (p Prober) slowOnly(c Check) Check {
+	c.SlowOnly = true
+	return c
+}
 
-func forUp(o Options, h host) []Check {
-	var must []Check
-	for _, c := range all(o, h) {
-		if c.ID != "kvm" && c.ID != "cpu" { // both only make it slow
-			must = append(must, c)
-		}
-	}
-	return must
+// ForUp are the checks that must hold before a testbed of these options is
+// made, with the one driver that it gets.
+func ForUp(o Options) []Check {
+	return slices.DeleteFunc(All(o), func(c Check) bool { return c.SlowOnly })
 }
 
 // Must runs checks and gives the failures as one error, each with its remedy:
@@ -148,27 +158,39 @@ func Must(ctx context.Context, checks []Check) error {
 	return errors.Join(errs...)
 }
 
-// prober is what the checks hang on.
-type prober struct {
-	o Options
-	h host
+// Prober is what the checks hang on.
+type Prober struct {
+	Options Options
+	Host    *Host
 }
 
-func (p prober) check(id string, title lang.Text, run func(context.Context) Result) Check {
+// Check makes a check of its parts.
+func (p Prober) Check(id string, title lang.Text, run func(context.Context) Result) Check {
 	return Check{ID: id, Title: title, Run: run}
 }
 
-// path is a path of the host, below the root that tests put in its place.
-func (p prober) path(elem ...string) string {
-	return filepath.Join(append([]string{p.h.root}, elem...)...)
+// Path is a path of the host, below the root that tests put in its place.
+func (p Prober) Path(elem ...string) string {
+	return filepath.Join(append([]string{p.Host.Root}, elem...)...)
 }
 
-func ok(en, ko string) Result { return Result{Status: OK, Seen: lang.Text{EN: en, KO: ko}} }
+// Optional turns a failure into a warning where another driver would do.
+func (p Prober) Optional(r Result) Result {
+	if r.Status == Fail && len(p.Options.Drivers) > 1 {
+		r.Status = Warn
+	}
+	return r
+}
 
-func warn(remedy, en, ko string) Result {
+// Passed is what a check saw where all is well.
+func Passed(en, ko string) Result { return Result{Status: OK, Seen: lang.Text{EN: en, KO: ko}} }
+
+// Warned is what can be lived with.
+func Warned(remedy, en, ko string) Result {
 	return Result{Status: Warn, Seen: lang.Text{EN: en, KO: ko}, Remedy: remedy}
 }
 
-func fail(remedy, en, ko string) Result {
+// Failed is what must be mended first.
+func Failed(remedy, en, ko string) Result {
 	return Result{Status: Fail, Seen: lang.Text{EN: en, KO: ko}, Remedy: remedy}
 }

@@ -1,4 +1,4 @@
-package preflight
+package preflight_test
 
 import (
 	"context"
@@ -10,30 +10,67 @@ import (
 	"testing"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/libvirt"
 	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/nspawn"
+	. "noriter.dev/noriter/provision/preflight"
 )
+
+// host is one that is only pretended: what the checks ask, and what each
+// driver's ask beside that.
+type host struct {
+	Host
+	virtual   libvirt.Probes
+	container nspawn.Probes
+}
+
+// drivers are the ways to make machines, by the names that the cases use.
+func (h *host) drivers(which string) []Driver {
+	virtual, container := libvirt.Preflight(h.virtual), nspawn.Preflight(h.container)
+	virtual.LessMemory, container.LessMemory = "nori up --driver nspawn", "nori up --nodes 1"
+	switch which {
+	case "libvirt":
+		return []Driver{virtual}
+	case "nspawn":
+		return []Driver{container}
+	}
+	return []Driver{virtual, container}
+}
+
+func all(o Options, h host) []Check {
+	o.Host = &h.Host
+	return All(o)
+}
+
+func forUp(o Options, h host) []Check {
+	o.Host = &h.Host
+	return ForUp(o)
+}
 
 // goodHost is one on which every check holds; cases break one thing each.
 func goodHost(t *testing.T) host {
 	t.Helper()
 	root := t.TempDir()
-	h := host{
-		root: root, euid: 0,
-		now:     func() time.Time { return time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC) },
-		cpus:    func() int { return 4 },
-		look:    func(p string) (string, error) { return "/usr/bin/" + p, nil },
-		run:     func(context.Context, string, ...string) error { return nil },
-		free:    func(string) (uint64, error) { return 100 << 30, nil },
-		kvm:     func(context.Context) (bool, string) { return true, "a guest ran to its end" },
-		bridge:  func() error { return nil },
-		overlay: func(string) error { return nil },
-		links: func() (map[string][]netip.Prefix, error) {
+	h := host{Host: Host{
+		Root: root, EUID: 0,
+		Now:    func() time.Time { return time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC) },
+		CPUs:   func() int { return 4 },
+		Look:   func(p string) (string, error) { return "/usr/bin/" + p, nil },
+		Run:    func(context.Context, string, ...string) error { return nil },
+		Free:   func(string) (uint64, error) { return 100 << 30, nil },
+		Bridge: func() error { return nil },
+		Links: func() (map[string][]netip.Prefix, error) {
 			return map[string][]netip.Prefix{"lo": {netip.MustParsePrefix("127.0.0.1/8")}, "eth0": {netip.MustParsePrefix("192.0.2.7/24")}}, nil
 		},
-		routes:  func() ([]netip.Prefix, error) { return []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, nil },
-		libvirt: func(context.Context, string) error { return nil },
-		clashes: func(context.Context, string, string, string) ([]string, error) { return nil, nil },
+		Routes: func() ([]netip.Prefix, error) { return []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, nil },
+	}}
+	h.virtual = libvirt.Probes{
+		KVM:     func(context.Context) (bool, lang.Text) { return true, said("a guest ran to its end") },
+		Connect: func(context.Context, string) error { return nil },
+		Clashes: func(context.Context, string, string, string) ([]string, error) { return nil, nil },
 	}
+	h.container = nspawn.Probes{Overlay: func(string) error { return nil }}
 	h.put(t, "proc/meminfo", "MemTotal: 16000000 kB\nMemAvailable:   12000000 kB\n")
 	h.put(t, "proc/cpuinfo", "flags\t: fpu vmx sse2\n")
 	h.put(t, "proc/filesystems", "nodev\tsysfs\nnodev\toverlay\n\text4\n")
@@ -42,9 +79,12 @@ func goodHost(t *testing.T) host {
 	return h
 }
 
+// said is a text that is only told apart by its English.
+func said(en string) lang.Text { return lang.Text{EN: en, KO: en} }
+
 func (h host) put(t *testing.T, path, content string) {
 	t.Helper()
-	p := filepath.Join(h.root, path)
+	p := filepath.Join(h.Root, path)
 	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -55,15 +95,15 @@ func (h host) put(t *testing.T, path, content string) {
 
 func (h host) remove(t *testing.T, path string) {
 	t.Helper()
-	if err := os.RemoveAll(filepath.Join(h.root, path)); err != nil {
+	if err := os.RemoveAll(filepath.Join(h.Root, path)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func options() Options {
 	return Options{
-		Driver: "auto", Testbed: "demo", Dir: "/var/lib/noriter/demo", Subnet: netip.MustParsePrefix("10.77.0.0/24"),
-		StateDir: "/var/lib/noriter", Nodes: 2,
+		Testbed: "demo", Dir: "/var/lib/noriter/demo", Subnet: netip.MustParsePrefix("10.77.0.0/24"),
+		StateDir: "/var/lib/noriter", MachinesMiB: []int{1536, 768, 768},
 	}
 }
 
@@ -71,9 +111,10 @@ func TestGoodHost(t *testing.T) {
 	for _, driver := range []string{"auto", "libvirt", "nspawn"} {
 		for _, isolated := range []bool{false, true} {
 			o := options()
-			o.Driver, o.Isolated = driver, isolated
+			h := goodHost(t)
+			o.Drivers, o.Isolated = h.drivers(driver), isolated
 			seen := map[string]bool{}
-			for _, c := range all(o, goodHost(t)) {
+			for _, c := range all(o, h) {
 				r := c.Run(t.Context())
 				if r.Status != OK {
 					t.Errorf("%s, isolated %v: %s: %s %s", driver, isolated, c.ID, r.Status, r.Seen.EN)
@@ -119,22 +160,22 @@ func TestBrokenHosts(t *testing.T) {
 		fix      string // the command the repair runs, "" for none
 	}{
 		{"clock of 1970", "time", "auto", func(_ *testing.T, h *host, _ *Options) {
-			h.now = func() time.Time { return time.Unix(0, 0) }
+			h.Now = func() time.Time { return time.Unix(0, 0) }
 		}, Fail, "1970", "timedatectl", ""},
-		{"not root for containers", "root", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.euid = 1000 }, Fail, "not root", "sudo", ""},
-		{"not root, either", "root", "auto", func(_ *testing.T, h *host, _ *Options) { h.euid = 1000 }, Warn, "not root", "sudo", ""},
-		{"not root for libvirt", "root", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.euid = 1000 }, OK, "libvirt makes", "", ""},
-		{"not root for an isolated one", "root", "libvirt", func(_ *testing.T, h *host, o *Options) { h.euid, o.Isolated = 1000, true }, Fail, "not root", "sudo", ""},
-		{"one processor", "cpu", "auto", func(_ *testing.T, h *host, _ *Options) { h.cpus = func() int { return 1 } }, Warn, "1", "", ""},
+		{"not root for containers", "root", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.EUID = 1000 }, Fail, "not root", "sudo", ""},
+		{"not root, either", "root", "auto", func(_ *testing.T, h *host, _ *Options) { h.EUID = 1000 }, Warn, "not root", "sudo", ""},
+		{"not root for libvirt", "root", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.EUID = 1000 }, OK, "a service of the host makes", "", ""},
+		{"not root for an isolated one", "root", "libvirt", func(_ *testing.T, h *host, o *Options) { h.EUID, o.Isolated = 1000, true }, Fail, "not root", "sudo", ""},
+		{"one processor", "cpu", "auto", func(_ *testing.T, h *host, _ *Options) { h.CPUs = func() int { return 1 } }, Warn, "1", "", ""},
 		{"little memory for VMs", "memory", "libvirt", func(t *testing.T, h *host, _ *Options) {
 			h.put(t, "proc/meminfo", "MemAvailable: 2000000 kB\n")
 		}, Fail, "1953 MiB", "nspawn", ""},
 		{"enough for VMs with KVM", "memory", "libvirt", func(t *testing.T, h *host, _ *Options) {
-			h.kvm = func(context.Context) (bool, string) { return true, "" }
+			h.virtual.KVM = func(context.Context) (bool, lang.Text) { return true, said("") }
 			h.put(t, "proc/meminfo", "MemAvailable: 5200000 kB\n")
 		}, OK, "5078 MiB", "", ""},
 		{"too little for emulated VMs", "memory", "libvirt", func(t *testing.T, h *host, _ *Options) {
-			h.kvm = func(context.Context) (bool, string) { return false, "/dev/kvm is not there" }
+			h.virtual.KVM = func(context.Context) (bool, lang.Text) { return false, said("/dev/kvm is not there") }
 			h.put(t, "proc/meminfo", "MemAvailable: 5200000 kB\n")
 		}, Fail, "need 5600 MiB", "nspawn", ""},
 		{"the same for containers", "memory", "nspawn", func(t *testing.T, h *host, _ *Options) {
@@ -146,61 +187,63 @@ func TestBrokenHosts(t *testing.T) {
 		{"no meminfo", "memory", "nspawn", func(t *testing.T, h *host, _ *Options) { h.remove(t, "proc/meminfo") }, Warn, "meminfo", "", ""},
 		{"odd meminfo", "memory", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "proc/meminfo", "x") }, Warn, "does not tell", "", ""},
 		{"full disk", "disk", "auto", func(_ *testing.T, h *host, _ *Options) {
-			h.free = func(string) (uint64, error) { return 1 << 30, nil }
+			h.Free = func(string) (uint64, error) { return 1 << 30, nil }
 		}, Fail, "1.0 GiB free; 6 GiB", "df -h", ""},
 		{"full disk of a known testbed", "disk", "auto", func(_ *testing.T, h *host, o *Options) {
-			h.free, o.Known = func(string) (uint64, error) { return 1 << 30, nil }, true
+			h.Free, o.Known = func(string) (uint64, error) { return 1 << 30, nil }, true
 		}, Warn, "1.0 GiB", "df -h", ""},
-		{"no mmdebstrap", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.look = without("mmdebstrap") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", "apt-get install -y --no-install-recommends mmdebstrap"},
-		{"no mmdebstrap, no apt-get", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.look = without("mmdebstrap", "apt-get") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", ""},
+		{"no mmdebstrap", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.Look = without("mmdebstrap") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", "apt-get install -y --no-install-recommends mmdebstrap"},
+		{"no mmdebstrap, no apt-get", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.Look = without("mmdebstrap", "apt-get") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", ""},
 		{"no mmdebstrap needed", "image", "auto", func(_ *testing.T, h *host, o *Options) {
-			h.look, o.ImageReady = without("mmdebstrap"), true
+			h.Look, o.ImageReady = without("mmdebstrap"), true
 		}, OK, "not needed", "", ""},
 		{"KVM opens but does not run", "kvm", "auto", func(_ *testing.T, h *host, _ *Options) {
-			h.kvm = func(context.Context) (bool, string) { return false, "/dev/kvm opens, but can't run guests: boom" }
+			h.virtual.KVM = func(context.Context) (bool, lang.Text) {
+				return false, said("/dev/kvm opens, but can't run guests: boom")
+			}
 		}, Warn, "can't run guests", "", ""},
 		{"KVM forbidden", "kvm", "auto", func(_ *testing.T, h *host, _ *Options) {
-			h.kvm = func(context.Context) (bool, string) { return false, "/dev/kvm may not be opened by this user" }
+			h.virtual.KVM = func(context.Context) (bool, lang.Text) { return false, said("/dev/kvm may not be opened by this user") }
 		}, Warn, "may not be opened", "adduser", ""},
 		{"KVM module not loaded", "kvm", "auto", func(_ *testing.T, h *host, _ *Options) {
-			h.kvm = func(context.Context) (bool, string) { return false, "/dev/kvm is not there" }
+			h.virtual.KVM = func(context.Context) (bool, lang.Text) { return false, said("/dev/kvm is not there") }
 		}, Warn, "emulated", "modprobe kvm_intel", "modprobe kvm_intel"},
 		{"KVM of no processor", "kvm", "auto", func(t *testing.T, h *host, _ *Options) {
 			h.put(t, "proc/cpuinfo", "flags: sse2\n")
-			h.kvm = func(context.Context) (bool, string) { return false, "/dev/kvm is not there" }
+			h.virtual.KVM = func(context.Context) (bool, lang.Text) { return false, said("/dev/kvm is not there") }
 		}, Warn, "firmware", "", ""},
-		{"no QEMU", "qemu", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.look = without("qemu-system-x86_64") }, Fail, "qemu", "apt-get install qemu-system-x86", "apt-get install -y --no-install-recommends qemu-system-x86"},
-		{"no QEMU, but containers do", "qemu", "auto", func(_ *testing.T, h *host, _ *Options) { h.look = without("qemu-img") }, Warn, "qemu-img", "qemu-utils", "apt-get install -y --no-install-recommends qemu-utils"},
-		{"no dnsmasq", "dhcp", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.look = without("dnsmasq") }, Fail, "dnsmasq", "dnsmasq-base", "apt-get install -y --no-install-recommends dnsmasq-base"},
+		{"no QEMU", "qemu", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.Look = without("qemu-system-x86_64") }, Fail, "qemu", "apt-get install qemu-system-x86", "apt-get install -y --no-install-recommends qemu-system-x86"},
+		{"no QEMU, but containers do", "qemu", "auto", func(_ *testing.T, h *host, _ *Options) { h.Look = without("qemu-img") }, Warn, "qemu-img", "qemu-utils", "apt-get install -y --no-install-recommends qemu-utils"},
+		{"no dnsmasq", "dhcp", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.Look = without("dnsmasq") }, Fail, "dnsmasq", "dnsmasq-base", "apt-get install -y --no-install-recommends dnsmasq-base"},
 		{"no libvirt", "libvirt", "libvirt", func(_ *testing.T, h *host, _ *Options) {
-			h.look, h.libvirt = without("libvirtd"), func(context.Context, string) error { return boom }
+			h.Look, h.virtual.Connect = without("libvirtd"), func(context.Context, string) error { return boom }
 		}, Fail, "boom", "libvirt-daemon-system", "apt-get install -y --no-install-recommends libvirt-daemon-system qemu-system-x86 qemu-utils dnsmasq-base"},
 		{"libvirt forbidden", "libvirt", "libvirt", func(_ *testing.T, h *host, _ *Options) {
-			h.libvirt = func(context.Context, string) error {
+			h.virtual.Connect = func(context.Context, string) error {
 				return &machine.HostError{What: "may not be used", Remedy: "adduser you libvirt"}
 			}
 		}, Fail, "may not be used", "adduser", "adduser"},
 		{"libvirt asleep", "libvirt", "libvirt", func(_ *testing.T, h *host, _ *Options) {
-			h.libvirt = func(context.Context, string) error { return boom }
+			h.virtual.Connect = func(context.Context, string) error { return boom }
 		}, Fail, "boom", "systemctl start libvirtd", "systemctl start libvirtd"},
 		{"libvirt asleep, no systemd", "libvirt", "libvirt", func(t *testing.T, h *host, _ *Options) {
 			h.remove(t, "run/systemd")
-			h.libvirt = func(context.Context, string) error { return boom }
+			h.virtual.Connect = func(context.Context, string) error { return boom }
 		}, Fail, "boom", "--isolated", ""},
 		{"an isolated one brings its own", "libvirt", "libvirt", func(_ *testing.T, h *host, o *Options) {
 			o.Isolated = true
-			h.libvirt = func(context.Context, string) error { return boom }
+			h.virtual.Connect = func(context.Context, string) error { return boom }
 		}, OK, "libvirtd", "", ""},
 		{"remote libvirt", "libvirt", "libvirt", func(_ *testing.T, h *host, o *Options) {
 			o.Connect = "qemu+ssh://big/system"
-			h.libvirt = func(context.Context, string) error {
+			h.virtual.Connect = func(context.Context, string) error {
 				return &machine.HostError{What: "no connection", Remedy: "ssh big"}
 			}
 		}, Fail, "no connection", "ssh big", ""},
-		{"no nspawn", "nspawn", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.look = without("systemd-nspawn") }, Fail, "nspawn", "systemd-container", "apt-get install -y --no-install-recommends systemd-container"},
-		{"no overlay", "overlayfs", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.overlay = func(string) error { return boom } }, Fail, "boom", "modprobe overlay", "modprobe overlay"},
+		{"no nspawn", "nspawn", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Look = without("systemd-nspawn") }, Fail, "nspawn", "systemd-container", "apt-get install -y --no-install-recommends systemd-container"},
+		{"no overlay", "overlayfs", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.container.Overlay = func(string) error { return boom } }, Fail, "boom", "modprobe overlay", "modprobe overlay"},
 		{"no overlay, seen without root", "overlayfs", "nspawn", func(t *testing.T, h *host, _ *Options) {
-			h.euid = 1000
+			h.EUID = 1000
 			h.put(t, "proc/filesystems", "nodev sysfs\n\text4\n")
 		}, Fail, "does not list", "modprobe overlay", ""},
 		{"cgroup without memory", "cgroup", "nspawn", func(t *testing.T, h *host, _ *Options) {
@@ -213,17 +256,17 @@ func TestBrokenHosts(t *testing.T) {
 			}
 		}, OK, "version 1", "", ""},
 		{"no cgroup at all", "cgroup", "nspawn", func(t *testing.T, h *host, _ *Options) { h.remove(t, "sys") }, Fail, "lacks cpu", "/proc/cgroups", ""},
-		{"no bridge", "bridge", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.bridge = func() error { return boom } }, Fail, "boom", "modprobe bridge", "modprobe bridge"},
+		{"no bridge", "bridge", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Bridge = func() error { return boom } }, Fail, "boom", "modprobe bridge", "modprobe bridge"},
 		{"addresses taken", "subnet", "auto", func(_ *testing.T, h *host, _ *Options) {
-			h.links = func() (map[string][]netip.Prefix, error) {
+			h.Links = func() (map[string][]netip.Prefix, error) {
 				return map[string][]netip.Prefix{"wg0": {netip.MustParsePrefix("10.0.0.1/8")}}, nil
 			}
 		}, Fail, "wg0", "testbed.yaml", ""},
 		{"route taken", "subnet", "auto", func(_ *testing.T, h *host, _ *Options) {
-			h.routes = func() ([]netip.Prefix, error) { return []netip.Prefix{netip.MustParsePrefix("10.77.0.128/25")}, nil }
+			h.Routes = func() ([]netip.Prefix, error) { return []netip.Prefix{netip.MustParsePrefix("10.77.0.128/25")}, nil }
 		}, Fail, "a route to 10.77.0.128/25", "testbed.yaml", ""},
 		{"bridge of the name", "names", "nspawn", func(_ *testing.T, h *host, _ *Options) {
-			h.links = func() (map[string][]netip.Prefix, error) { return map[string][]netip.Prefix{"nori-demo": nil}, nil }
+			h.Links = func() (map[string][]netip.Prefix, error) { return map[string][]netip.Prefix{"nori-demo": nil}, nil }
 		}, Fail, "bridge nori-demo", "nori down", ""},
 		{"namespace of the name", "names", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "run/netns/nori-demo", "") }, Fail, "/run/netns/nori-demo", "--name", ""},
 		{"its own bridge and namespace", "names", "nspawn", func(t *testing.T, h *host, o *Options) {
@@ -231,17 +274,17 @@ func TestBrokenHosts(t *testing.T) {
 			h.put(t, "run/netns/nori-demo", "")
 		}, OK, "free", "", ""},
 		{"domain of the name", "names", "libvirt", func(_ *testing.T, h *host, _ *Options) {
-			h.clashes = func(context.Context, string, string, string) ([]string, error) {
+			h.virtual.Clashes = func(context.Context, string, string, string) ([]string, error) {
 				return []string{"libvirt domain nori-demo-control"}, nil
 			}
 		}, Fail, "nori-demo-control", "--name", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, o := goodHost(t), options()
-			o.Driver = c.driver
 			c.spoil(t, &h, &o)
+			o.Drivers = h.drivers(c.driver)
 			var ran []string
-			h.run = func(_ context.Context, name string, args ...string) error {
+			h.Run = func(_ context.Context, name string, args ...string) error {
 				ran = append(ran, strings.Join(append([]string{name}, args...), " "))
 				return nil
 			}
@@ -274,30 +317,30 @@ func TestBrokenHosts(t *testing.T) {
 func TestInstallTriesAgainWithFreshLists(t *testing.T) {
 	h := goodHost(t)
 	var ran []string
-	h.run = func(_ context.Context, _ string, args ...string) error {
+	h.Run = func(_ context.Context, _ string, args ...string) error {
 		ran = append(ran, args[0])
 		if len(ran) == 1 {
 			return errors.New("404")
 		}
 		return nil
 	}
-	if err := (prober{options(), h}).install("x")(t.Context()); err != nil || strings.Join(ran, " ") != "install update install" {
+	if err := (Prober{Options: options(), Host: &h.Host}).Install("x")(t.Context()); err != nil || strings.Join(ran, " ") != "install update install" {
 		t.Errorf("ran %v, %v", ran, err)
 	}
 }
 
 func TestMustGivesHostErrors(t *testing.T) {
 	h, o := goodHost(t), options()
-	o.Driver = "nspawn"
-	h.look = without("systemd-nspawn", "mmdebstrap")
+	o.Drivers = h.drivers("nspawn")
+	h.Look = without("systemd-nspawn", "mmdebstrap")
 	err := Must(t.Context(), forUp(o, h))
 	var he *machine.HostError
 	if !errors.As(err, &he) || !strings.Contains(err.Error(), "systemd-container") || !strings.Contains(err.Error(), "mmdebstrap") {
 		t.Errorf("Must = %v", err)
 	}
-	h.kvm = func(context.Context) (bool, string) { return false, "no" }
-	h.look = without()
-	o.Driver = "libvirt"
+	h.virtual.KVM = func(context.Context) (bool, lang.Text) { return false, said("no") }
+	h.Look = without()
+	o.Drivers = h.drivers("libvirt")
 	if err := Must(t.Context(), forUp(o, h)); err != nil {
 		t.Errorf("without KVM nothing could be made: %v", err)
 	}
@@ -310,6 +353,7 @@ func TestThisHost(t *testing.T) {
 	defer cancel()
 	o := options()
 	o.StateDir = dir
+	o.Drivers = []Driver{libvirt.Preflight(libvirt.ThisHost()), nspawn.Preflight(nspawn.ThisHost())}
 	for _, c := range All(o) {
 		r := c.Run(ctx)
 		t.Logf("%-10s %-4s %s %s", c.ID, r.Status, r.Seen.EN, r.Remedy)

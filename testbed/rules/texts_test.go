@@ -27,6 +27,15 @@ func eachFile(t *testing.T, visit func(path string, set *token.FileSet, file *as
 	}
 }
 
+// short is a file's path within the project.
+func short(path string) string {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return path
+	}
+	return strings.TrimPrefix(path, root+"/")
+}
+
 var verb = regexp.MustCompile(`%(?:\[(\d+)\])?[-+# 0]*[\d.*]*(?:\[(\d+)\])?([a-zA-Z%])`)
 
 // used gives the arguments that a format prints, with their verbs: "1d 2s".

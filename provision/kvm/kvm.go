@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Limit is how long the probe's guest may take; a working one takes
@@ -33,10 +35,10 @@ type Probe struct {
 
 // Works says whether guests run here with KVM, and why not if they don't.
 // It never fails otherwise: a doubt is a no.
-func Works(ctx context.Context) (bool, string) { return Probe{}.Works(ctx) }
+func Works(ctx context.Context) (bool, lang.Text) { return Probe{}.Works(ctx) }
 
 // Works is the function of the same name for the places the probe names.
-func (p Probe) Works(ctx context.Context) (bool, string) {
+func (p Probe) Works(ctx context.Context) (bool, lang.Text) {
 	if p.Device == "" {
 		p.Device = "/dev/kvm"
 	}
@@ -50,20 +52,21 @@ func (p Probe) Works(ctx context.Context) (bool, string) {
 	if err != nil {
 		switch {
 		case errors.Is(err, os.ErrNotExist):
-			return false, p.Device + " is not there"
+			return false, lang.Textf("%s is not there", "%s 장치가 없습니다", p.Device)
 		case errors.Is(err, os.ErrPermission):
-			return false, p.Device + " may not be opened by this user"
+			return false, lang.Textf("%s may not be opened by this user", "이 사용자는 %s 장치를 열 수 없습니다", p.Device)
 		}
-		return false, fmt.Sprintf("%s does not open: %v", p.Device, err)
+		return false, lang.Textf("%s does not open: %v", "%s 장치가 열리지 않습니다: %v", p.Device, err)
 	}
 	_ = f.Close()
 	if runtime.GOARCH == "amd64" && !hasVirtFlag(p.CPUInfo) {
-		return false, p.Device + " opens, but can't run guests: the CPU shows neither vmx nor svm"
+		return false, lang.Textf("%s opens, but can't run guests: the CPU shows neither vmx nor svm",
+			"%s 장치는 열리지만 게스트를 실행할 수 없습니다. CPU에 vmx도 svm도 없습니다", p.Device)
 	}
 	if err := p.timed(ctx); err != nil {
-		return false, p.Device + " opens, but can't run guests: " + err.Error()
+		return false, lang.Textf("%s opens, but can't run guests: %v", "%s 장치는 열리지만 게스트를 실행할 수 없습니다: %v", p.Device, err)
 	}
-	return true, "a guest ran to its end"
+	return true, lang.Text{EN: "a guest ran to its end", KO: "게스트가 끝까지 실행됐습니다"}
 }
 
 // timed runs the guest on a goroutine of its own, because a guest that hangs

@@ -40,7 +40,7 @@ func TestWorks(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, why := c.p.Works(context.Background())
-			if got != c.want || !strings.Contains(why, c.why) {
+			if got != c.want || !strings.Contains(why.EN, c.why) {
 				t.Errorf("Works = %v, %q; want %v with %q in it", got, why, c.want, c.why)
 			}
 		})
@@ -53,7 +53,7 @@ func TestHangIsFound(t *testing.T) {
 	p := Probe{write(t, "kvm", ""), write(t, "cpuinfo", "flags: vmx\n"), func(string) error { <-release; return nil }}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	if ok, why := p.Works(ctx); ok || !strings.Contains(why, "did not end") {
+	if ok, why := p.Works(ctx); ok || !strings.Contains(why.EN, "did not end") {
 		t.Errorf("Works = %v, %q of a guest that hangs", ok, why)
 	}
 }
@@ -71,7 +71,7 @@ func TestRealProbeEnds(t *testing.T) {
 	start := time.Now()
 	ok, why := Works(context.Background())
 	t.Logf("works here: %v (%s)", ok, why)
-	if why == "" {
+	if why.EN == "" || why.KO == "" {
 		t.Error("no reason given")
 	}
 	if d := time.Since(start); d > Limit+time.Second {

@@ -1,0 +1,189 @@
+package libvirt
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/kvm"
+	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/preflight"
+)
+
+// Probes are what the host checks ask beside preflight.Host; tests put their
+// own in their place.
+type Probes struct {
+	KVM     func(ctx context.Context) (bool, lang.Text)
+	Connect func(ctx context.Context, connect string) error
+	Clashes func(ctx context.Context, connect, testbed, dir string) ([]string, error)
+}
+
+// ThisHost asks the real things.
+func ThisHost() Probes { return Probes{KVM: kvm.Works, Connect: Probe, Clashes: Clashes} }
+
+// Preflight is what a host is checked for before virtual machines are made.
+func Preflight(probes Probes) preflight.Driver {
+	return preflight.Driver{
+		Traits: Traits,
+		Remote: IsRemote,
+		NeedMiB: func(ctx context.Context, _ *preflight.Host, machinesMiB []int) int {
+			works, _ := probes.KVM(ctx)
+			return NeedMiB(!works, machinesMiB)
+		},
+		Bridge: func(testbed, _ string) string { return BridgeName(testbed) },
+		Clashes: func(ctx context.Context, o preflight.Options) ([]string, error) {
+			if o.Isolated {
+				return nil, nil // it has a libvirtd of its own
+			}
+			return probes.Clashes(ctx, o.Connect, o.Testbed, o.Dir)
+		},
+		Checks: func(p preflight.Prober) []preflight.Check {
+			return hostChecks{p, probes, IsRemote(p.Options.Connect)}.all()
+		},
+	}
+}
+
+// overheadMiB is what QEMU takes beside a machine's memory.
+const overheadMiB = 160
+
+// NeedMiB is the memory that virtual machines of these sizes take of the host;
+// emulated ones also keep the code that was translated for them.
+func NeedMiB(emulated bool, machinesMiB []int) int {
+	need := 0
+	for _, size := range machinesMiB {
+		need += size + overheadMiB
+		if emulated {
+			need += TranslationMiB(size)
+		}
+	}
+	return need
+}
+
+// hostChecks are the checks that only virtual machines need.
+type hostChecks struct {
+	preflight.Prober
+	probes Probes
+	remote bool
+}
+
+func (p hostChecks) all() []preflight.Check {
+	// Without KVM virtual machines are only slow.
+	virtualization := p.Check("kvm", lang.Text{EN: "hardware virtualization (KVM)", KO: "하드웨어 가상화 (KVM)"}, p.kvm)
+	virtualization.SlowOnly = true
+	checks := []preflight.Check{virtualization}
+	if !p.remote {
+		checks = append(checks,
+			p.Check("qemu", lang.Text{EN: "QEMU", KO: "QEMU"}, p.qemu),
+			p.Check("dhcp", lang.Text{EN: "DHCP for the machines (dnsmasq)", KO: "머신을 위한 DHCP (dnsmasq)"}, p.dhcp))
+	}
+	return append(checks, p.Check("libvirt", lang.Text{EN: "libvirt", KO: "libvirt"}, p.answers))
+}
+
+// virtPackages are what virtual machines need on Debian and Ubuntu.
+var virtPackages = []string{"libvirt-daemon-system", "qemu-system-x86", "qemu-utils", "dnsmasq-base"}
+
+// kvm is never a failure: without it virtual machines are emulated.
+func (p hostChecks) kvm(ctx context.Context) preflight.Result {
+	if p.remote {
+		return preflight.Passed("the machines are on another host", "머신은 다른 호스트에 있습니다")
+	}
+	works, why := p.probes.KVM(ctx)
+	if works {
+		return preflight.Passed("works: "+why.EN, "동작합니다: "+why.KO)
+	}
+	en := why.EN + "; virtual machines are emulated and several times slower, so container machines are the default"
+	ko := why.KO + ". 가상 머신은 에뮬레이션으로 돌아 몇 배 느리므로 컨테이너 머신이 기본입니다"
+	switch module := p.kvmModule(); {
+	case strings.Contains(why.EN, "may not be opened"):
+		r := preflight.Warned("adduser "+preflight.UserName()+" kvm   # then log in again", en, ko)
+		return r
+	case strings.Contains(why.EN, "is not there") && module != "":
+		r := preflight.Warned("modprobe "+module, en, ko)
+		if p.Host.EUID == 0 {
+			r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "modprobe", module) }
+		}
+		return r
+	case module == "":
+		return preflight.Warned("", en+" (switch virtualization on in the firmware, or nested virtualization in the host above)",
+			ko+" (펌웨어에서 가상화를 켜거나 상위 호스트에서 중첩 가상화를 켜십시오)")
+	}
+	return preflight.Warned("", en, ko)
+}
+
+// kvmModule names the module for this processor, if it can virtualize.
+func (p hostChecks) kvmModule() string {
+	data, err := os.ReadFile(p.Path("proc/cpuinfo"))
+	if err != nil {
+		return ""
+	}
+	fields := strings.Fields(string(data))
+	switch {
+	case slices.Contains(fields, "vmx"):
+		return "kvm_intel"
+	case slices.Contains(fields, "svm"):
+		return "kvm_amd"
+	}
+	return ""
+}
+
+func (p hostChecks) qemu(context.Context) preflight.Result {
+	for _, prog := range []struct{ name, pkg string }{{"qemu-system-x86_64", "qemu-system-x86"}, {"qemu-img", "qemu-utils"}} {
+		if r := p.Program(prog.name, prog.pkg); r.Status != preflight.OK {
+			return p.Optional(r)
+		}
+	}
+	return preflight.Passed("installed", "설치되어 있습니다")
+}
+
+func (p hostChecks) dhcp(context.Context) preflight.Result {
+	return p.Optional(p.Program("dnsmasq", "dnsmasq-base"))
+}
+
+// answers asks the libvirtd that the testbed will use. An isolated testbed
+// brings its own to life and only needs the program.
+func (p hostChecks) answers(ctx context.Context) preflight.Result {
+	if p.Options.Isolated {
+		r := p.Program("libvirtd", virtPackages[0])
+		return p.Optional(r)
+	}
+	err := p.probes.Connect(ctx, p.Options.Connect)
+	if err == nil {
+		return preflight.Passed("answers", "응답합니다")
+	}
+	r := preflight.Failed("", err.Error(), err.Error())
+	var he *machine.HostError
+	if errors.As(err, &he) {
+		what := (&machine.HostError{What: he.What, Err: he.Err}).Error()
+		r = preflight.Failed(he.Remedy, what, what)
+	}
+	if p.remote {
+		return r
+	}
+	_, lerr := p.Host.Look("libvirtd")
+	switch {
+	case lerr != nil:
+		r.Remedy = "apt-get install " + strings.Join(virtPackages, " ")
+		r.Fix = p.Install(virtPackages...)
+	case strings.Contains(r.Remedy, "adduser"):
+		if p.Host.EUID == 0 {
+			r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "adduser", preflight.UserName(), "libvirt") }
+		}
+	case p.systemd():
+		r.Remedy = "systemctl start libvirtd"
+		if p.Host.EUID == 0 {
+			r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "systemctl", "start", "libvirtd") }
+		}
+	default:
+		r.Remedy = "nori up --isolated   # it starts a libvirtd of its own; no systemd runs here that could start the host's"
+	}
+	return p.Optional(r)
+}
+
+// systemd says whether systemd manages this host (sd_booted(3)).
+func (p hostChecks) systemd() bool {
+	_, err := os.Stat(p.Path("run/systemd/system"))
+	return err == nil
+}

@@ -1,0 +1,137 @@
+package testbed
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/step"
+)
+
+// AddNode makes another worker and has it join the running cluster. Without a
+// name it is the one whose joining was interrupted, or else the lowest that is
+// free. It returns the worker's name.
+func (t *Testbed) AddNode(ctx context.Context, name string, o RunOptions) (string, error) {
+	if name != "" {
+		if err := checkWorker(name); err != nil {
+			return "", err
+		}
+	}
+	err := t.locked(ctx, "node add", o.Waiting, func(p provider) error {
+		if err := t.answers(ctx); err != nil {
+			return err
+		}
+		var err error
+		if name, err = t.admit(name); err != nil {
+			return err
+		}
+		j := newJoinRun(t, p, o.Programs, name)
+		defer j.close()
+		if err := step.Run(ctx, j.steps(), o.Report); err != nil {
+			return err
+		}
+		t.state.Joining = ""
+		return t.writeState()
+	})
+	return name, err
+}
+
+// answers refuses what needs a cluster that runs.
+func (t *Testbed) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, statusLimit)
+	defer cancel()
+	if err := t.Answering(ctx); err != nil {
+		return lang.Errorf("the cluster of testbed %q does not answer; `nori up` repairs, `nori reset` puts back: %w",
+			"테스트베드 %q의 클러스터가 응답하지 않습니다. `nori up`으로 고치고, `nori reset`으로 되돌립니다: %w", t.Name(), err)
+	}
+	return nil
+}
+
+// admit writes a new worker down before anything of it is made.
+func (t *Testbed) admit(name string) (string, error) {
+	if name == "" {
+		name = t.state.Joining
+	}
+	if name == "" {
+		free, err := t.state.freeWorker()
+		if err != nil {
+			return "", err
+		}
+		name = free
+	}
+	if slices.Contains(t.state.workers(), name) {
+		if name != t.state.Joining {
+			return "", usage("testbed %q has %s already; its machines are %v", "테스트베드 %q에 %s이(가) 이미 있습니다. 머신: %v", t.Name(), name, t.Machines())
+		}
+		return name, nil
+	}
+	t.state.setWorkers(append(t.state.workers(), name))
+	t.state.Joining = name
+	return name, t.writeState()
+}
+
+// joinRun is one run of workers joining a cluster.
+type joinRun struct {
+	testbed  *Testbed
+	provider provider
+	cluster  *install.Cluster
+	programs string
+	names    []string
+}
+
+func newJoinRun(t *Testbed, p provider, programs string, names ...string) *joinRun {
+	j := &joinRun{testbed: t, provider: p, cluster: t.newCluster(programs), programs: programs, names: names}
+	j.cluster.Only = names
+	return j
+}
+
+func (j *joinRun) steps() []step.Step {
+	return append([]step.Step{j.images()}, j.stepsAfter("containers")...)
+}
+
+// images is the step that needs nothing of the testbed, so that it can come
+// before anything is changed.
+func (j *joinRun) images() step.Step {
+	return step.Step{
+		ID: "containers", Title: lang.Text{EN: "Container images", KO: "컨테이너 이미지"}, Limit: 30 * time.Minute,
+		Run: func(ctx context.Context, note func(string)) error {
+			return j.testbed.useImages(ctx, j.cluster, j.programs, note)
+		},
+	}
+}
+
+// stepsAfter are the steps that follow the one given, and images.
+func (j *joinRun) stepsAfter(last string) []step.Step {
+	steps := []step.Step{{
+		ID: "newcomer", Title: lang.Text{EN: "Machine", KO: "머신"}, Needs: []string{last}, Limit: 10 * time.Minute,
+		Run: func(ctx context.Context, note func(string)) error { return j.boot(ctx) },
+	}}
+	return append(steps, install.JoinSteps(j.cluster, "newcomer")...)
+}
+
+// boot switches the new machines on and connects to all that answer.
+func (j *joinRun) boot(ctx context.Context) error {
+	if err := j.provider.Prepare(ctx); err != nil {
+		return err
+	}
+	for _, spec := range j.testbed.specs() {
+		if slices.Contains(j.names, spec.Name) {
+			if err := switchOn(ctx, j.provider, spec); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range append([]string{ControlName}, j.names...) {
+		m, err := j.testbed.connect(ctx, name)
+		if err != nil {
+			return err
+		}
+		j.cluster.SetMachine(m)
+	}
+	j.testbed.dialOthers(ctx, j.cluster)
+	return nil
+}
+
+func (j *joinRun) close() { j.cluster.Close() }
