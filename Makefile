@@ -49,7 +49,7 @@ $(BIN)/$(FOREIGN):
 	GOARCH=$(patsubst hello-%,%,$(FOREIGN)) $(GO) build -ldflags '$(LDFLAGS)' -o $@ ./cmd/hello
 
 .PHONY: test
-test: ## install what the tests need, and run all of them
+test: ## install what the tests need, and run them (what is too much for one run takes turns)
 	@.ci/deps test
 	@$(MAKE) --no-print-directory build
 	@.ci/test
@@ -57,6 +57,12 @@ test: ## install what the tests need, and run all of them
 .PHONY: unit
 unit: ## only the tests that need no machine (under two minutes)
 	$(GO) test $$($(GO) list ./... | grep -v /e2e)
+
+.PHONY: prove
+prove: ## prove all labs and quizzes, each in every way (DRIVER=libvirt: untouched and solution, on virtual machines)
+	@.ci/deps run
+	@$(MAKE) --no-print-directory build
+	@.ci/prove '$(DRIVER)'
 
 .PHONY: conformance
 conformance: ## run Kubernetes' conformance cases on a testbed (CASES=regular expression; half an hour)

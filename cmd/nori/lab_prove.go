@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,6 +35,11 @@ func newLabProveCommand(g *globals) *cobra.Command {
 			if o.Jobs < 1 || o.Patience < 1 {
 				return g.usage("%s", lang.T("--jobs and --patience are whole numbers from 1", "--jobs와 --patience는 1 이상의 정수입니다"))
 			}
+			for _, w := range o.Ways {
+				if kind, _, _ := strings.Cut(w, "/"); !slices.Contains(prove.Kinds, kind) {
+					return g.usage(lang.T("--ways: %q is none of %s, or one of them with /NAME", "--ways: %q은(는) %s 중에 없고, 거기에 /NAME을 붙인 것도 아닙니다"), w, strings.Join(prove.Kinds, ", "))
+				}
+			}
 			labs, err := g.labsToProve(args, all)
 			if err != nil {
 				return err
@@ -43,6 +50,7 @@ func newLabProveCommand(g *globals) *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, lang.T("prove every lab", "모든 실습을 증명"))
 	cmd.Flags().IntVarP(&o.Jobs, "jobs", "j", 2, lang.T("how many ways at once", "동시에 가 볼 길의 수"))
 	cmd.Flags().IntVar(&o.Patience, "patience", 1, lang.T("multiply the time limits, for slow machines", "느린 머신을 위해 제한 시간을 몇 배로 늘림"))
+	cmd.Flags().StringSliceVar(&o.Ways, "ways", nil, lang.T("go only these: untouched, solution, wrong, other, or one as wrong/NAME", "이 길만 가기: untouched, solution, wrong, other, 또는 wrong/NAME처럼 하나"))
 	cmd.Flags().BoolVar(&o.Keep, "keep", false, lang.T("keep the namespaces of ways that fail", "실패한 길의 네임스페이스를 남겨 둠"))
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, lang.T("draw the learner's variables from this (default: others for each way)", "학습자의 변수를 이 값에서 뽑음 (기본값: 길마다 다르게)"))
 	return g.outputFlag(cmd)

@@ -20,6 +20,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,6 +44,9 @@ type Options struct {
 	// cleaning up, for machines that are much slower than one with hardware
 	// virtualization; 0 means 1.
 	Patience int
+	// Ways are the ways to go, by name or by kind ("wrong" is all wrong fixes);
+	// none means all.
+	Ways []string
 	// Keep leaves the namespaces of failed ways, to look at.
 	Keep bool
 	// Seed fixes the learner's variables; 0 draws others for every way.
@@ -50,6 +55,15 @@ type Options struct {
 	Report func(Outcome)
 	// Open makes the session of a way; nil means run.New. Tests replace it.
 	Open func(*labs.Env, *format.Lab) (*run.Session, error)
+}
+
+// Kinds are the kinds of ways.
+var Kinds = []string{"untouched", "solution", "wrong", "other"}
+
+// takes says whether a way is to be gone.
+func (o Options) takes(name string) bool {
+	kind, _, _ := strings.Cut(name, "/")
+	return len(o.Ways) == 0 || slices.Contains(o.Ways, name) || slices.Contains(o.Ways, kind)
 }
 
 // Outcome is what one way came to.
@@ -103,7 +117,7 @@ func Lab(ctx context.Context, env *labs.Env, lab *format.Lab, o Options) ([]Outc
 	if o.Open == nil {
 		o.Open = run.New
 	}
-	ways := waysOf(lab)
+	ways := slices.DeleteFunc(waysOf(lab), func(w way) bool { return !o.takes(w.name) })
 	outcomes := make([]Outcome, len(ways))
 	// First the ways that may run side by side, then those that get to a step
 	// which acts on machines, and which would be in the way of the others.

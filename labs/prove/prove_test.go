@@ -230,3 +230,18 @@ func TestSeed(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlySomeWays(t *testing.T) {
+	lab, err := format.Load(labtest.DemoFS(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, _ := labtest.Env(t)
+	outcomes, err := Lab(context.Background(), env, lab, Options{Jobs: 4, Ways: []string{"untouched", "solution"}, Settle: 100 * time.Millisecond, Open: labtest.Open})
+	if err != nil || len(outcomes) != 2 || outcomes[0].Way != "untouched" || outcomes[1].Way != "solution" {
+		t.Errorf("went %+v, %v", outcomes, err)
+	}
+	if wrong := (Options{Ways: []string{"wrong"}}); !wrong.takes("wrong/deleted") || wrong.takes("other/deleted") {
+		t.Error("a kind does not take all of its ways, or takes others")
+	}
+}

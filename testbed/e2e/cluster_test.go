@@ -63,7 +63,6 @@ func TestTestbed(t *testing.T) {
 	run("agent restart", testAgentRestart)
 	run("shell", testShell)
 	run("snapshot", testSnapshot)
-	run("labs", testLabs)
 	run("worker reboot", testWorkerReboot)
 	run("control reboot", testControlReboot)
 	run("reset", testReset)
@@ -328,16 +327,6 @@ func testSnapshot(t *testing.T, b *bed) {
 	b.nori("snapshot", "delete", "mine")
 	if out, err := b.try(10*time.Second, "snapshot", "restore", "mine"); exitCode(err) != 2 {
 		t.Errorf("restoring what is not there: %v %s", err, out)
-	}
-}
-
-func testLabs(t *testing.T, b *bed) {
-	out, err := b.try(30*time.Minute, "--plain", "lab", "prove", "--all")
-	t.Log(out)
-	if err != nil {
-		// The count and what follows it: the broken ways once more.
-		_, at, _ := strings.Cut(out, " broken, ")
-		t.Errorf("nori lab prove --all: %v\nin %s", err, at)
 	}
 }
 
