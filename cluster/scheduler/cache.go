@@ -203,7 +203,7 @@ func (c *clusterCache) nominate(pod *v1.Pod, node string) {
 func (c *clusterCache) withNominated(n *nodeState, pod *v1.Pod) *nodeState {
 	result := n
 	for uid, waiting := range c.nominated {
-		if waiting.node != n.name || uid == pod.UID || priority(waiting.pod) < priority(pod) {
+		if waiting.node != n.name || uid == pod.UID || podPriority(waiting.pod) < podPriority(pod) {
 			continue
 		}
 		if result == n {

@@ -11,9 +11,9 @@ import (
 // filter is one reason why a pod can't be on a node.
 type filter struct {
 	name string
-	// helpful is what may happen that makes this filter let the pod pass.
-	helpful change
-	check   func(c *cycle, n *nodeState) []refusal
+	// requeueOn is what may happen that makes this filter let the pod pass.
+	requeueOn clusterEvent
+	check     func(c *cycle, n *nodeState) []refusal
 }
 
 // refusal is why one node won't do. The reasons are upstream's, word for word: they
@@ -27,13 +27,13 @@ type refusal struct {
 // filters are asked in this order, and the first that refuses a node ends its turn.
 // Cheap ones that concern the node alone come first.
 var filters = []filter{
-	{"NodeUnschedulable", nodeAdded | nodeTaints, notCordoned},
-	{"TaintToleration", nodeAdded | nodeTaints, taintsTolerated},
-	{"NodeAffinity", nodeAdded | nodeLabels, nodeMatches},
-	{"NodePorts", nodeAdded | podGone, portsFree},
-	{"NodeResourcesFit", nodeAdded | nodeAllocatable | podGone, resourcesFit},
-	{"PodTopologySpread", nodeAdded | nodeLabels | podAssigned | podGone | podRelabelled, evenlySpread},
-	{"InterPodAffinity", nodeAdded | nodeLabels | podAssigned | podGone | podRelabelled, neighboursFit},
+	{"NodeUnschedulable", nodeAdd | nodeUpdateTaint, notCordoned},
+	{"TaintToleration", nodeAdd | nodeUpdateTaint, taintsTolerated},
+	{"NodeAffinity", nodeAdd | nodeUpdateLabel, nodeMatches},
+	{"NodePorts", nodeAdd | assignedPodDelete, portsFree},
+	{"NodeResourcesFit", nodeAdd | nodeUpdateAllocatable | assignedPodDelete, resourcesFit},
+	{"PodTopologySpread", nodeAdd | nodeUpdateLabel | assignedPodAdd | assignedPodDelete | assignedPodUpdateLabel, evenlySpread},
+	{"InterPodAffinity", nodeAdd | nodeUpdateLabel | assignedPodAdd | assignedPodDelete | assignedPodUpdateLabel, neighboursFit},
 }
 
 func refuse(reason string, final bool) []refusal { return []refusal{{reason, final}} }

@@ -1,24 +1,25 @@
 package scheduler
 
-// entryHeap is a heap of entries that know their place in it.
-type entryHeap struct {
-	entries []*entry
-	less    func(a, b *entry) bool
+// queuedPodHeap is a heap for container/heap whose pods know their index in it, so
+// that one can be taken out of the middle (upstream's pkg/scheduler/backend/heap).
+type queuedPodHeap struct {
+	pods []*queuedPodInfo
+	less func(a, b *queuedPodInfo) bool
 }
 
-func (h *entryHeap) Len() int           { return len(h.entries) }
-func (h *entryHeap) Less(i, j int) bool { return h.less(h.entries[i], h.entries[j]) }
-func (h *entryHeap) Swap(i, j int) {
-	h.entries[i], h.entries[j] = h.entries[j], h.entries[i]
-	h.entries[i].index, h.entries[j].index = i, j
+func (h *queuedPodHeap) Len() int           { return len(h.pods) }
+func (h *queuedPodHeap) Less(i, j int) bool { return h.less(h.pods[i], h.pods[j]) }
+func (h *queuedPodHeap) Swap(i, j int) {
+	h.pods[i], h.pods[j] = h.pods[j], h.pods[i]
+	h.pods[i].index, h.pods[j].index = i, j
 }
-func (h *entryHeap) Push(x any) {
-	e := x.(*entry)
-	e.index = len(h.entries)
-	h.entries = append(h.entries, e)
+func (h *queuedPodHeap) Push(x any) {
+	p := x.(*queuedPodInfo)
+	p.index = len(h.pods)
+	h.pods = append(h.pods, p)
 }
-func (h *entryHeap) Pop() any {
-	last := h.entries[len(h.entries)-1]
-	h.entries = h.entries[:len(h.entries)-1]
+func (h *queuedPodHeap) Pop() any {
+	last := h.pods[len(h.pods)-1]
+	h.pods = h.pods[:len(h.pods)-1]
 	return last
 }

@@ -108,7 +108,7 @@ func awayFrom(app string) podOption {
 
 // cluster fills a cache and makes a cycle for pod on it.
 func cluster(pod *v1.Pod, objects ...metav1.Object) (*Scheduler, *cycle) {
-	s := &Scheduler{name: v1.DefaultSchedulerName, cache: newCache(), queue: newQueue(clock.RealClock{})}
+	s := &Scheduler{name: v1.DefaultSchedulerName, cache: newCache(), queue: newSchedulingQueue(clock.RealClock{})}
 	for _, object := range objects {
 		switch object := object.(type) {
 		case *v1.Node:

@@ -19,7 +19,7 @@ const nonePinned = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
 type noFit struct {
 	nodes      int
 	refusals   map[string][]refusal // by node
-	helpful    change
+	requeueOn  clusterEvent
 	preemption string // what came of looking for pods to evict
 }
 

@@ -63,7 +63,7 @@ func (s *Scheduler) victimsLeaving(c *cycle) bool {
 		return false
 	}
 	for _, p := range nominated.pods {
-		if p.pod.DeletionTimestamp != nil && priority(p.pod) < priority(c.pod) {
+		if p.pod.DeletionTimestamp != nil && podPriority(p.pod) < podPriority(c.pod) {
 			return true
 		}
 	}
@@ -75,7 +75,7 @@ func (s *Scheduler) victimsLeaving(c *cycle) bool {
 func victimsOn(c *cycle, n *nodeState) []*podState {
 	var lower []*podState
 	for _, p := range n.pods {
-		if priority(p.pod) < priority(c.pod) {
+		if podPriority(p.pod) < podPriority(c.pod) {
 			lower = append(lower, p)
 		}
 	}
@@ -84,7 +84,7 @@ func victimsOn(c *cycle, n *nodeState) []*podState {
 	}
 	// Let them stay one by one, the most important first, as long as the pod fits.
 	slices.SortFunc(lower, func(a, b *podState) int {
-		return cmp.Or(cmp.Compare(priority(b.pod), priority(a.pod)), startOf(a.pod).Compare(startOf(b.pod)))
+		return cmp.Or(cmp.Compare(podPriority(b.pod), podPriority(a.pod)), startOf(a.pod).Compare(startOf(b.pod)))
 	})
 	victims := slices.Clone(lower)
 	for _, p := range lower {
@@ -110,7 +110,7 @@ func fitsWithout(c *cycle, n *nodeState, leaving []*podState) bool {
 // have run for the shortest time.
 func lessHarm(a, b candidate) int {
 	return cmp.Or(
-		cmp.Compare(priority(a.victims[0].pod), priority(b.victims[0].pod)),
+		cmp.Compare(podPriority(a.victims[0].pod), podPriority(b.victims[0].pod)),
 		cmp.Compare(sum(a.victims), sum(b.victims)),
 		cmp.Compare(len(a.victims), len(b.victims)),
 		startOf(b.victims[0].pod).Compare(startOf(a.victims[0].pod)),
@@ -121,12 +121,12 @@ func sum(victims []*podState) int64 {
 	total := int64(0)
 	for _, v := range victims {
 		// Negative priorities must not make more victims look cheaper.
-		total += int64(priority(v.pod)) + 1<<31
+		total += int64(podPriority(v.pod)) + 1<<31
 	}
 	return total
 }
 
-func priority(pod *v1.Pod) int32 { return corev1helpers.PodPriority(pod) }
+func podPriority(pod *v1.Pod) int32 { return corev1helpers.PodPriority(pod) }
 
 func startOf(pod *v1.Pod) time.Time {
 	if pod.Status.StartTime != nil {

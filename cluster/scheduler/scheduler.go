@@ -33,7 +33,7 @@ type Scheduler struct {
 	name       string
 	client     kubernetes.Interface
 	events     events.EventRecorder
-	queue      *queue
+	queue      *schedulingQueue
 	cache      *clusterCache
 	namespaces corelisters.NamespaceLister
 	nextStart  int            // where the search for feasible nodes goes on
@@ -79,12 +79,12 @@ func (s *Scheduler) scheduleOne(ctx context.Context) bool {
 	// the API server takes a while, so that is left to a goroutine and the next pod
 	// is looked at meanwhile.
 	s.cache.assume(pod, node)
-	s.queue.placed(e)
+	s.queue.startBinding(e)
 	s.binding.Go(func() {
 		if err := s.bind(context.WithoutCancel(ctx), pod, node); err != nil {
 			s.cache.forget(pod.UID)
 			s.failed(ctx, e, pod, err)
-			s.queue.moved(podGone) // the room is free again
+			s.queue.moveAllToActiveOrBackoffQueue(assignedPodDelete) // the room is free again
 		}
 	})
 	return true
@@ -100,9 +100,9 @@ func (s *Scheduler) choose(ctx context.Context, pod *v1.Pod) (string, error) {
 	}
 	c := newCycle(pod, s.cache.sorted, s.namespaceLabels)
 
-	feasible, refusals, helpful := s.filter(c)
+	feasible, refusals, requeueOn := s.filter(c)
 	if len(feasible) == 0 {
-		fit := &noFit{nodes: len(c.nodes), refusals: refusals, helpful: helpful}
+		fit := &noFit{nodes: len(c.nodes), refusals: refusals, requeueOn: requeueOn}
 		fit.preemption = s.preempt(ctx, c, fit)
 		return "", fit
 	}
@@ -128,7 +128,7 @@ func (s *Scheduler) choose(ctx context.Context, pod *v1.Pod) (string, error) {
 //
 // In a large cluster it stops when there are enough to choose from, and goes on
 // behind them for the next pod, so that all nodes get their share.
-func (s *Scheduler) filter(c *cycle) (feasible []*nodeState, refusals map[string][]refusal, helpful change) {
+func (s *Scheduler) filter(c *cycle) (feasible []*nodeState, refusals map[string][]refusal, requeueOn clusterEvent) {
 	refusals = map[string][]refusal{}
 	pinned, isPinned := c.pinnedTo()
 	enough := enoughNodes(len(c.nodes))
@@ -137,7 +137,7 @@ func (s *Scheduler) filter(c *cycle) (feasible []*nodeState, refusals map[string
 		n := c.nodes[(s.nextStart+looked)%len(c.nodes)]
 		if isPinned && !pinned[n.name] {
 			refusals[n.name] = refuse(nonePinned, true)
-			helpful |= nodeAdded
+			requeueOn |= nodeAdd
 			continue
 		}
 		reasons, by := c.check(s.cache.withNominated(n, c.pod))
@@ -146,10 +146,10 @@ func (s *Scheduler) filter(c *cycle) (feasible []*nodeState, refusals map[string
 			continue
 		}
 		refusals[n.name] = reasons
-		helpful |= by.helpful
+		requeueOn |= by.requeueOn
 	}
 	s.nextStart = (s.nextStart + looked) % len(c.nodes)
-	return feasible, refusals, helpful
+	return feasible, refusals, requeueOn
 }
 
 // enoughNodes is how many feasible nodes to choose from: all of up to 100, and a
@@ -205,18 +205,18 @@ func (s *Scheduler) bind(ctx context.Context, pod *v1.Pod, node string) error {
 }
 
 // failed puts the pod back and tells the user why it has no node.
-func (s *Scheduler) failed(ctx context.Context, e *entry, pod *v1.Pod, err error) {
+func (s *Scheduler) failed(ctx context.Context, e *queuedPodInfo, pod *v1.Pod, err error) {
 	var fit *noFit
 	switch {
 	case apierrors.IsNotFound(err):
 		return // deleted meanwhile; the watch will say so
 	case errors.As(err, &fit):
-		s.queue.park(e, fit.helpful)
+		s.queue.addUnschedulable(e, fit.requeueOn)
 	case errors.Is(err, errNoNodes):
-		s.queue.park(e, nodeAdded)
+		s.queue.addUnschedulable(e, nodeAdd)
 	default:
 		slog.Warn("scheduling failed, will try again", "pod", pod.Namespace+"/"+pod.Name, "error", err)
-		s.queue.retry(e)
+		s.queue.addErrored(e)
 	}
 	trace.Decide(ctx, trace.For(pod), "no node found", err.Error(), "attempt", e.attempts)
 	s.events.Eventf(pod, nil, v1.EventTypeWarning, "FailedScheduling", "Scheduling", "%s", shortened(err.Error()))

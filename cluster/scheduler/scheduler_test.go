@@ -109,7 +109,7 @@ func TestAllNodesAreKnownBeforeTheFirstDecision(t *testing.T) {
 	}
 }
 
-func TestUncordoningBringsParkedPodsBack(t *testing.T) {
+func TestUncordoningBringsUnschedulablePodsBack(t *testing.T) {
 	node := testNode("node1", func(n *v1.Node) { n.Spec.Unschedulable = true })
 	w := start(t, clock.RealClock{}, node)
 	w.create(testPod("p"))
