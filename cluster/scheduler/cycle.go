@@ -9,8 +9,8 @@ import (
 // need to know of the pod or of the whole cluster, worked out once.
 type cycle struct {
 	pod        *v1.Pod
-	self       *podState
-	nodes      []*nodeState
+	self       *podInfo
+	nodes      []*nodeInfo
 	affinity   nodeaffinity.RequiredNodeAffinity
 	namespaces func(name string) map[string]string // a namespace's labels
 
@@ -18,9 +18,9 @@ type cycle struct {
 	neighbours *neighbourState
 }
 
-func newCycle(pod *v1.Pod, nodes []*nodeState, namespaces func(string) map[string]string) *cycle {
+func newCycle(pod *v1.Pod, nodes []*nodeInfo, namespaces func(string) map[string]string) *cycle {
 	c := &cycle{
-		pod: pod, self: newPodState(pod, ""), nodes: nodes, namespaces: namespaces,
+		pod: pod, self: newPodInfo(pod, ""), nodes: nodes, namespaces: namespaces,
 		affinity: nodeaffinity.GetRequiredNodeAffinity(pod),
 	}
 	c.spread = newSpreadState(c)
@@ -29,7 +29,7 @@ func newCycle(pod *v1.Pod, nodes []*nodeState, namespaces func(string) map[strin
 }
 
 // check asks the filters about one node. filter is the one that refused it.
-func (c *cycle) check(n *nodeState) (refusals []refusal, by *filter) {
+func (c *cycle) check(n *nodeInfo) (refusals []refusal, by *filter) {
 	for i := range filters {
 		if refusals := filters[i].check(c, n); len(refusals) > 0 {
 			return refusals, &filters[i]

@@ -30,7 +30,7 @@ func (s *Scheduler) addAllEventHandlers(pods, nodes cache.SharedIndexInformer) e
 		UpdateFunc: func(old, obj any) { s.handleNodeUpdate(old.(*v1.Node), obj.(*v1.Node)) },
 		DeleteFunc: func(obj any) {
 			if node, ok := lastKnown[*v1.Node](obj); ok {
-				s.cache.dropNode(node.Name) // makes no room, so it wakes nobody
+				s.cache.removeNode(node.Name) // makes no room, so it wakes nobody
 			}
 		},
 	})
@@ -76,7 +76,7 @@ func (s *Scheduler) handlePodUpdate(old, pod *v1.Pod) {
 // this scheduler, another one, or the pod's author.
 func (s *Scheduler) handleAssignedPodUpdate(old, pod *v1.Pod) {
 	s.queue.remove(pod.UID)
-	s.cache.setPod(pod)
+	s.cache.addOrUpdatePod(pod)
 	switch {
 	case old == nil || old.Spec.NodeName == "":
 		s.queue.moveAllToActiveOrBackoffQueue(assignedPodAdd)
@@ -99,13 +99,13 @@ func (s *Scheduler) responsibleForPod(pod *v1.Pod) bool {
 func (s *Scheduler) handlePodDelete(pod *v1.Pod) {
 	s.queue.remove(pod.UID)
 	s.cache.nominate(pod, "")
-	if s.cache.dropPod(pod.UID) {
+	if s.cache.removePod(pod.UID) {
 		s.queue.moveAllToActiveOrBackoffQueue(assignedPodDelete)
 	}
 }
 
 func (s *Scheduler) handleNodeUpdate(old, node *v1.Node) {
-	s.cache.setNode(node)
+	s.cache.addOrUpdateNode(node)
 	if events := nodeSchedulingPropertiesChange(old, node); events != 0 {
 		s.queue.moveAllToActiveOrBackoffQueue(events)
 	}

@@ -13,7 +13,7 @@ type filter struct {
 	name string
 	// requeueOn is what may happen that makes this filter let the pod pass.
 	requeueOn clusterEvent
-	check     func(c *cycle, n *nodeState) []refusal
+	check     func(c *cycle, n *nodeInfo) []refusal
 }
 
 // refusal is why one node won't do. The reasons are upstream's, word for word: they
@@ -39,7 +39,7 @@ var filters = []filter{
 func refuse(reason string, final bool) []refusal { return []refusal{{reason, final}} }
 
 // notCordoned keeps pods off nodes that `kubectl cordon` has marked.
-func notCordoned(c *cycle, n *nodeState) []refusal {
+func notCordoned(c *cycle, n *nodeInfo) []refusal {
 	if !n.node.Spec.Unschedulable {
 		return nil
 	}
@@ -52,7 +52,7 @@ func notCordoned(c *cycle, n *nodeState) []refusal {
 
 // taintsTolerated keeps pods off nodes whose taints they don't tolerate. A node that
 // is not ready is one of them: the node lifecycle controller taints it.
-func taintsTolerated(c *cycle, n *nodeState) []refusal {
+func taintsTolerated(c *cycle, n *nodeInfo) []refusal {
 	_, found := corev1helpers.FindMatchingUntoleratedTaint(klog.Background(), n.node.Spec.Taints, c.pod.Spec.Tolerations,
 		func(t *v1.Taint) bool {
 			return t.Effect == v1.TaintEffectNoSchedule || t.Effect == v1.TaintEffectNoExecute
@@ -64,7 +64,7 @@ func taintsTolerated(c *cycle, n *nodeState) []refusal {
 }
 
 // nodeMatches keeps pods to nodes that their nodeSelector and node affinity name.
-func nodeMatches(c *cycle, n *nodeState) []refusal {
+func nodeMatches(c *cycle, n *nodeInfo) []refusal {
 	if matches, err := c.affinity.Match(n.node); err == nil && matches {
 		return nil
 	}
@@ -72,14 +72,14 @@ func nodeMatches(c *cycle, n *nodeState) []refusal {
 }
 
 // portsFree keeps two pods from taking the same port of a node.
-func portsFree(c *cycle, n *nodeState) []refusal {
-	if len(c.self.ports) == 0 {
+func portsFree(c *cycle, n *nodeInfo) []refusal {
+	if len(c.self.hostPorts) == 0 {
 		return nil
 	}
 	for _, other := range n.pods {
-		for _, theirs := range other.ports {
-			for _, ours := range c.self.ports {
-				if ours.clashes(theirs) {
+		for _, theirs := range other.hostPorts {
+			for _, ours := range c.self.hostPorts {
+				if ours.conflicts(theirs) {
 					return refuse("node(s) didn't have free ports for the requested pod ports", false)
 				}
 			}
@@ -90,9 +90,9 @@ func portsFree(c *cycle, n *nodeState) []refusal {
 
 // resourcesFit compares what the pod requests with what is left. It looks at
 // requests alone: what pods really use, and their limits, play no part.
-func resourcesFit(c *cycle, n *nodeState) []refusal {
+func resourcesFit(c *cycle, n *nodeInfo) []refusal {
 	var refusals []refusal
-	if len(n.pods)+1 > n.podLimit {
+	if len(n.pods)+1 > n.allowedPodNumber {
 		refusals = append(refusals, refusal{"Too many pods", false})
 	}
 	lacks := func(name v1.ResourceName, wanted, used, has int64) {
@@ -101,11 +101,11 @@ func resourcesFit(c *cycle, n *nodeState) []refusal {
 		}
 	}
 	want := c.self.requests
-	lacks(v1.ResourceCPU, want.cpu, n.requested.cpu, n.allocatable.cpu)
+	lacks(v1.ResourceCPU, want.milliCPU, n.requested.milliCPU, n.allocatable.milliCPU)
 	lacks(v1.ResourceMemory, want.memory, n.requested.memory, n.allocatable.memory)
-	lacks(v1.ResourceEphemeralStorage, want.storage, n.requested.storage, n.allocatable.storage)
-	for name, wanted := range want.others {
-		lacks(name, wanted, n.requested.others[name], n.allocatable.others[name])
+	lacks(v1.ResourceEphemeralStorage, want.ephemeralStorage, n.requested.ephemeralStorage, n.allocatable.ephemeralStorage)
+	for name, wanted := range want.scalar {
+		lacks(name, wanted, n.requested.scalar[name], n.allocatable.scalar[name])
 	}
 	return refusals
 }

@@ -108,13 +108,13 @@ func awayFrom(app string) podOption {
 
 // cluster fills a cache and makes a cycle for pod on it.
 func cluster(pod *v1.Pod, objects ...metav1.Object) (*Scheduler, *cycle) {
-	s := &Scheduler{name: v1.DefaultSchedulerName, cache: newCache(), queue: newSchedulingQueue(clock.RealClock{})}
+	s := &Scheduler{name: v1.DefaultSchedulerName, cache: newClusterCache(), queue: newSchedulingQueue(clock.RealClock{})}
 	for _, object := range objects {
 		switch object := object.(type) {
 		case *v1.Node:
-			s.cache.setNode(object)
+			s.cache.addOrUpdateNode(object)
 		case *v1.Pod:
-			s.cache.setPod(object)
+			s.cache.addOrUpdatePod(object)
 		}
 	}
 	return s, newCycle(pod, s.cache.sorted, func(string) map[string]string { return map[string]string{"team": "a"} })

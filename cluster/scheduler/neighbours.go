@@ -24,7 +24,7 @@ func newNeighbourState(c *cycle) *neighbourState {
 	}
 	for _, n := range c.nodes {
 		// Most pods have no such wishes; then only the nodes with repelling pods count.
-		if len(s.attract) == 0 && len(s.repel) == 0 && n.repelling == 0 {
+		if len(s.attract) == 0 && len(s.repel) == 0 && n.podsWithRequiredAntiAffinity == 0 {
 			continue
 		}
 		for _, other := range n.pods {
@@ -71,7 +71,7 @@ func (c *cycle) matchesAll(terms []v1.PodAffinityTerm, other *v1.Pod) bool {
 
 // neighboursFit keeps pods near those they need and away from those they can't bear,
 // and from those that can't bear them.
-func neighboursFit(c *cycle, n *nodeState) []refusal {
+func neighboursFit(c *cycle, n *nodeInfo) []refusal {
 	s := c.neighbours
 	if !s.nearWanted(c, n) {
 		return refuse("node(s) didn't match pod affinity rules", true)
@@ -89,7 +89,7 @@ func neighboursFit(c *cycle, n *nodeState) []refusal {
 	return nil
 }
 
-func (s *neighbourState) nearWanted(c *cycle, n *nodeState) bool {
+func (s *neighbourState) nearWanted(c *cycle, n *nodeInfo) bool {
 	near := true
 	for _, term := range s.attract {
 		value, ok := n.node.Labels[term.TopologyKey]

@@ -135,7 +135,7 @@ func newScheduler(name string, client kubernetes.Interface, factory informers.Sh
 	namespaces := factory.Core().V1().Namespaces()
 	namespaces.Informer() // so that the factory starts it
 	s := &Scheduler{
-		name: name, client: client, events: recorder, queue: newSchedulingQueue(clk), cache: newCache(),
+		name: name, client: client, events: recorder, queue: newSchedulingQueue(clk), cache: newClusterCache(),
 		namespaces: namespaces.Lister(),
 	}
 	if err := s.addAllEventHandlers(factory.Core().V1().Pods().Informer(), factory.Core().V1().Nodes().Informer()); err != nil {

@@ -18,8 +18,8 @@ import (
 
 // candidate is a node that would have the pod if some others left.
 type candidate struct {
-	node    *nodeState
-	victims []*podState // most important first
+	node    *nodeInfo
+	victims []*podInfo // most important first
 }
 
 // preempt looks for pods of lower priority whose end would make room, and ends them.
@@ -72,8 +72,8 @@ func (s *Scheduler) victimsLeaving(c *cycle) bool {
 
 // victimsOn returns the fewest pods of lower priority that have to leave a node, nil
 // if even without all of them the pod would not fit.
-func victimsOn(c *cycle, n *nodeState) []*podState {
-	var lower []*podState
+func victimsOn(c *cycle, n *nodeInfo) []*podInfo {
+	var lower []*podInfo
 	for _, p := range n.pods {
 		if podPriority(p.pod) < podPriority(c.pod) {
 			lower = append(lower, p)
@@ -83,12 +83,12 @@ func victimsOn(c *cycle, n *nodeState) []*podState {
 		return nil
 	}
 	// Let them stay one by one, the most important first, as long as the pod fits.
-	slices.SortFunc(lower, func(a, b *podState) int {
+	slices.SortFunc(lower, func(a, b *podInfo) int {
 		return cmp.Or(cmp.Compare(podPriority(b.pod), podPriority(a.pod)), startOf(a.pod).Compare(startOf(b.pod)))
 	})
 	victims := slices.Clone(lower)
 	for _, p := range lower {
-		others := slices.DeleteFunc(slices.Clone(victims), func(v *podState) bool { return v == p })
+		others := slices.DeleteFunc(slices.Clone(victims), func(v *podInfo) bool { return v == p })
 		if fitsWithout(c, n, others) {
 			victims = others
 		}
@@ -97,7 +97,7 @@ func victimsOn(c *cycle, n *nodeState) []*podState {
 }
 
 // fitsWithout asks the filters about the cluster as it would be then.
-func fitsWithout(c *cycle, n *nodeState, leaving []*podState) bool {
+func fitsWithout(c *cycle, n *nodeInfo, leaving []*podInfo) bool {
 	without := n.without(leaving)
 	nodes := slices.Clone(c.nodes)
 	nodes[slices.Index(nodes, n)] = without
@@ -117,7 +117,7 @@ func lessHarm(a, b candidate) int {
 	)
 }
 
-func sum(victims []*podState) int64 {
+func sum(victims []*podInfo) int64 {
 	total := int64(0)
 	for _, v := range victims {
 		// Negative priorities must not make more victims look cheaper.

@@ -65,7 +65,7 @@ func (s *Scheduler) scheduleOne(ctx context.Context) bool {
 		return false
 	}
 	pod := e.pod
-	if s.cache.isAssumed(pod.UID) {
+	if s.cache.isAssumedPod(pod.UID) {
 		return true // decided already; the watch has yet to say so
 	}
 
@@ -78,11 +78,11 @@ func (s *Scheduler) scheduleOne(ctx context.Context) bool {
 	// From here on the pod takes up room on the node, for all pods after it. Telling
 	// the API server takes a while, so that is left to a goroutine and the next pod
 	// is looked at meanwhile.
-	s.cache.assume(pod, node)
+	s.cache.assumePod(pod, node)
 	s.queue.startBinding(e)
 	s.binding.Go(func() {
 		if err := s.bind(context.WithoutCancel(ctx), pod, node); err != nil {
-			s.cache.forget(pod.UID)
+			s.cache.forgetPod(pod.UID)
 			s.failed(ctx, e, pod, err)
 			s.queue.moveAllToActiveOrBackoffQueue(assignedPodDelete) // the room is free again
 		}
@@ -128,7 +128,7 @@ func (s *Scheduler) choose(ctx context.Context, pod *v1.Pod) (string, error) {
 //
 // In a large cluster it stops when there are enough to choose from, and goes on
 // behind them for the next pod, so that all nodes get their share.
-func (s *Scheduler) filter(c *cycle) (feasible []*nodeState, refusals map[string][]refusal, requeueOn clusterEvent) {
+func (s *Scheduler) filter(c *cycle) (feasible []*nodeInfo, refusals map[string][]refusal, requeueOn clusterEvent) {
 	refusals = map[string][]refusal{}
 	pinned, isPinned := c.pinnedTo()
 	enough := enoughNodes(len(c.nodes))
@@ -140,7 +140,7 @@ func (s *Scheduler) filter(c *cycle) (feasible []*nodeState, refusals map[string
 			requeueOn |= nodeAdd
 			continue
 		}
-		reasons, by := c.check(s.cache.withNominated(n, c.pod))
+		reasons, by := c.check(s.cache.withNominatedPods(n, c.pod))
 		if by == nil {
 			feasible = append(feasible, n)
 			continue

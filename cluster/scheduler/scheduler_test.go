@@ -257,10 +257,10 @@ func BenchmarkScheduling(b *testing.B) {
 		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
 			s, _ := cluster(testPod("none"))
 			for i := range nodes {
-				s.cache.setNode(testNode(fmt.Sprintf("node%04d", i), func(n *v1.Node) {
+				s.cache.addOrUpdateNode(testNode(fmt.Sprintf("node%04d", i), func(n *v1.Node) {
 					n.Status.Allocatable[v1.ResourcePods] = *ptr.To(n.Status.Allocatable[v1.ResourceCPU])
 				}))
-				s.cache.nodes[fmt.Sprintf("node%04d", i)].podLimit = 1 << 30
+				s.cache.nodes[fmt.Sprintf("node%04d", i)].allowedPodNumber = 1 << 30
 			}
 			owner := []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "web", UID: "rs", Controller: ptr.To(true)}}
 			b.ResetTimer()
@@ -271,7 +271,7 @@ func BenchmarkScheduling(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				s.cache.assume(pod, node)
+				s.cache.assumePod(pod, node)
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pods/s")
 		})

@@ -18,7 +18,7 @@ const maxScore = 100
 type scorer struct {
 	name   string
 	weight float64
-	points func(c *cycle, nodes []*nodeState) []float64
+	points func(c *cycle, nodes []*nodeInfo) []float64
 }
 
 // scorers and their weights are upstream's defaults. Those that concern the pod's
@@ -34,7 +34,7 @@ var scorers = []scorer{
 }
 
 // score gives each node the weighted sum of its points.
-func score(c *cycle, nodes []*nodeState) []float64 {
+func score(c *cycle, nodes []*nodeInfo) []float64 {
 	totals := make([]float64, len(nodes))
 	for _, s := range scorers {
 		for i, points := range s.points(c, nodes) {
@@ -44,7 +44,7 @@ func score(c *cycle, nodes []*nodeState) []float64 {
 	return totals
 }
 
-func each(nodes []*nodeState, points func(n *nodeState) float64) []float64 {
+func each(nodes []*nodeInfo, points func(n *nodeInfo) float64) []float64 {
 	out := make([]float64, len(nodes))
 	for i, n := range nodes {
 		out[i] = points(n)
@@ -71,33 +71,33 @@ func scaled(points []float64, reversed bool) []float64 {
 }
 
 // leastAllocated prefers nodes with much left, of CPU and memory alike.
-func leastAllocated(c *cycle, nodes []*nodeState) []float64 {
+func leastAllocated(c *cycle, nodes []*nodeInfo) []float64 {
 	left := func(used, has int64) float64 {
 		if has == 0 || used > has {
 			return 0
 		}
 		return maxScore * float64(has-used) / float64(has)
 	}
-	return each(nodes, func(n *nodeState) float64 {
-		return (left(n.likelyUse.cpu+c.self.likelyUse.cpu, n.allocatable.cpu) +
-			left(n.likelyUse.memory+c.self.likelyUse.memory, n.allocatable.memory)) / 2
+	return each(nodes, func(n *nodeInfo) float64 {
+		return (left(n.nonZeroRequested.milliCPU+c.self.nonZeroRequests.milliCPU, n.allocatable.milliCPU) +
+			left(n.nonZeroRequested.memory+c.self.nonZeroRequests.memory, n.allocatable.memory)) / 2
 	})
 }
 
 // balanced prefers nodes on which the pod makes the shares of CPU and memory in use
 // more alike: a node out of memory wastes the CPU it has left. As in 1.37, it is
 // the change that counts and not the state.
-func balanced(c *cycle, nodes []*nodeState) []float64 {
-	evenness := func(used, has amounts) float64 {
-		if has.cpu == 0 || has.memory == 0 {
+func balanced(c *cycle, nodes []*nodeInfo) []float64 {
+	evenness := func(used, has resources) float64 {
+		if has.milliCPU == 0 || has.memory == 0 {
 			return maxScore
 		}
-		cpu := min(1, float64(used.cpu)/float64(has.cpu))
+		cpu := min(1, float64(used.milliCPU)/float64(has.milliCPU))
 		memory := min(1, float64(used.memory)/float64(has.memory))
 		return maxScore * (1 - math.Abs(cpu-memory)/2)
 	}
-	return each(nodes, func(n *nodeState) float64 {
-		with := amounts{cpu: n.requested.cpu + c.self.requests.cpu, memory: n.requested.memory + c.self.requests.memory}
+	return each(nodes, func(n *nodeInfo) float64 {
+		with := resources{milliCPU: n.requested.milliCPU + c.self.requests.milliCPU, memory: n.requested.memory + c.self.requests.memory}
 		return maxScore/2 + (maxScore/2+evenness(with, n.allocatable)-evenness(n.requested, n.allocatable))/2
 	})
 }
@@ -105,7 +105,7 @@ func balanced(c *cycle, nodes []*nodeState) []float64 {
 // imagesThere prefers nodes that have the pod's images, by their size: 23 MB an
 // image count nothing, 1 GB everything. An image that few nodes have counts less,
 // or all pods of a kind would end up on one node.
-func imagesThere(c *cycle, nodes []*nodeState) []float64 {
+func imagesThere(c *cycle, nodes []*nodeInfo) []float64 {
 	const least, most = 23 << 20, 1000 << 20
 	var images []string
 	for _, containers := range [][]v1.Container{c.pod.Spec.InitContainers, c.pod.Spec.Containers} {
@@ -116,16 +116,16 @@ func imagesThere(c *cycle, nodes []*nodeState) []float64 {
 	having := map[string]float64{}
 	for _, n := range c.nodes {
 		for _, image := range images {
-			if _, ok := n.images[image]; ok {
+			if _, ok := n.imageSizes[image]; ok {
 				having[image]++
 			}
 		}
 	}
 	count := len(c.pod.Spec.InitContainers) + len(c.pod.Spec.Containers)
-	return each(nodes, func(n *nodeState) float64 {
+	return each(nodes, func(n *nodeInfo) float64 {
 		sum := 0.0
 		for _, image := range images {
-			sum += float64(n.images[image]) * having[image] / float64(len(c.nodes))
+			sum += float64(n.imageSizes[image]) * having[image] / float64(len(c.nodes))
 		}
 		sum = min(max(sum, least), float64(most*count))
 		return maxScore * (sum - least) / float64(most*count-least)
@@ -149,8 +149,8 @@ func imageNames(name string) []string {
 
 // fewTaints prefers nodes with fewer PreferNoSchedule taints that the pod does not
 // tolerate.
-func fewTaints(c *cycle, nodes []*nodeState) []float64 {
-	return scaled(each(nodes, func(n *nodeState) float64 {
+func fewTaints(c *cycle, nodes []*nodeInfo) []float64 {
+	return scaled(each(nodes, func(n *nodeInfo) float64 {
 		bad := 0.0
 		for i := range n.node.Spec.Taints {
 			taint := &n.node.Spec.Taints[i]
@@ -164,7 +164,7 @@ func fewTaints(c *cycle, nodes []*nodeState) []float64 {
 }
 
 // preferredNodes prefers nodes that the pod's preferred node affinity names.
-func preferredNodes(c *cycle, nodes []*nodeState) []float64 {
+func preferredNodes(c *cycle, nodes []*nodeInfo) []float64 {
 	a := c.pod.Spec.Affinity
 	if a == nil || a.NodeAffinity == nil || len(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution) == 0 {
 		return make([]float64, len(nodes))
@@ -173,16 +173,16 @@ func preferredNodes(c *cycle, nodes []*nodeState) []float64 {
 	if err != nil {
 		return make([]float64, len(nodes)) // a wish that can't be understood is none
 	}
-	return scaled(each(nodes, func(n *nodeState) float64 { return float64(terms.Score(n.node)) }), false)
+	return scaled(each(nodes, func(n *nodeInfo) float64 { return float64(terms.Score(n.node)) }), false)
 }
 
 // preferredNeighbours prefers nodes near pods that the pod would like to be near,
 // or that would like to be near it, and away from those it would not.
-func preferredNeighbours(c *cycle, nodes []*nodeState) []float64 {
+func preferredNeighbours(c *cycle, nodes []*nodeInfo) []float64 {
 	wanted := preferTerms(c.pod)
 	weights := map[domain]float64{}
 	for _, n := range c.nodes {
-		if len(wanted) == 0 && n.preferring == 0 {
+		if len(wanted) == 0 && n.podsWithPreferredAffinity == 0 {
 			continue // most pods have no such wishes
 		}
 		for _, other := range n.pods {
@@ -225,9 +225,9 @@ func (c *cycle) weigh(weights map[domain]float64, node *v1.Node, owner *v1.Pod, 
 
 // fewSiblings spreads pods: over the domains of the pod's own soft constraints, or,
 // if it has no constraints at all, over the nodes with few pods of its controller.
-func fewSiblings(c *cycle, nodes []*nodeState) []float64 {
+func fewSiblings(c *cycle, nodes []*nodeInfo) []float64 {
 	if len(c.pod.Spec.TopologySpreadConstraints) > 0 {
-		return scaled(each(nodes, func(n *nodeState) float64 {
+		return scaled(each(nodes, func(n *nodeInfo) float64 {
 			sum := 0.0
 			for i := range c.spread.soft {
 				k := &c.spread.soft[i]
@@ -240,7 +240,7 @@ func fewSiblings(c *cycle, nodes []*nodeState) []float64 {
 	if owner == nil {
 		return make([]float64, len(nodes))
 	}
-	return scaled(each(nodes, func(n *nodeState) float64 {
+	return scaled(each(nodes, func(n *nodeInfo) float64 {
 		siblings := 0.0
 		for _, other := range n.pods {
 			ref := metav1.GetControllerOfNoCopy(other.pod)

@@ -69,7 +69,7 @@ func (s *spreadState) countAll(c *cycle, constraints []spreadCount) {
 }
 
 // on is how many pods of the constraint are on a node.
-func (k *spreadCount) on(c *cycle, n *nodeState) int {
+func (k *spreadCount) on(c *cycle, n *nodeInfo) int {
 	count := 0
 	for _, other := range n.pods {
 		if other.pod.Namespace == c.pod.Namespace && other.pod.DeletionTimestamp == nil && k.selector.Matches(labels.Set(other.pod.Labels)) {
@@ -106,7 +106,7 @@ func (k *spreadCount) includes(c *cycle, node *v1.Node) bool {
 
 // evenlySpread keeps the domain with the most pods from having maxSkew more than
 // the one with the fewest.
-func evenlySpread(c *cycle, n *nodeState) []refusal {
+func evenlySpread(c *cycle, n *nodeInfo) []refusal {
 	for i := range c.spread.hard {
 		k := &c.spread.hard[i]
 		value, ok := n.node.Labels[k.TopologyKey]
