@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"math"
+	"reflect"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
@@ -46,51 +47,53 @@ func TestFilters(t *testing.T) {
 		pod   *v1.Pod
 		node  *v1.Node
 		there []*v1.Pod // on the node, or elsewhere
-		want  []refusal
+		want  *status
 	}{
 		"an empty node":                   {pod: testPod("p"), node: testNode("n")},
-		"cordoned":                        {testPod("p"), testNode("n", cordoned), nil, []refusal{{"node(s) were unschedulable", true}}},
+		"cordoned":                        {testPod("p"), testNode("n", cordoned), nil, &status{[]string{"node(s) were unschedulable"}, true}},
 		"cordoned and tolerated":          {pod: testPod("p", tolerates(v1.TaintNodeUnschedulable)), node: testNode("n", cordoned)},
-		"NoSchedule taint":                {testPod("p"), testNode("n", taint("x", v1.TaintEffectNoSchedule)), nil, []refusal{{tainted, true}}},
-		"NoExecute taint":                 {testPod("p"), testNode("n", taint("x", v1.TaintEffectNoExecute)), nil, []refusal{{tainted, true}}},
+		"NoSchedule taint":                {testPod("p"), testNode("n", taint("x", v1.TaintEffectNoSchedule)), nil, &status{[]string{tainted}, true}},
+		"NoExecute taint":                 {testPod("p"), testNode("n", taint("x", v1.TaintEffectNoExecute)), nil, &status{[]string{tainted}, true}},
 		"PreferNoSchedule is only a wish": {pod: testPod("p"), node: testNode("n", taint("x", v1.TaintEffectPreferNoSchedule))},
 		"tolerated taint":                 {pod: testPod("p", tolerates("x")), node: testNode("n", taint("x", v1.TaintEffectNoSchedule))},
-		"node selector":                   {testPod("p", selector), testNode("n"), nil, []refusal{{"node(s) didn't match Pod's node affinity/selector", true}}},
+		"node selector":                   {testPod("p", selector), testNode("n"), nil, &status{[]string{"node(s) didn't match Pod's node affinity/selector"}, true}},
 		"node selector matches":           {pod: testPod("p", selector), node: testNode("n", nodeLabel("disk", "ssd"))},
 		"all of the CPU":                  {pod: testPod("p", requests("2", "1Gi")), node: testNode("n")},
 		"a bit more than is left": {testPod("p", requests("1001m", "1Gi")), testNode("n"),
-			[]*v1.Pod{testPod("q", on("n"), requests("1", "1Gi"))}, []refusal{{cpu, false}}},
+			[]*v1.Pod{testPod("q", on("n"), requests("1", "1Gi"))}, &status{[]string{cpu}, false}},
 		"more than the node ever has": {testPod("p", requests("3", "5Gi")), testNode("n"), nil,
-			[]refusal{{cpu, true}, {"Insufficient memory", true}}},
-		"the largest init container counts":  {testPod("p", requests("1", "1Gi"), initContainer("2500m", false)), testNode("n"), nil, []refusal{{cpu, true}}},
+			&status{[]string{cpu, "Insufficient memory"}, true}},
+		"one reason that eviction can't resolve is enough": {testPod("p", requests("3", "3500Mi")), testNode("n"),
+			[]*v1.Pod{testPod("q", on("n"), requests("1", "1Gi"))}, &status{[]string{cpu, "Insufficient memory"}, true}},
+		"the largest init container counts":  {testPod("p", requests("1", "1Gi"), initContainer("2500m", false)), testNode("n"), nil, &status{[]string{cpu}, true}},
 		"init containers are not summed":     {pod: testPod("p", requests("1", "1Gi"), initContainer("1500m", false), initContainer("1500m", false)), node: testNode("n")},
-		"sidecars are summed":                {testPod("p", requests("1", "1Gi"), initContainer("600m", true), initContainer("600m", true)), testNode("n"), nil, []refusal{{cpu, true}}},
-		"overhead":                           {testPod("p", requests("2", "1Gi"), func(p *v1.Pod) { p.Spec.Overhead = v1.ResourceList{v1.ResourceCPU: resource.MustParse("1m")} }), testNode("n"), nil, []refusal{{cpu, true}}},
+		"sidecars are summed":                {testPod("p", requests("1", "1Gi"), initContainer("600m", true), initContainer("600m", true)), testNode("n"), nil, &status{[]string{cpu}, true}},
+		"overhead":                           {testPod("p", requests("2", "1Gi"), func(p *v1.Pod) { p.Spec.Overhead = v1.ResourceList{v1.ResourceCPU: resource.MustParse("1m")} }), testNode("n"), nil, &status{[]string{cpu}, true}},
 		"requests of nothing fit a full CPU": {pod: testPod("p"), node: testNode("n"), there: []*v1.Pod{testPod("q", on("n"), requests("2", "1Gi"))}},
 		"an extended resource": {testPod("p", func(p *v1.Pod) {
 			p.Spec.Containers[0].Resources.Requests = v1.ResourceList{"example.com/gpu": resource.MustParse("1")}
-		}), testNode("n"), nil, []refusal{{"Insufficient example.com/gpu", true}}},
+		}), testNode("n"), nil, &status{[]string{"Insufficient example.com/gpu"}, true}},
 		"too many pods": {testPod("p"), testNode("n", func(n *v1.Node) { n.Status.Allocatable[v1.ResourcePods] = resource.MustParse("1") }),
-			[]*v1.Pod{testPod("q", on("n"))}, []refusal{{"Too many pods", false}}},
-		"host port taken":                 {testPod("p", port(80, "")), testNode("n"), []*v1.Pod{testPod("q", on("n"), port(80, "127.0.0.1"))}, []refusal{{ports, false}}},
+			[]*v1.Pod{testPod("q", on("n"))}, &status{[]string{"Too many pods"}, false}},
+		"host port taken":                 {testPod("p", port(80, "")), testNode("n"), []*v1.Pod{testPod("q", on("n"), port(80, "127.0.0.1"))}, &status{[]string{ports}, false}},
 		"host port on another address":    {pod: testPod("p", port(80, "127.0.0.2")), node: testNode("n"), there: []*v1.Pod{testPod("q", on("n"), port(80, "127.0.0.1"))}},
 		"host port taken on another node": {pod: testPod("p", port(80, "")), node: testNode("n"), there: []*v1.Pod{testPod("q", on("other"), port(80, ""))}},
 		"must be near, and is":            {pod: testPod("p", near("db")), node: testNode("n"), there: []*v1.Pod{testPod("q", on("n"), podLabels("app", "db"))}},
 		"must be near, and is not": {testPod("p", near("db")), testNode("n"), []*v1.Pod{testPod("q", on("other"), podLabels("app", "db"))},
-			[]refusal{{"node(s) didn't match pod affinity rules", true}}},
+			&status{[]string{"node(s) didn't match pod affinity rules"}, true}},
 		"the first of its kind need not be near": {pod: testPod("p", near("db"), podLabels("app", "db")), node: testNode("n")},
 		"must be away": {testPod("p", awayFrom("web")), testNode("n"), []*v1.Pod{testPod("q", on("n"), podLabels("app", "web"))},
-			[]refusal{{"node(s) didn't match pod anti-affinity rules", false}}},
+			&status{[]string{"node(s) didn't match pod anti-affinity rules"}, false}},
 		"must be away, in another namespace": {pod: testPod("p", awayFrom("web")), node: testNode("n"),
 			there: []*v1.Pod{testPod("q", on("n"), podLabels("app", "web"), func(p *v1.Pod) { p.Namespace = "other" })}},
 		"one there must be away from it": {testPod("p", podLabels("app", "web")), testNode("n"), []*v1.Pod{testPod("q", on("n"), awayFrom("web"))},
-			[]refusal{{"node(s) didn't satisfy existing pods anti-affinity rules", false}}},
+			&status{[]string{"node(s) didn't satisfy existing pods anti-affinity rules"}, false}},
 		"uneven": {testPod("p", podLabels("app", "web"), spreadOver(v1.LabelHostname, 1)), testNode("n"),
-			[]*v1.Pod{testPod("q", on("n"), podLabels("app", "web"))}, []refusal{{spread, false}}},
+			[]*v1.Pod{testPod("q", on("n"), podLabels("app", "web"))}, &status{[]string{spread}, false}},
 		"even enough": {pod: testPod("p", podLabels("app", "web"), spreadOver(v1.LabelHostname, 2)), node: testNode("n"),
 			there: []*v1.Pod{testPod("q", on("n"), podLabels("app", "web"))}},
 		"spread over a label that is missing": {testPod("p", podLabels("app", "web"), spreadOver("zone", 1)), testNode("n"), nil,
-			[]refusal{{spread + " (missing required label)", true}}},
+			&status{[]string{spread + " (missing required label)"}, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			objects := []metav1.Object{c.node, testNode("other")}
@@ -98,17 +101,12 @@ func TestFilters(t *testing.T) {
 				objects = append(objects, p)
 			}
 			_, cycle := cluster(c.pod, objects...)
-			got, by := cycle.check(cycle.nodes[0])
+			got, by := cycle.runFilterPlugins(cycle.nodes[0])
 			if cycle.nodes[0].name != "n" {
 				t.Fatalf("looking at node %s", cycle.nodes[0].name)
 			}
-			if (by != nil) != (len(c.want) > 0) || len(got) != len(c.want) {
-				t.Fatalf("refusals %+v, want %+v", got, c.want)
-			}
-			for i := range got {
-				if got[i] != c.want[i] {
-					t.Errorf("refusal %+v, want %+v", got[i], c.want[i])
-				}
+			if (by != nil) != (c.want != nil) || !reflect.DeepEqual(got, c.want) {
+				t.Errorf("status %+v of plugin %+v, want %+v", got, by, c.want)
 			}
 		})
 	}
@@ -203,14 +201,17 @@ func TestScoresPreferWhatTheyShould(t *testing.T) {
 				objects = append(objects, p)
 			}
 			_, cycle := cluster(c.pod, objects...)
-			totals := score(cycle, cycle.nodes)
+			totals := prioritizeNodes(cycle, cycle.nodes)
 			if totals[0] <= totals[1] {
 				t.Errorf("scores %v, want the first higher", totals)
 			}
-			for _, s := range scorers {
-				for _, points := range s.points(cycle, cycle.nodes) {
-					if points < 0 || points > maxScore || math.IsNaN(points) {
-						t.Errorf("%s gives %v points", s.name, points)
+			for _, p := range plugins {
+				if p.score == nil {
+					continue
+				}
+				for _, score := range p.score(cycle, cycle.nodes) {
+					if score < 0 || score > maxNodeScore || math.IsNaN(score) {
+						t.Errorf("%s gives a score of %v", p.name, score)
 					}
 				}
 			}
@@ -221,7 +222,7 @@ func TestScoresPreferWhatTheyShould(t *testing.T) {
 func TestTiesAreBrokenAtRandom(t *testing.T) {
 	counts := map[int]int{}
 	for range 3000 {
-		counts[highest([]float64{1, 7, 7, 3, 7})]++
+		counts[selectHost([]float64{1, 7, 7, 3, 7})]++
 	}
 	for _, i := range []int{1, 2, 4} {
 		if counts[i] < 800 || counts[i] > 1200 {

@@ -107,7 +107,7 @@ func awayFrom(app string) podOption {
 }
 
 // cluster fills a cache and makes a cycle for pod on it.
-func cluster(pod *v1.Pod, objects ...metav1.Object) (*Scheduler, *cycle) {
+func cluster(pod *v1.Pod, objects ...metav1.Object) (*Scheduler, *cycleState) {
 	s := &Scheduler{name: v1.DefaultSchedulerName, cache: newClusterCache(), queue: newSchedulingQueue(clock.RealClock{})}
 	for _, object := range objects {
 		switch object := object.(type) {
@@ -117,7 +117,7 @@ func cluster(pod *v1.Pod, objects ...metav1.Object) (*Scheduler, *cycle) {
 			s.cache.addOrUpdatePod(object)
 		}
 	}
-	return s, newCycle(pod, s.cache.sorted, func(string) map[string]string { return map[string]string{"team": "a"} })
+	return s, newCycleState(pod, s.cache.sorted, func(string) map[string]string { return map[string]string{"team": "a"} })
 }
 
 // world is a scheduler at work.

@@ -72,10 +72,10 @@ func (n *nodeInfo) removePod(p *podInfo) {
 func (n *nodeInfo) updateSums(p *podInfo, sign int64) {
 	n.requested.add(p.requests, sign)
 	n.nonZeroRequested.add(p.nonZeroRequests, sign)
-	if len(repelTerms(p.pod)) > 0 {
+	if len(requiredAntiAffinityTerms(p.pod)) > 0 {
 		n.podsWithRequiredAntiAffinity += int(sign)
 	}
-	if len(preferTerms(p.pod)) > 0 {
+	if len(preferredTerms(p.pod)) > 0 {
 		n.podsWithPreferredAffinity += int(sign)
 	}
 }

@@ -6,6 +6,28 @@ import v1 "k8s.io/api/core/v1"
 // k8s.io/kube-scheduler/framework/types.go).
 const anyHostIP = "0.0.0.0"
 
+var nodePortsTaken = unschedulable("node(s) didn't have free ports for the requested pod ports")
+
+// nodePortsFilter keeps two pods from taking the same port of a node. (Upstream's
+// framework/plugins/nodeports/node_ports.go.)
+func nodePortsFilter(c *cycleState) filterFunc {
+	if len(c.podInfo.hostPorts) == 0 {
+		return nil
+	}
+	return func(n *nodeInfo) *status {
+		for _, other := range n.pods {
+			for _, taken := range other.hostPorts {
+				for _, wanted := range c.podInfo.hostPorts {
+					if wanted.conflicts(taken) {
+						return nodePortsTaken
+					}
+				}
+			}
+		}
+		return nil
+	}
+}
+
 // hostPort is a port of the node that a pod takes for itself.
 type hostPort struct {
 	ip       string // anyHostIP if the pod names none

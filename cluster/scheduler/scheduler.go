@@ -30,14 +30,14 @@ import (
 
 // Scheduler finds nodes for the pods that name it in spec.schedulerName.
 type Scheduler struct {
-	name       string
-	client     kubernetes.Interface
-	events     events.EventRecorder
-	queue      *schedulingQueue
-	cache      *clusterCache
-	namespaces corelisters.NamespaceLister
-	nextStart  int            // where the search for feasible nodes goes on
-	binding    sync.WaitGroup // bindings on their way
+	name               string
+	client             kubernetes.Interface
+	events             events.EventRecorder
+	queue              *schedulingQueue
+	cache              *clusterCache
+	namespaces         corelisters.NamespaceLister
+	nextStartNodeIndex int            // where the search for feasible nodes goes on
+	background         sync.WaitGroup // bindings on their way
 	// listed are done when the first lists of pods and nodes have reached queue and
 	// cache. Informers call their handlers later than they fill their own stores.
 	listed []cache.DoneChecker
@@ -55,7 +55,7 @@ func (s *Scheduler) run(ctx context.Context) {
 	s.cache.mu.RUnlock()
 	for s.scheduleOne(ctx) {
 	}
-	s.binding.Wait()
+	s.background.Wait()
 }
 
 // scheduleOne finds a node for the next pod. It is false when ctx has ended.
@@ -69,7 +69,7 @@ func (s *Scheduler) scheduleOne(ctx context.Context) bool {
 		return true // decided already; the watch has yet to say so
 	}
 
-	node, err := s.choose(ctx, pod)
+	node, err := s.schedulePod(ctx, pod)
 	if err != nil {
 		s.failed(ctx, e, pod, err)
 		return true
@@ -80,7 +80,7 @@ func (s *Scheduler) scheduleOne(ctx context.Context) bool {
 	// is looked at meanwhile.
 	s.cache.assumePod(pod, node)
 	s.queue.startBinding(e)
-	s.binding.Go(func() {
+	s.background.Go(func() {
 		if err := s.bind(context.WithoutCancel(ctx), pod, node); err != nil {
 			s.cache.forgetPod(pod.UID)
 			s.failed(ctx, e, pod, err)
@@ -90,24 +90,23 @@ func (s *Scheduler) scheduleOne(ctx context.Context) bool {
 	return true
 }
 
-// choose returns the best node for a pod, or an error that says why there is none.
-func (s *Scheduler) choose(ctx context.Context, pod *v1.Pod) (string, error) {
+// schedulePod returns the best node for a pod, or an error that says why there is none.
+func (s *Scheduler) schedulePod(ctx context.Context, pod *v1.Pod) (string, error) {
 	began := time.Now()
 	s.cache.mu.RLock()
 	defer s.cache.mu.RUnlock()
 	if len(s.cache.sorted) == 0 {
-		return "", errNoNodes
+		return "", errNoNodesAvailable
 	}
-	c := newCycle(pod, s.cache.sorted, s.namespaceLabels)
+	c := newCycleState(pod, s.cache.sorted, s.namespaceLabels)
 
-	feasible, refusals, requeueOn := s.filter(c)
+	feasible, fit := s.findNodesThatPassFilters(c)
 	if len(feasible) == 0 {
-		fit := &noFit{nodes: len(c.nodes), refusals: refusals, requeueOn: requeueOn}
-		fit.preemption = s.preempt(ctx, c, fit)
+		fit.postFilterMsg = s.preempt(ctx, c, fit)
 		return "", fit
 	}
-	totals := score(c, feasible)
-	best := highest(totals)
+	totals := prioritizeNodes(c, feasible)
+	best := selectHost(totals)
 
 	scores := make(map[string]int, min(len(feasible), 10))
 	for i, n := range feasible {
@@ -120,50 +119,68 @@ func (s *Scheduler) choose(ctx context.Context, pod *v1.Pod) (string, error) {
 		why = "the only feasible node"
 	}
 	trace.Decide(ctx, trace.For(pod), "assigned to "+feasible[best].name, why,
-		"nodes", len(c.nodes), "scores", scores, "refused", countReasons(refusals), "took", time.Since(began).String())
+		"nodes", len(c.nodes), "scores", scores, "refused", countReasons(fit.nodeToStatus), "took", time.Since(began).String())
 	return feasible[best].name, nil
 }
 
-// filter returns the nodes that can have the pod, and why the others can't.
+// nodeNotNamed is why a node was not looked at: the pod names others.
+var nodeNotNamed = unresolvable("node(s) didn't satisfy plugin(s) [NodeAffinity]")
+
+// findNodesThatPassFilters returns the nodes that can have the pod, and why the others
+// can't.
 //
 // In a large cluster it stops when there are enough to choose from, and goes on
 // behind them for the next pod, so that all nodes get their share.
-func (s *Scheduler) filter(c *cycle) (feasible []*nodeInfo, refusals map[string][]refusal, requeueOn clusterEvent) {
-	refusals = map[string][]refusal{}
-	pinned, isPinned := c.pinnedTo()
-	enough := enoughNodes(len(c.nodes))
-	looked := 0
-	for ; looked < len(c.nodes) && len(feasible) < enough; looked++ {
-		n := c.nodes[(s.nextStart+looked)%len(c.nodes)]
-		if isPinned && !pinned[n.name] {
-			refusals[n.name] = refuse(nonePinned, true)
-			requeueOn |= nodeAdd
+func (s *Scheduler) findNodesThatPassFilters(c *cycleState) (feasible []*nodeInfo, fit *fitError) {
+	fit = &fitError{numAllNodes: len(c.nodes), nodeToStatus: map[string]*status{}}
+	named := nodeAffinityNames(c.pod)
+	enough := numFeasibleNodesToFind(len(c.nodes))
+	processed := 0
+	for ; processed < len(c.nodes) && len(feasible) < enough; processed++ {
+		n := c.nodes[(s.nextStartNodeIndex+processed)%len(c.nodes)]
+		if named != nil && !named[n.name] {
+			fit.nodeToStatus[n.name] = nodeNotNamed
+			fit.requeueOn |= nodeAdd
 			continue
 		}
-		reasons, by := c.check(s.cache.withNominatedPods(n, c.pod))
-		if by == nil {
+		st, by := c.runFilterPlugins(s.cache.withNominatedPods(n, c.pod))
+		if st == nil {
 			feasible = append(feasible, n)
 			continue
 		}
-		refusals[n.name] = reasons
-		requeueOn |= by.requeueOn
+		fit.nodeToStatus[n.name] = st
+		fit.requeueOn |= by.requeueOn
 	}
-	s.nextStart = (s.nextStart + looked) % len(c.nodes)
-	return feasible, refusals, requeueOn
+	s.nextStartNodeIndex = (s.nextStartNodeIndex + processed) % len(c.nodes)
+	return feasible, fit
 }
 
-// enoughNodes is how many feasible nodes to choose from: all of up to 100, and a
+// prioritizeNodes gives each node the sum of its scores, each times its weight.
+func prioritizeNodes(c *cycleState, nodes []*nodeInfo) []float64 {
+	totals := make([]float64, len(nodes))
+	for i := range plugins {
+		if plugins[i].score == nil {
+			continue
+		}
+		for j, score := range plugins[i].score(c, nodes) {
+			totals[j] += plugins[i].weight * score
+		}
+	}
+	return totals
+}
+
+// numFeasibleNodesToFind is how many feasible nodes to choose from: all of up to 100, and a
 // share that falls from 50 % to 5 % as clusters grow.
-func enoughNodes(nodes int) int {
+func numFeasibleNodesToFind(nodes int) int {
 	if nodes < 100 {
 		return nodes
 	}
 	return max(100, nodes*max(5, 50-nodes/125)/100)
 }
 
-// highest picks one of those with the highest score at random: a fixed choice would
+// selectHost picks one of those with the highest score at random: a fixed choice would
 // send all pods of a burst to the same node.
-func highest(scores []float64) int {
+func selectHost(scores []float64) int {
 	best, ties := 0, 0
 	for i, score := range scores {
 		switch {
@@ -179,11 +196,11 @@ func highest(scores []float64) int {
 	return best
 }
 
-func countReasons(refusals map[string][]refusal) map[string]int {
+func countReasons(nodeToStatus map[string]*status) map[string]int {
 	counts := map[string]int{}
-	for _, reasons := range refusals {
-		for _, r := range reasons {
-			counts[r.reason]++
+	for _, st := range nodeToStatus {
+		for _, reason := range st.reasons {
+			counts[reason]++
 		}
 	}
 	return counts
@@ -206,13 +223,13 @@ func (s *Scheduler) bind(ctx context.Context, pod *v1.Pod, node string) error {
 
 // failed puts the pod back and tells the user why it has no node.
 func (s *Scheduler) failed(ctx context.Context, e *queuedPodInfo, pod *v1.Pod, err error) {
-	var fit *noFit
+	var fit *fitError
 	switch {
 	case apierrors.IsNotFound(err):
 		return // deleted meanwhile; the watch will say so
 	case errors.As(err, &fit):
 		s.queue.addUnschedulable(e, fit.requeueOn)
-	case errors.Is(err, errNoNodes):
+	case errors.Is(err, errNoNodesAvailable):
 		s.queue.addUnschedulable(e, nodeAdd)
 	default:
 		slog.Warn("scheduling failed, will try again", "pod", pod.Namespace+"/"+pod.Name, "error", err)

@@ -238,16 +238,16 @@ func TestNominatedRoomIsKeptFromTheLessImportant(t *testing.T) {
 	s, _ := cluster(testPod("none"), testNode("node1"))
 	high := testPod("high", requests("2", "1Gi"), important(100))
 	s.cache.nominate(high, "node1")
-	if node, err := s.choose(t.Context(), testPod("low", requests("1", "1Gi"), important(1))); err == nil {
+	if node, err := s.schedulePod(t.Context(), testPod("low", requests("1", "1Gi"), important(1))); err == nil {
 		t.Errorf("a less important pod got %s", node)
 	}
 	for _, pod := range []*v1.Pod{high, testPod("higher", requests("1", "1Gi"), important(1000))} {
-		if _, err := s.choose(t.Context(), pod); err != nil {
+		if _, err := s.schedulePod(t.Context(), pod); err != nil {
 			t.Errorf("pod %s: %v", pod.Name, err)
 		}
 	}
 	s.cache.nominate(high, "")
-	if _, err := s.choose(t.Context(), testPod("low", requests("1", "1Gi"), important(1))); err != nil {
+	if _, err := s.schedulePod(t.Context(), testPod("low", requests("1", "1Gi"), important(1))); err != nil {
 		t.Errorf("the room is free again, and %v", err)
 	}
 }
@@ -267,7 +267,7 @@ func BenchmarkScheduling(b *testing.B) {
 			for i := range b.N {
 				pod := testPod(fmt.Sprintf("p%d", i))
 				pod.OwnerReferences = owner
-				node, err := s.choose(context.Background(), pod)
+				node, err := s.schedulePod(context.Background(), pod)
 				if err != nil {
 					b.Fatal(err)
 				}
