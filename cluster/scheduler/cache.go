@@ -36,7 +36,7 @@ func newClusterCache() *clusterCache {
 func (c *clusterCache) addOrUpdateNode(node *v1.Node) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := c.nodeInfo(node.Name)
+	n := c.ensureNode(node.Name)
 	if n.node == nil {
 		at, _ := slices.BinarySearchFunc(c.sorted, n, func(a, b *nodeInfo) int { return strings.Compare(a.name, b.name) })
 		c.sorted = slices.Insert(c.sorted, at, n)
@@ -44,9 +44,9 @@ func (c *clusterCache) addOrUpdateNode(node *v1.Node) {
 	n.setNode(node)
 }
 
-// nodeInfo returns the entry of a node, which may be known only by its pods: the
+// ensureNode returns the entry of a node, which may be known only by its pods: the
 // watches of pods and nodes run side by side, in no common order.
-func (c *clusterCache) nodeInfo(name string) *nodeInfo {
+func (c *clusterCache) ensureNode(name string) *nodeInfo {
 	n := c.nodes[name]
 	if n == nil {
 		n = &nodeInfo{name: name, pods: map[types.UID]*podInfo{}}
@@ -128,7 +128,7 @@ func (c *clusterCache) isAssumedPod(uid types.UID) bool {
 func (c *clusterCache) add(p *podInfo) {
 	delete(c.nominated, p.pod.UID)
 	c.pods[p.pod.UID] = p
-	c.nodeInfo(p.nodeName).addPod(p)
+	c.ensureNode(p.nodeName).addPod(p)
 }
 
 func (c *clusterCache) remove(uid types.UID) {

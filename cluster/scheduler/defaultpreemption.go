@@ -35,15 +35,15 @@ func (s *Scheduler) preempt(ctx context.Context, c *cycleState, fit *fitError) s
 		return why
 	}
 	var candidates []preemptionCandidate
-	var reasons []string
+	reasons := map[string]int{} // to the number of nodes
 	for _, n := range c.nodes {
 		if st := fit.nodeToStatus[n.name]; st != nil && st.unresolvable {
-			reasons = append(reasons, "Preemption is not helpful for scheduling")
+			reasons["Preemption is not helpful for scheduling"]++
 			continue
 		}
 		victims := selectVictimsOnNode(c, n)
 		if len(victims) == 0 {
-			reasons = append(reasons, "No preemption victims found for incoming pod")
+			reasons["No preemption victims found for incoming pod"]++
 			continue
 		}
 		candidates = append(candidates, preemptionCandidate{n, victims})

@@ -26,22 +26,25 @@ type fitError struct {
 // Error reads "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2
 // Insufficient cpu. preemption: …".
 func (f *fitError) Error() string {
-	var reasons []string
-	for _, st := range f.nodeToStatus {
-		reasons = append(reasons, st.reasons...)
-	}
-	return noNodeAvailable(f.numAllNodes, reasons) + " preemption: " + f.postFilterMsg
+	return noNodeAvailable(f.numAllNodes, f.countReasons()) + " preemption: " + f.postFilterMsg
 }
 
-// noNodeAvailable says how many nodes gave each reason. It sorts the reasons as text,
-// numbers and all, as upstream does, so that the same state always reads the same.
-func noNodeAvailable(numAllNodes int, reasons []string) string {
+// countReasons returns the number of nodes by reason. A node may have several.
+func (f *fitError) countReasons() map[string]int {
 	counts := map[string]int{}
-	for _, reason := range reasons {
-		counts[reason]++
+	for _, st := range f.nodeToStatus {
+		for _, reason := range st.reasons {
+			counts[reason]++
+		}
 	}
+	return counts
+}
+
+// noNodeAvailable says how many nodes gave each reason. It sorts them as text, numbers
+// and all, as upstream does, so that the same state always reads the same.
+func noNodeAvailable(numAllNodes int, reasons map[string]int) string {
 	var parts []string
-	for reason, count := range counts {
+	for reason, count := range reasons {
 		parts = append(parts, fmt.Sprintf("%d %s", count, reason))
 	}
 	slices.Sort(parts)

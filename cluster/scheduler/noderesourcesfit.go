@@ -10,8 +10,8 @@ import (
 // Requests alone count: what pods really use, and their limits, play no part here.
 // (Upstream's framework/plugins/noderesources/fit.go.)
 //
-// Unlike the other filters it gives all its reasons. Who lacks CPU and memory should
-// not learn of the memory only after adding CPU.
+// Unlike the other filters it gives all its reasons. A user who lacks both CPU and
+// memory should not learn about the memory only after adding CPU.
 func nodeResourcesFitFilter(c *cycleState) filterFunc {
 	want := c.podInfo.requests
 	return func(n *nodeInfo) *status {
@@ -30,9 +30,9 @@ func nodeResourcesFitFilter(c *cycleState) filterFunc {
 	}
 }
 
-// checkResource adds to st if the node has too little left of one resource. A pod that
-// requests none of it fits even where more is promised than there is: the node may
-// have had more when those pods came.
+// checkResource adds a reason to st if the node has too little left of one resource. A
+// pod that requests none of it fits even on a node whose pods request more than it
+// has: its allocatable amount may have become smaller after they came.
 func checkResource(st *status, name v1.ResourceName, wanted, used, has int64) *status {
 	if wanted <= 0 || wanted <= has-used {
 		return st

@@ -10,8 +10,8 @@ func scoreEach(nodes []*nodeInfo, score func(n *nodeInfo) float64) []float64 {
 
 // defaultNormalizeScore scales scores so that the highest becomes maxNodeScore. With
 // reverse, fewer is better: the highest becomes 0, and 0 becomes maxNodeScore.
-// Without this, a plugin that counts to 1000 drowns one that counts to 10, whatever
-// their weights are. (Upstream's framework/plugins/helper/normalize_score.go.)
+// Without this, a plugin that counts to 1000 outweighs one that counts to 10, whatever
+// the weights in the table are. (Upstream's framework/plugins/helper/normalize_score.go.)
 func defaultNormalizeScore(scores []float64, reverse bool) []float64 {
 	highest := 0.0
 	for _, score := range scores {

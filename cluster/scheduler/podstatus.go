@@ -11,14 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-const (
-	bindTimeout   = 30 * time.Second
-	statusTimeout = 10 * time.Second
-)
+// statusTimeout is how long one write of a pod's status may take (not upstream's). For
+// a pod without a node the scheduling loop itself waits for it.
+const statusTimeout = 10 * time.Second
 
-// setUnschedulable writes the PodScheduled condition, unless it says the same
-// already. A strategic merge patch changes that condition and no other.
-func (s *Scheduler) setUnschedulable(ctx context.Context, pod *v1.Pod, reason, message string) error {
+// patchPodScheduledCondition writes the PodScheduled condition: what kubectl describe shows as
+// the reason for a pending pod. It writes nothing if the condition says the same
+// already, so a pod that is tried often does not keep the API server busy.
+func (s *Scheduler) patchPodScheduledCondition(ctx context.Context, pod *v1.Pod, reason, message string) error {
 	condition := v1.PodCondition{
 		Type: v1.PodScheduled, Status: v1.ConditionFalse, Reason: reason, Message: message,
 		ObservedGeneration: pod.Generation, LastTransitionTime: metav1.Now(),
@@ -27,6 +27,8 @@ func (s *Scheduler) setUnschedulable(ctx context.Context, pod *v1.Pod, reason, m
 		if old.Type != v1.PodScheduled || old.Status != v1.ConditionFalse {
 			continue
 		}
+		// By the API's convention a transition is a change of the status, not of the
+		// reason or the message.
 		condition.LastTransitionTime = old.LastTransitionTime
 		if old.Reason == reason && old.Message == message && old.ObservedGeneration == pod.Generation {
 			return nil
@@ -35,8 +37,10 @@ func (s *Scheduler) setUnschedulable(ctx context.Context, pod *v1.Pod, reason, m
 	return s.patchPodStatus(ctx, pod, v1.PodStatus{Conditions: []v1.PodCondition{condition}})
 }
 
-// patchPodStatus merges a few fields into the pod's status. The UID keeps it from
-// another pod of the same name.
+// patchPodStatus merges a few fields into the pod's status. The patch is a strategic
+// merge, which changes the conditions of the same type and leaves those of the agent
+// alone. The UID in it makes the API server reject it for another pod of the same name.
+// (PatchPodStatus in upstream's pkg/scheduler/util/utils.go.)
 func (s *Scheduler) patchPodStatus(ctx context.Context, pod *v1.Pod, status v1.PodStatus) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()

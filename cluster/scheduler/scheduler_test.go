@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 )
 
 func TestPodsAreAssignedAndSpread(t *testing.T) {
@@ -181,99 +179,5 @@ func TestPinnedPods(t *testing.T) {
 		"preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
 	if got := w.refused("b"); got != want {
 		t.Errorf("message\n%s\nwant\n%s", got, want)
-	}
-}
-
-func TestPreemptionEvictsTheLeastImportant(t *testing.T) {
-	w := start(t, clock.RealClock{}, testNode("node1"), testNode("node2"),
-		testPod("low-a", on("node1"), requests("1", "1Gi"), important(1)), testPod("low-b", on("node1"), requests("1", "1Gi"), important(2)),
-		testPod("mid", on("node2"), requests("2", "1Gi"), important(50)))
-	w.create(testPod("high", requests("1", "1Gi"), important(100)))
-	if node := w.assigned("high"); node != "node1" {
-		t.Errorf("assigned to %s, want node1, whose pod matters least", node)
-	}
-	list, err := w.Client.CoreV1().Pods("default").List(context.Background(), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, pod := range list.Items {
-		names = append(names, pod.Name)
-	}
-	slices.Sort(names)
-	if got := strings.Join(names, " "); got != "high low-b mid" {
-		t.Errorf("left are %s, want high low-b mid", got)
-	}
-	w.create(testPod("never", requests("2", "1Gi"), important(1000), func(p *v1.Pod) { p.Spec.PreemptionPolicy = ptr.To(v1.PreemptNever) }))
-	if got := w.refused("never"); got != "0/2 nodes are available: 2 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never." {
-		t.Errorf("message %q", got)
-	}
-}
-
-// Pods leave slowly. Until they have, nobody less important may take their room.
-func TestRoomIsKeptForAPodThatPreempts(t *testing.T) {
-	w := start(t, clock.RealClock{})
-	w.Graceful = true
-	if _, err := w.Client.CoreV1().Nodes().Create(context.Background(), testNode("node1"), metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	w.create(testPod("victim", requests("2", "1Gi"), important(1)))
-	w.assigned("victim")
-	w.create(testPod("high", requests("2", "1Gi"), important(100)))
-	if got := w.refused("high"); got != "0/1 nodes are available: 1 Insufficient cpu. preemption: found a potential placement for pod on node node1, preempting 1 victims" {
-		t.Errorf("message %q", got)
-	}
-	w.create(testPod("low", requests("2", "1Gi"), important(1)))
-	w.refused("low")
-	if err := w.RemovePod("default", "victim"); err != nil {
-		t.Fatal(err)
-	}
-	w.assigned("high")
-	if node := w.pod("low").Spec.NodeName; node != "" {
-		t.Errorf("the less important pod got %s", node)
-	}
-}
-
-func TestNominatedRoomIsKeptFromTheLessImportant(t *testing.T) {
-	s, _ := cluster(testPod("none"), testNode("node1"))
-	high := testPod("high", requests("2", "1Gi"), important(100))
-	s.cache.nominate(high, "node1")
-	if node, err := s.schedulePod(t.Context(), testPod("low", requests("1", "1Gi"), important(1))); err == nil {
-		t.Errorf("a less important pod got %s", node)
-	}
-	for _, pod := range []*v1.Pod{high, testPod("higher", requests("1", "1Gi"), important(1000))} {
-		if _, err := s.schedulePod(t.Context(), pod); err != nil {
-			t.Errorf("pod %s: %v", pod.Name, err)
-		}
-	}
-	s.cache.nominate(high, "")
-	if _, err := s.schedulePod(t.Context(), testPod("low", requests("1", "1Gi"), important(1))); err != nil {
-		t.Errorf("the room is free again, and %v", err)
-	}
-}
-
-func BenchmarkScheduling(b *testing.B) {
-	for _, nodes := range []int{3, 100, 1000, 5000} {
-		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
-			s, _ := cluster(testPod("none"))
-			for i := range nodes {
-				s.cache.addOrUpdateNode(testNode(fmt.Sprintf("node%04d", i), func(n *v1.Node) {
-					n.Status.Allocatable[v1.ResourcePods] = *ptr.To(n.Status.Allocatable[v1.ResourceCPU])
-				}))
-				s.cache.nodes[fmt.Sprintf("node%04d", i)].allowedPodNumber = 1 << 30
-			}
-			owner := []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "web", UID: "rs", Controller: ptr.To(true)}}
-			b.ResetTimer()
-			for i := range b.N {
-				pod := testPod(fmt.Sprintf("p%d", i))
-				pod.OwnerReferences = owner
-				node, err := s.schedulePod(context.Background(), pod)
-				if err != nil {
-					b.Fatal(err)
-				}
-				s.cache.assumePod(pod, node)
-			}
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pods/s")
-		})
 	}
 }

@@ -34,7 +34,7 @@ type queuedPodInfo struct {
 	index    int // in the heap of its place, if that is one
 
 	failedAt          time.Time    // end of the last attempt
-	backoffExpiration time.Time    // no attempt before this, while other pods wait
+	backoffExpiration time.Time    // no attempt before this; tryPop has an exception
 	requeueOn         clusterEvent // what may help, from the plugins that rejected it
 	// inFlightEvents happened during the attempt, which may not have seen them.
 	inFlightEvents clusterEvent
@@ -65,16 +65,16 @@ type schedulingQueue struct {
 	unschedulablePods map[*queuedPodInfo]bool
 	inFlight          map[*queuedPodInfo]bool
 	flushAt           time.Time // when to look for pods that are unschedulable for too long
-	// wake has a signal when a pod came to activeQ or backoffQ. It holds only one:
-	// pop looks at all of the queue anyway.
-	wake chan struct{}
+	// changed has a signal if a pod came to activeQ or backoffQ. One signal is enough
+	// for several pods, as pop looks at all of the queue anyway.
+	changed chan struct{}
 }
 
 func newSchedulingQueue(clk clock.WithTicker) *schedulingQueue {
 	return &schedulingQueue{
 		clock: clk, pods: map[types.UID]*queuedPodInfo{},
 		unschedulablePods: map[*queuedPodInfo]bool{}, inFlight: map[*queuedPodInfo]bool{},
-		wake: make(chan struct{}, 1), flushAt: clk.Now().Add(flushUnschedulablePodsEvery),
+		changed: make(chan struct{}, 1), flushAt: clk.Now().Add(flushUnschedulablePodsEvery),
 		activeQ:  queuedPodHeap{less: prioritySortLess},
 		backoffQ: queuedPodHeap{less: func(a, b *queuedPodInfo) bool { return a.backoffExpiration.Before(b.backoffExpiration) }},
 	}
@@ -88,7 +88,7 @@ func (q *schedulingQueue) addOrUpdate(pod *v1.Pod, propertiesChanged bool) {
 	defer q.mu.Unlock()
 	p := q.pods[pod.UID]
 	if p == nil {
-		p = &queuedPodInfo{pod: pod, addedAt: q.clock.Now(), place: inFlight}
+		p = &queuedPodInfo{pod: pod, addedAt: q.clock.Now(), place: inFlight} // in no heap yet
 		q.pods[pod.UID] = p
 		q.moveTo(activeQ, p)
 		return
@@ -130,7 +130,7 @@ func (q *schedulingQueue) pop(ctx context.Context) *queuedPodInfo {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-q.wake:
+		case <-q.changed:
 		case <-timer:
 		}
 	}
@@ -207,7 +207,7 @@ func (q *schedulingQueue) moveTo(where place, p *queuedPodInfo) {
 	}
 	if where == activeQ || where == backoffQ {
 		select {
-		case q.wake <- struct{}{}:
+		case q.changed <- struct{}{}:
 		default: // there is a signal already
 		}
 	}

@@ -112,60 +112,6 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// What a removed pod had is free to the last bit.
-func TestCacheCountsBackToZero(t *testing.T) {
-	s, _ := cluster(testPod("p"), testNode("n"))
-	pods := []*v1.Pod{testPod("a", on("n"), requests("500m", "1Gi"), awayFrom("x")), testPod("b", on("n"), requests("1", "2Gi"))}
-	for _, pod := range pods {
-		s.cache.addOrUpdatePod(pod)
-		s.cache.addOrUpdatePod(pod) // an update is no second pod
-	}
-	n := s.cache.nodes["n"]
-	if n.requested.milliCPU != 1500 || len(n.pods) != 2 || n.podsWithRequiredAntiAffinity != 1 {
-		t.Fatalf("%d pods, %+v requested, %d with anti-affinity", len(n.pods), n.requested, n.podsWithRequiredAntiAffinity)
-	}
-	for _, pod := range pods {
-		if !s.cache.removePod(pod.UID) || s.cache.removePod(pod.UID) {
-			t.Error("removePod should be true once")
-		}
-	}
-	if n.requested.milliCPU != 0 || n.requested.memory != 0 || n.nonZeroRequested.milliCPU != 0 || len(n.pods) != 0 || n.podsWithRequiredAntiAffinity != 0 {
-		t.Errorf("left over: %+v", n)
-	}
-}
-
-func TestAssumedPodsAreConfirmedOrForgotten(t *testing.T) {
-	s, _ := cluster(testPod("p"), testNode("n"))
-	pod := testPod("a", requests("1", "1Gi"))
-	s.cache.assumePod(pod, "n")
-	if !s.cache.isAssumedPod(pod.UID) || s.cache.nodes["n"].requested.milliCPU != 1000 {
-		t.Fatal("an assumed pod takes no room")
-	}
-	s.cache.forgetPod(pod.UID)
-	if s.cache.nodes["n"].requested.milliCPU != 0 {
-		t.Fatal("a forgotten pod still takes room")
-	}
-	s.cache.assumePod(pod, "n")
-	s.cache.addOrUpdatePod(testPod("a", requests("1", "1Gi"), on("n"))) // the watch confirms it
-	s.cache.forgetPod(pod.UID)                                          // too late
-	if s.cache.isAssumedPod(pod.UID) || s.cache.nodes["n"].requested.milliCPU != 1000 {
-		t.Error("a confirmed pod was forgotten")
-	}
-}
-
-func TestPodsOfALostNodeAreKept(t *testing.T) {
-	s, _ := cluster(testPod("p"), testNode("n"))
-	s.cache.addOrUpdatePod(testPod("a", on("n")))
-	s.cache.removeNode("n")
-	if len(s.cache.sorted) != 0 {
-		t.Error("the node is still there")
-	}
-	s.cache.addOrUpdateNode(testNode("n"))
-	if len(s.cache.nodes["n"].pods) != 1 {
-		t.Error("the node came back without its pod")
-	}
-}
-
 func TestScoresPreferWhatTheyShould(t *testing.T) {
 	prefersSSD := func(p *v1.Pod) {
 		affinityOf(p).NodeAffinity = &v1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []v1.PreferredSchedulingTerm{{Weight: 10,
@@ -216,30 +162,5 @@ func TestScoresPreferWhatTheyShould(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestTiesAreBrokenAtRandom(t *testing.T) {
-	counts := map[int]int{}
-	for range 3000 {
-		counts[selectHost([]float64{1, 7, 7, 3, 7})]++
-	}
-	for _, i := range []int{1, 2, 4} {
-		if counts[i] < 800 || counts[i] > 1200 {
-			t.Errorf("counts %v, want about 1000 for each of 1, 2 and 4", counts)
-		}
-	}
-}
-
-func TestImageNames(t *testing.T) {
-	for name, want := range map[string]string{
-		"nginx": "docker.io/library/nginx:latest", "nginx:1.26": "docker.io/library/nginx:1.26",
-		"noriter/hello:v1": "docker.io/noriter/hello:v1", "registry.example:5000/a/b": "registry.example:5000/a/b:latest",
-		"localhost/x:1": "localhost/x:1",
-	} {
-		names := imageNames(name)
-		if got := names[len(names)-1]; got != want {
-			t.Errorf("imageNames(%q) = %q, want %q last", name, names, want)
-		}
 	}
 }
