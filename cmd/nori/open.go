@@ -17,7 +17,7 @@ import (
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
 	"noriter.dev/noriter/testbed"
-	"noriter.dev/noriter/testbed/way"
+	"noriter.dev/noriter/testbed/openurl"
 )
 
 // openOptions are the flags of `nori open`.
@@ -81,21 +81,21 @@ func (g *globals) openWay(ctx context.Context, what string, o openOptions) error
 	return g.forwardWay(ctx, t, what, route, o)
 }
 
-func findWay(ctx context.Context, t *testbed.Testbed, kind, name string, o openOptions) (way.Route, error) {
+func findWay(ctx context.Context, t *testbed.Testbed, kind, name string, o openOptions) (openurl.Route, error) {
 	config, err := t.RESTConfig()
 	if err != nil {
-		return way.Route{}, err
+		return openurl.Route{}, err
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return way.Route{}, err
+		return openurl.Route{}, err
 	}
 	if o.namespace == "" {
 		o.namespace = currentNamespace(t)
 	}
 	limited, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	return way.Find(limited, client, o.namespace, kind, name, o.port)
+	return openurl.Find(limited, client, o.namespace, kind, name, o.port)
 }
 
 // currentNamespace is that of kubectl: in a lab's shell, the lab's.
@@ -113,7 +113,7 @@ func currentNamespace(t *testbed.Testbed) string {
 }
 
 // forwardWay listens on the host's loopback and forwards until Ctrl-C.
-func (g *globals) forwardWay(ctx context.Context, t *testbed.Testbed, what string, route way.Route, o openOptions) error {
+func (g *globals) forwardWay(ctx context.Context, t *testbed.Testbed, what string, route openurl.Route, o openOptions) error {
 	dial, closeDial, err := wayDial(ctx, t, route)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (g *globals) forwardWay(ctx context.Context, t *testbed.Testbed, what strin
 		to += lang.T(", host ", ", 호스트 ") + route.Host
 	}
 	g.tell(lang.T("forwards to %s (%s); Ctrl-C ends it\n", "%s(%s)(으)로 이어 줍니다. Ctrl-C로 끝냅니다\n"), what, to)
-	err = way.Forward(ctx, l, route, dial, func(err error) {
+	err = openurl.Forward(ctx, l, route, dial, func(err error) {
 		if !errors.Is(err, context.Canceled) {
 			fmt.Fprintln(g.stderr, "nori:", err)
 		}
@@ -139,7 +139,7 @@ func (g *globals) forwardWay(ctx context.Context, t *testbed.Testbed, what strin
 
 // wayDial is how the forwarder gets to a route. An address that only machines
 // reach is dialled from the control node.
-func wayDial(ctx context.Context, t *testbed.Testbed, route way.Route) (way.Dial, func(), error) {
+func wayDial(ctx context.Context, t *testbed.Testbed, route openurl.Route) (openurl.Dial, func(), error) {
 	if route.Inside {
 		connect, cancel := context.WithTimeout(ctx, 15*time.Second)
 		defer cancel()
@@ -149,7 +149,7 @@ func wayDial(ctx context.Context, t *testbed.Testbed, route way.Route) (way.Dial
 		}
 		return m.Dial, func() { m.Close() }, nil
 	}
-	dial := way.Dial(t.Dialer())
+	dial := openurl.Dial(t.Dialer())
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}

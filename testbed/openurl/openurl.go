@@ -1,6 +1,6 @@
-// Package way finds the way from this host's browser to an Ingress or a Service of
+// Package openurl finds the way from this host's browser to an Ingress or a Service of
 // a testbed: a URL that works as it is, or a forwarder on the loopback where there is none.
-package way
+package openurl
 
 import (
 	"context"
