@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/shell"
 )
 
 const (
@@ -154,30 +156,26 @@ func (m *node) supervisor(g group) string {
 		keepTop, remake := "-mindepth 1 ", ""
 		if h.v2 {
 			// A group that was divided takes no process any more.
-			keepTop, remake = "", "; mkdir "+quote(own.dir(h))
+			keepTop, remake = "", "; mkdir "+shell.Quote(own.dir(h))
 		}
-		fmt.Fprintf(&enter, "echo $$ > %s\n", quote(filepath.Join(sup.dir(h), "cgroup.procs")))
-		fmt.Fprintf(&leave, "\t\techo 0 > %s\n", quote(filepath.Join(own.dir(h), "cgroup.procs")))
-		fmt.Fprintf(&clean, "\tfind %s %s-depth -type d -exec rmdir {} + 2>/dev/null%s\n", quote(own.dir(h)), keepTop, remake)
-	}
-	words := make([]string, 0, 24)
-	for _, a := range m.nspawnArgs() {
-		words = append(words, quote(a))
+		fmt.Fprintf(&enter, "echo $$ > %s\n", shell.Quote(filepath.Join(sup.dir(h), "cgroup.procs")))
+		fmt.Fprintf(&leave, "\t\techo 0 > %s\n", shell.Quote(filepath.Join(own.dir(h), "cgroup.procs")))
+		fmt.Fprintf(&clean, "\tfind %s %s-depth -type d -exec rmdir {} + 2>/dev/null%s\n", shell.Quote(own.dir(h)), keepTop, remake)
 	}
 	return `# Keeps machine ` + m.name + ` running. Written by nori at each start.
-exec 9> ` + quote(filepath.Join(m.dir, "lock")) + ` < /dev/null
+exec 9> ` + shell.Quote(filepath.Join(m.dir, "lock")) + ` < /dev/null
 flock -n 9 || exit 75
 trap '' HUP INT
 ` + enter.String() + `while :; do
 	(
-` + leave.String() + `		exec systemd-nspawn ` + strings.Join(words, " ") + `
+` + leave.String() + `		exec systemd-nspawn ` + shell.Join(m.nspawnArgs()...) + `
 	) 9>&-
 	code=$?
 	# What the machine's own cgroups left would greet its next boot.
 ` + clean.String() + `	# 133: the machine rebooted itself.
 	[ $code = 133 ] || break
 done
-echo $code > ` + quote(m.exitFile()) + `
+echo $code > ` + shell.Quote(m.exitFile()) + `
 `
 }
 
@@ -195,8 +193,6 @@ func (m *node) nspawnArgs() []string {
 		"--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
 	}
 }
-
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // stop kills everything of the machine and takes its root away.
 func (m *node) stop(ctx context.Context) error {

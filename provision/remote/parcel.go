@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -53,7 +54,7 @@ func (c *Client) unpack(ctx context.Context, sends []*send) ([]*send, error) {
 			rest = append(rest, s)
 			continue
 		}
-		fmt.Fprintf(&links, "link %s %s %s\n", Quote(path.Join(c.target.Parcel, name)), Quote(s.path), Quote(s.part()))
+		links.WriteString("link " + shell.Join(path.Join(c.target.Parcel, name), s.path, s.part()) + "\n")
 	}
 	if links.Len() > 0 {
 		if _, err := c.Run(ctx, machine.Command{Line: linkScript + links.String()}); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -75,10 +76,7 @@ func kill(s *ssh.Session, ended <-chan error) {
 }
 
 // shellLine makes the login shell, whatever it is, hand the line to sh.
-func shellLine(line string) string { return "exec /bin/sh -c " + Quote(line) }
-
-// Quote makes one word of s for a POSIX shell.
-func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+func shellLine(line string) string { return "exec /bin/sh -c " + shell.Quote(line) }
 
 func (c *Client) exitError(line string, res machine.Result, err error) error {
 	e := &machine.ExitError{Machine: c.target.Name, Line: line, Output: outputTail(res)}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -211,7 +212,7 @@ func TestShell(t *testing.T) {
 func TestQuote(t *testing.T) {
 	c := newServer(t).dial(t)
 	for _, s := range []string{"", "a b", "it's", "'", "''", "$HOME `x` \\ \"", "a\nb", "*"} {
-		res, err := c.Run(t.Context(), machine.Command{Line: "printf %s " + Quote(s)})
+		res, err := c.Run(t.Context(), machine.Command{Line: "printf %s " + shell.Quote(s)})
 		if err != nil || string(res.Stdout) != s {
 			t.Errorf("%q came as %q, %v", s, res.Stdout, err)
 		}

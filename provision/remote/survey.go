@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -19,12 +20,12 @@ func (c *Client) survey(ctx context.Context, sends []*send) error {
 	for _, s := range sends {
 		if d := path.Dir(s.path); !seen[d] {
 			seen[d] = true
-			dirs = append(dirs, Quote(d))
+			dirs = append(dirs, d)
 		}
 		// A glob of its own for each, as a name may hold any character.
-		names = append(names, Quote(s.path), Quote(path.Dir(s.path)+"/."+path.Base(s.path)+partInfix)+"*")
+		names = append(names, shell.Quote(s.path), shell.Quote(path.Dir(s.path)+"/."+path.Base(s.path)+partInfix)+"*")
 	}
-	line := "mkdir -p -- " + strings.Join(dirs, " ") + " || exit\n" +
+	line := "mkdir -p -- " + shell.Join(dirs...) + " || exit\n" +
 		"stat -L -c '%s %a %F/%n' -- " + strings.Join(names, " ") + " 2>/dev/null; true"
 	res, err := c.Run(ctx, machine.Command{Line: line})
 	if err != nil {
@@ -86,12 +87,8 @@ func (c *Client) checksums(ctx context.Context, paths []string) (map[string]stri
 	if len(paths) == 0 {
 		return nil, nil
 	}
-	words := make([]string, len(paths))
-	for i, p := range paths {
-		words[i] = Quote(p)
-	}
 	res, err := c.Run(ctx, machine.Command{
-		Line:    "sha256sum -- " + strings.Join(words, " ") + " 2>/dev/null; true",
+		Line:    "sha256sum -- " + shell.Join(paths...) + " 2>/dev/null; true",
 		Timeout: hashTimeout,
 	})
 	if err != nil {

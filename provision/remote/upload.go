@@ -7,13 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"strings"
 	"time"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sync/errgroup"
 
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -181,7 +181,7 @@ func (c *Client) sendCompressed(ctx context.Context, s *send) error {
 		return err
 	}
 	defer packed.Close()
-	part := Quote(s.part())
+	part := shell.Quote(s.part())
 	return c.pipe(ctx, fmt.Sprintf("umask 077; : >> %s && truncate -s %d %s && zstd -q -d -c >> %s", part, from, part, part), packed)
 }
 
@@ -246,12 +246,12 @@ func (c *Client) removeOldParts(ctx context.Context, sends []*send) error {
 	var old []string
 	for _, s := range sends {
 		for _, name := range s.oldParts {
-			old = append(old, Quote(path.Join(path.Dir(s.path), name)))
+			old = append(old, path.Join(path.Dir(s.path), name))
 		}
 	}
 	if len(old) == 0 {
 		return nil
 	}
-	_, err := c.Run(ctx, machine.Command{Line: "rm -f -- " + strings.Join(old, " ")})
+	_, err := c.Run(ctx, machine.Command{Line: "rm -f -- " + shell.Join(old...)})
 	return err
 }

@@ -1,0 +1,17 @@
+// Package shell writes words into command lines of a POSIX shell.
+package shell
+
+import "strings"
+
+// Quote makes one word of s, whatever is in it (POSIX.1, Shell Command Language,
+// 2.2.2 Single-Quotes).
+func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// Join makes a command line of words.
+func Join(words ...string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = Quote(w)
+	}
+	return strings.Join(quoted, " ")
+}
