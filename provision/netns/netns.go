@@ -21,6 +21,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -45,14 +46,19 @@ func Exists(name string) bool {
 // It needs root.
 func Create(name string) error {
 	if !nameForm.MatchString(name) {
-		return fmt.Errorf("%q can't name a network namespace: use a-z, 0-9 and inner dashes, 40 at most", name)
+		return lang.Errorf("%q can't name a network namespace: use a-z, 0-9 and inner dashes, 40 at most",
+			"%q은(는) 네트워크 네임스페이스 이름으로 쓸 수 없습니다: a-z, 0-9와 가운데의 붙임표(-)만으로 40자까지 쓰세요", name)
 	}
 	if !Exists(name) {
 		if err := create(Path(name)); err != nil {
 			if errors.Is(err, unix.EPERM) || errors.Is(err, fs.ErrPermission) {
-				return &machine.HostError{What: "an isolated testbed needs root to make a network namespace", Remedy: "run it with sudo", Err: err}
+				return &machine.HostError{
+					What: lang.T("an isolated testbed needs root to make a network namespace",
+						"격리된 테스트베드는 네트워크 네임스페이스를 만들기 위해 root 권한이 필요합니다"),
+					Remedy: lang.T("run it with sudo", "sudo로 실행하세요"), Err: err,
+				}
 			}
-			return fmt.Errorf("making network namespace %s: %w", name, err)
+			return lang.Errorf("making network namespace %s: %w", "네트워크 네임스페이스 %s 만들기: %w", name, err)
 		}
 	}
 	err := Do(name, func() error {
@@ -63,7 +69,7 @@ func Create(name string) error {
 		return netlink.LinkSetUp(lo)
 	})
 	if err != nil {
-		return fmt.Errorf("bringing the loopback of network namespace %s up: %w", name, err)
+		return lang.Errorf("bringing the loopback of network namespace %s up: %w", "네트워크 네임스페이스 %s의 루프백 켜기: %w", name, err)
 	}
 	return nil
 }
@@ -86,7 +92,7 @@ func create(path string) error {
 			return fmt.Errorf("unshare: %w", err)
 		}
 		if err := unix.Mount(threadNS(), path, "none", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("mounting %s: %w", path, err)
+			return lang.Errorf("mounting %s: %w", "%s 마운트: %w", path, err)
 		}
 		return nil
 	})
@@ -98,11 +104,11 @@ func Delete(name string) error {
 	path := Path(name)
 	for Exists(name) {
 		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
-			return fmt.Errorf("unmounting network namespace %s: %w", name, err)
+			return lang.Errorf("unmounting network namespace %s: %w", "네트워크 네임스페이스 %s 마운트 해제: %w", name, err)
 		}
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing network namespace %s: %w", name, err)
+		return lang.Errorf("removing network namespace %s: %w", "네트워크 네임스페이스 %s 제거: %w", name, err)
 	}
 	return nil
 }
@@ -112,12 +118,12 @@ func Delete(name string) error {
 func Do(name string, f func() error) error {
 	ns, err := os.Open(Path(name))
 	if err != nil {
-		return fmt.Errorf("opening network namespace %s: %w", name, err)
+		return lang.Errorf("opening network namespace %s: %w", "네트워크 네임스페이스 %s 열기: %w", name, err)
 	}
 	defer ns.Close()
 	return onThread(func() error {
 		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("entering network namespace %s: %w", name, err)
+			return lang.Errorf("entering network namespace %s: %w", "네트워크 네임스페이스 %s 진입: %w", name, err)
 		}
 		return f()
 	})
@@ -132,14 +138,15 @@ func onThread(f func() error) error {
 		own, err := os.Open(threadNS())
 		if err != nil {
 			runtime.UnlockOSThread()
-			done <- fmt.Errorf("opening the own network namespace: %w", err)
+			done <- lang.Errorf("opening this process's network namespace: %w", "이 프로세스의 네트워크 네임스페이스 열기: %w", err)
 			return
 		}
 		defer own.Close()
 		err = f()
 		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back != nil {
 			// Not unlocked: the thread ends with the goroutine.
-			err = errors.Join(err, fmt.Errorf("returning to the own network namespace: %w", back))
+			err = errors.Join(err, lang.Errorf("returning to this process's network namespace: %w",
+				"이 프로세스의 네트워크 네임스페이스로 돌아가기: %w", back))
 		} else {
 			runtime.UnlockOSThread()
 		}
@@ -154,10 +161,10 @@ func threadNS() string { return fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Ge
 func Inside(name string) (bool, error) {
 	var own, other unix.Stat_t
 	if err := unix.Stat("/proc/thread-self/ns/net", &own); err != nil {
-		return false, fmt.Errorf("looking at the own network namespace: %w", err)
+		return false, lang.Errorf("looking at this process's network namespace: %w", "이 프로세스의 네트워크 네임스페이스 확인: %w", err)
 	}
 	if err := unix.Stat(Path(name), &other); err != nil {
-		return false, fmt.Errorf("looking at network namespace %s: %w", name, err)
+		return false, lang.Errorf("looking at network namespace %s: %w", "네트워크 네임스페이스 %s 확인: %w", name, err)
 	}
 	return own.Dev == other.Dev && own.Ino == other.Ino, nil
 }
@@ -166,7 +173,7 @@ func Inside(name string) (bool, error) {
 func Processes(name string) ([]int, error) {
 	var ns unix.Stat_t
 	if err := unix.Stat(Path(name), &ns); err != nil {
-		return nil, fmt.Errorf("looking at network namespace %s: %w", name, err)
+		return nil, lang.Errorf("looking at network namespace %s: %w", "네트워크 네임스페이스 %s 확인: %w", name, err)
 	}
 	files, err := filepath.Glob("/proc/[0-9]*/ns/net")
 	if err != nil {
@@ -217,19 +224,12 @@ func Enter(name string) error {
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("entering network namespace %s: %w", name, err)
+		return lang.Errorf("entering network namespace %s: %w", "네트워크 네임스페이스 %s 진입: %w", name, err)
 	}
-	ns, err := os.Open(Path(name))
-	if err != nil {
-		return fmt.Errorf("opening network namespace %s: %w", name, err)
-	}
-	defer ns.Close()
-	return onThread(func() error {
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("entering network namespace %s: %w", name, err)
-		}
+	return Do(name, func() error {
 		// execve ends all other threads; the new program keeps the
 		// namespaces of the one that called it.
-		return fmt.Errorf("running %s in network namespace %s: %w", self, name, syscall.Exec(self, os.Args, os.Environ()))
+		return lang.Errorf("running %s in network namespace %s: %w",
+			"네트워크 네임스페이스 %[2]s에서 %[1]s 실행: %[3]w", self, name, syscall.Exec(self, os.Args, os.Environ()))
 	})
 }

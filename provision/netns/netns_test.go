@@ -195,7 +195,7 @@ func TestChoose(t *testing.T) {
 }
 
 func TestFreeSubnet(t *testing.T) {
-	taken := Candidates()[:3]
+	taken := candidates()[:3]
 	got, err := FreeSubnet(taken)
 	if err != nil {
 		t.Skip("this host uses all candidates: ", err)

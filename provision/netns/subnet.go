@@ -1,16 +1,17 @@
 package netns
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
-// Candidates are the subnets that testbeds take unless told otherwise:
+// candidates are the subnets that testbeds take unless told otherwise:
 // 10.77.0.0/24 to 10.77.255.0/24.
-func Candidates() []netip.Prefix {
+func candidates() []netip.Prefix {
 	list := make([]netip.Prefix, 0, 256)
 	for n := range 256 {
 		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, byte(n), 0}), 24))
@@ -18,8 +19,8 @@ func Candidates() []netip.Prefix {
 	return list
 }
 
-// FreeSubnet gives the first of the wanted subnets (Candidates if none is
-// given) that overlaps neither with those taken nor with an address or a route
+// FreeSubnet gives the first of the wanted subnets (10.77.0.0/24 to 10.77.255.0/24
+// if none is given) that overlaps neither with those taken nor with an address or a route
 // of the current network namespace. Default routes don't count.
 func FreeSubnet(taken []netip.Prefix, want ...netip.Prefix) (netip.Prefix, error) {
 	used, err := hostSubnets()
@@ -31,7 +32,7 @@ func FreeSubnet(taken []netip.Prefix, want ...netip.Prefix) (netip.Prefix, error
 
 func choose(used, want []netip.Prefix) (netip.Prefix, error) {
 	if len(want) == 0 {
-		want = Candidates()
+		want = candidates()
 	}
 next:
 	for _, w := range want {
@@ -42,7 +43,8 @@ next:
 		}
 		return w.Masked(), nil
 	}
-	return netip.Prefix{}, fmt.Errorf("none of %d subnets from %s on is free: this host's routes, its addresses or other testbeds overlap with them all",
+	return netip.Prefix{}, lang.Errorf("none of %d subnets from %s on is free: this host's routes, its addresses or other testbeds overlap with them all",
+		"%[2]s부터 서브넷 %[1]d개 가운데 비어 있는 것이 없습니다: 이 호스트의 라우팅 경로, 주소, 다른 테스트베드 중 하나와 모두 겹칩니다",
 		len(want), want[0])
 }
 
@@ -53,7 +55,7 @@ func hostSubnets() ([]netip.Prefix, error) {
 	// Table 0 means all tables: a VPN may keep its routes in one of its own.
 	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, netlink.RT_FILTER_TABLE)
 	if err != nil {
-		return nil, fmt.Errorf("listing the host's routes: %w", err)
+		return nil, lang.Errorf("listing the host's routes: %w", "호스트의 라우팅 경로 읽기: %w", err)
 	}
 	for _, r := range routes {
 		if p, ok := prefixOf(r.Dst); ok && p.Bits() > 0 {
@@ -62,7 +64,7 @@ func hostSubnets() ([]netip.Prefix, error) {
 	}
 	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
 	if err != nil {
-		return nil, fmt.Errorf("listing the host's addresses: %w", err)
+		return nil, lang.Errorf("listing the host's addresses: %w", "호스트의 주소 목록 읽기: %w", err)
 	}
 	for _, a := range addrs {
 		if p, ok := prefixOf(a.IPNet); ok {

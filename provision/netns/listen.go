@@ -10,20 +10,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-)
 
-// Dial connects to an address, which must be a literal one, from inside the
-// namespace of a testbed, by a process that is outside and stays there.
-func Dial(ctx context.Context, name, network, address string) (net.Conn, error) {
-	var conn net.Conn
-	err := Do(name, func() error {
-		// To a single literal address Go connects on the thread that asks.
-		var err error
-		conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
-		return err
-	})
-	return conn, err
-}
+	"noriter.dev/noriter/internal/lang"
+)
 
 // ListenOutside listens on the host's network, even by a process that is inside
 // the namespace of a testbed, as one started by `nori shell` is.
@@ -33,13 +22,13 @@ func ListenOutside(ctx context.Context, network, address string) (net.Listener, 
 	}
 	host, err := outside()
 	if err != nil {
-		return nil, fmt.Errorf("opening the host's network namespace: %w", err)
+		return nil, lang.Errorf("opening the host's network namespace: %w", "호스트의 네트워크 네임스페이스 열기: %w", err)
 	}
 	defer host.Close()
 	var l net.Listener
 	err = onThread(func() error {
 		if err := unix.Setns(int(host.Fd()), unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("entering the host's network namespace: %w", err)
+			return lang.Errorf("entering the host's network namespace: %w", "호스트의 네트워크 네임스페이스 진입: %w", err)
 		}
 		l, err = (&net.ListenConfig{}).Listen(ctx, network, address)
 		return err
