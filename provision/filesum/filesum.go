@@ -6,12 +6,13 @@ package filesum
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Sum is a file's content, condensed.
@@ -48,10 +49,10 @@ func Of(name string) (Sum, error) {
 	defer f.Close()
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return Sum{}, fmt.Errorf("looking at %s: %w", name, err)
+		return Sum{}, lang.Errorf("looking at %s: %w", "%s 확인: %w", name, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return Sum{}, fmt.Errorf("%s is not a plain file", name)
+		return Sum{}, lang.Errorf("%s is not a plain file", "%s은(는) 일반 파일이 아닙니다", name)
 	}
 	now := look{size: st.Size, ino: st.Ino, mtim: st.Mtim, ctim: st.Ctim}
 	k, ok := known[name]
@@ -60,7 +61,7 @@ func Of(name string) (Sum, error) {
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, f); err != nil {
-		return Sum{}, fmt.Errorf("reading %s: %w", name, err)
+		return Sum{}, lang.Errorf("reading %s: %w", "%s 읽기: %w", name, err)
 	}
 	k.look, k.sum = now, Sum{Size: st.Size, SHA256: hex.EncodeToString(sum.Sum(nil))}
 	known[name] = k

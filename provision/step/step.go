@@ -24,7 +24,7 @@ type Step struct {
 	Title lang.Text
 	// Needs are the IDs of the steps that must be done first.
 	Needs []string
-	// Limit ends the step; 0 means DefaultLimit.
+	// Limit ends the step; 0 means five minutes.
 	Limit time.Duration
 	// Advice says what a person can do when the step fails.
 	Advice lang.Text
@@ -32,9 +32,9 @@ type Step struct {
 	Run func(ctx context.Context, note func(string)) error
 }
 
-// DefaultLimit is how long a step may take that names no limit: it ends what
+// defaultLimit is how long a step may take that names no limit: it ends what
 // hangs, and not what an emulated machine on a busy host does slowly.
-const DefaultLimit = 5 * time.Minute
+const defaultLimit = 5 * time.Minute
 
 // Kind says what an Event is about.
 type Kind int
@@ -161,9 +161,9 @@ func (r *run) mayStart(s *Step) bool {
 func (r *run) one(ctx context.Context, s *Step) {
 	limit := s.Limit
 	if limit == 0 {
-		limit = DefaultLimit
+		limit = defaultLimit
 	}
-	cause := fmt.Errorf("not done after %v", limit)
+	cause := lang.Errorf("not done after %v", "%v 안에 끝나지 않았습니다", limit)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, cause)
 	defer cancel()
 	begin := time.Now()
