@@ -3,21 +3,20 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"noriter.dev/noriter/internal/lang"
 )
+
+// maxSessions stays under sshd's MaxSessions of the node image.
+const maxSessions = 64
 
 // openTimeout is how long a machine may take to open a channel on a
 // connection that is there.
 const openTimeout = 20 * time.Second
-
-func isAuthFailure(err error) bool {
-	return strings.Contains(err.Error(), "unable to authenticate")
-}
 
 // open opens a channel on the connection with f, which can't be cancelled by
 // itself. If the connection turns out to be dead, it is made anew, once:
@@ -68,7 +67,7 @@ func openOn[T interface{ Close() error }](ctx context.Context, conn *ssh.Client,
 		return zero, ctx.Err()
 	case <-timer.C:
 		abandon()
-		return zero, fmt.Errorf("no channel within %s", openTimeout)
+		return zero, lang.Errorf("no channel within %s", "%s 안에 채널이 열리지 않았습니다", openTimeout)
 	}
 }
 
@@ -77,12 +76,13 @@ func (c *Client) session(ctx context.Context) (*ssh.Session, func(), error) {
 	select {
 	case c.slots <- struct{}{}:
 	case <-ctx.Done():
-		return nil, nil, fmt.Errorf("%s: waiting for one of %d sessions: %w", c.target.Name, maxSessions, ctx.Err())
+		return nil, nil, lang.Errorf("%s: waiting for one of %d sessions: %w",
+			"%s: 세션 %d개 가운데 하나가 비기를 기다림: %w", c.target.Name, maxSessions, ctx.Err())
 	}
 	s, err := open(ctx, c, func(conn *ssh.Client) (*ssh.Session, error) { return conn.NewSession() })
 	if err != nil {
 		<-c.slots
-		return nil, nil, fmt.Errorf("opening a session on %s: %w", c.target.Name, err)
+		return nil, nil, lang.Errorf("opening a session on %s: %w", "%s에서 세션 열기: %w", c.target.Name, err)
 	}
 	return s, func() {
 		_ = s.Close() // it may be closed by the other side already
@@ -95,7 +95,7 @@ func (c *Client) session(ctx context.Context) (*ssh.Session, func(), error) {
 func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := open(ctx, c, func(conn *ssh.Client) (net.Conn, error) { return conn.DialContext(ctx, network, address) })
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s from %s: %w", address, c.target.Name, err)
+		return nil, lang.Errorf("connecting to %s from %s: %w", "%[2]s에서 %[1]s에 연결: %[3]w", address, c.target.Name, err)
 	}
 	return conn, nil
 }

@@ -4,10 +4,11 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
-	"fmt"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // KeyPair is an Ed25519 key for a testbed or a machine.
@@ -22,15 +23,15 @@ type KeyPair struct {
 func NewKeyPair(comment string) (KeyPair, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return KeyPair{}, fmt.Errorf("making an SSH key: %w", err)
+		return KeyPair{}, lang.Errorf("making an SSH key: %w", "SSH 키 만들기: %w", err)
 	}
 	block, err := ssh.MarshalPrivateKey(private, comment)
 	if err != nil {
-		return KeyPair{}, fmt.Errorf("making an SSH key: %w", err)
+		return KeyPair{}, lang.Errorf("making an SSH key: %w", "SSH 키 만들기: %w", err)
 	}
 	pub, err := ssh.NewPublicKey(public)
 	if err != nil {
-		return KeyPair{}, fmt.Errorf("making an SSH key: %w", err)
+		return KeyPair{}, lang.Errorf("making an SSH key: %w", "SSH 키 만들기: %w", err)
 	}
 	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub)))
 	if comment != "" {
@@ -44,7 +45,7 @@ func NewKeyPair(comment string) (KeyPair, error) {
 func ParseKey(private []byte) (ssh.Signer, error) {
 	s, err := ssh.ParsePrivateKey(private)
 	if err != nil {
-		return nil, fmt.Errorf("reading an SSH key: %w", err)
+		return nil, lang.Errorf("reading an SSH key: %w", "SSH 키 읽기: %w", err)
 	}
 	return s, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -24,10 +25,10 @@ link() {
 }
 `
 
-// unpack puts those files in place that the machine's parcel holds, as symbolic
-// links to there, and gives the others. A machine without a parcel has none.
-func (c *Client) unpack(ctx context.Context, sends []*send) ([]*send, error) {
-	if c.target.Parcel == "" || !slices.ContainsFunc(sends, func(s *send) bool { return s.size >= bigFile }) {
+// linkFromParcel puts those files in place that the machine's parcel holds, as
+// symbolic links to there, and gives the others. A machine without a parcel has none.
+func (c *Client) linkFromParcel(ctx context.Context, sends []*outgoing) ([]*outgoing, error) {
+	if c.target.Parcel == "" || !slices.ContainsFunc(sends, func(s *outgoing) bool { return s.size >= bigFile }) {
 		return sends, nil
 	}
 	res, err := c.Run(ctx, machine.Command{Line: "cat " + path.Join(c.target.Parcel, machine.ParcelList)})
@@ -42,11 +43,11 @@ func (c *Client) unpack(ctx context.Context, sends []*send) ([]*send, error) {
 	for l := range strings.Lines(string(res.Stdout)) {
 		f := strings.Fields(l)
 		if len(f) != 3 {
-			return nil, fmt.Errorf("the parcel of %s lists %q", c.target.Name, l)
+			return nil, lang.Errorf("the parcel of %s lists %q", "%s의 꾸러미 목록에 이해할 수 없는 줄이 있습니다: %q", c.target.Name, l)
 		}
 		inside[f[0]+" "+f[1]] = f[2]
 	}
-	var rest []*send
+	var rest []*outgoing
 	var links strings.Builder
 	for _, s := range sends {
 		name, ok := inside[fmt.Sprintf("%o %s", s.mode, s.sha)]
@@ -58,7 +59,7 @@ func (c *Client) unpack(ctx context.Context, sends []*send) ([]*send, error) {
 	}
 	if links.Len() > 0 {
 		if _, err := c.Run(ctx, machine.Command{Line: linkScript + links.String()}); err != nil {
-			return nil, fmt.Errorf("linking to the parcel: %w", err)
+			return nil, lang.Errorf("linking to the parcel: %w", "꾸러미에 있는 파일로 링크 만들기: %w", err)
 		}
 	}
 	return rest, nil

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -29,7 +30,7 @@ func (c *Client) Run(ctx context.Context, cmd machine.Command) (machine.Result, 
 	if limit == 0 {
 		limit = machine.DefaultTimeout
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("ended at its time limit of %s", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, lang.Errorf("ended at its time limit of %s", "제한 시간 %s이(가) 지나 끝냈습니다", limit))
 	defer cancel()
 	s, end, err := c.session(ctx)
 	if err != nil {
@@ -86,11 +87,11 @@ func (c *Client) exitError(line string, res machine.Result, err error) error {
 	case errors.As(err, &exit) && exit.Signal() == "":
 		e.Status = exit.ExitStatus()
 	case errors.As(err, &exit):
-		e.Status, e.Reason = -1, "killed by signal "+exit.Signal()
+		e.Status, e.Reason = -1, lang.Textf("killed by signal %s", "시그널 %s에 의해 종료됨", exit.Signal()).String()
 	case errors.As(err, &lost):
-		e.Status, e.Reason, e.Lost = -1, "the connection was lost while it ran", true
+		e.Status, e.Reason, e.Lost = -1, lang.T("the connection was lost while it ran", "실행하는 동안 연결이 끊겼습니다"), true
 	default:
-		return fmt.Errorf("on %s: %s: %w", c.target.Name, machine.FirstLine(line), err)
+		return lang.Errorf("on %s: %s: %w", "%s에서 %s 실행: %w", c.target.Name, machine.FirstLine(line), err)
 	}
 	return e
 }

@@ -93,8 +93,8 @@ func TestWrongHostKey(t *testing.T) {
 	s.target.HostKey = newKey(t).PublicKey()
 	start := time.Now()
 	_, err := Dial(t.Context(), s.target)
-	var wrong *HostKeyError
-	if !errors.As(err, &wrong) || wrong.Machine != "node1" || wrong.Want == wrong.Got {
+	var wrong *hostKeyError
+	if !errors.As(err, &wrong) || wrong.machine != "node1" || wrong.want == wrong.got {
 		t.Fatalf("got %v", err)
 	}
 	if s.accepted.Load() != 1 || time.Since(start) > time.Second {
@@ -106,7 +106,7 @@ func TestWrongKey(t *testing.T) {
 	s := newServer(t)
 	s.target.Signer = newKey(t)
 	_, err := connectOnce(t.Context(), s.target)
-	var auth *AuthError
+	var auth *authError
 	if !errors.As(err, &auth) {
 		t.Fatalf("got %v", err)
 	}

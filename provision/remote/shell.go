@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -28,7 +28,7 @@ func (c *Client) Shell(ctx context.Context, stdin io.Reader, stdout, stderr io.W
 	s.Stdout, s.Stderr = stdout, stderr
 	in, err := s.StdinPipe()
 	if err != nil {
-		return fmt.Errorf("opening a shell on %s: %w", c.target.Name, err)
+		return lang.Errorf("opening a shell on %s: %w", "%s에서 셸 열기: %w", c.target.Name, err)
 	}
 	if tty {
 		restore, err := c.terminal(s, stdin)
@@ -42,7 +42,7 @@ func (c *Client) Shell(ctx context.Context, stdin io.Reader, stdout, stderr io.W
 		start = func() error { return s.Start(cmd) }
 	}
 	if err := start(); err != nil {
-		return fmt.Errorf("opening a shell on %s: %w", c.target.Name, err)
+		return lang.Errorf("opening a shell on %s: %w", "%s에서 셸 열기: %w", c.target.Name, err)
 	}
 	// Not waited for: a read from a terminal ends only with the next key.
 	go func() {
@@ -65,7 +65,7 @@ func (c *Client) shellError(cmd string, err error) error {
 		return nil
 	}
 	if cmd == "" {
-		cmd = "login shell"
+		cmd = lang.T("login shell", "로그인 셸")
 	}
 	return c.exitError(cmd, machine.Result{}, err)
 }
@@ -85,14 +85,14 @@ func (c *Client) terminal(s *ssh.Session, stdin io.Reader) (restore func(), err 
 		}
 	}
 	if err := s.RequestPty(kind, height, width, ssh.TerminalModes{}); err != nil {
-		return nil, fmt.Errorf("asking %s for a terminal: %w", c.target.Name, err)
+		return nil, lang.Errorf("asking %s for a terminal: %w", "%s에 터미널 요청: %w", c.target.Name, err)
 	}
 	if !ours {
 		return func() {}, nil
 	}
 	old, err := term.MakeRaw(int(f.Fd()))
 	if err != nil {
-		return nil, fmt.Errorf("setting the terminal to raw mode: %w", err)
+		return nil, lang.Errorf("setting the terminal to raw mode: %w", "터미널을 raw 모드로 바꾸기: %w", err)
 	}
 	resized := make(chan os.Signal, 1)
 	signal.Notify(resized, syscall.SIGWINCH)

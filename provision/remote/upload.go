@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sync/errgroup"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -40,27 +41,27 @@ const (
 func (c *Client) Upload(ctx context.Context, files ...machine.File) error {
 	sends, err := prepare(files)
 	if err != nil {
-		return fmt.Errorf("uploading to %s: %w", c.target.Name, err)
+		return lang.Errorf("uploading to %s: %w", "%s에 올리기: %w", c.target.Name, err)
 	}
 	for len(sends) > 0 { // in batches, as the checks' command lines are limited
 		n := min(len(sends), 100)
 		if err := c.upload(ctx, sends[:n]); err != nil {
-			return fmt.Errorf("uploading to %s: %w", c.target.Name, err)
+			return lang.Errorf("uploading to %s: %w", "%s에 올리기: %w", c.target.Name, err)
 		}
 		sends = sends[n:]
 	}
 	return nil
 }
 
-func (c *Client) upload(ctx context.Context, sends []*send) error {
-	sends, err := c.unpack(ctx, sends)
+func (c *Client) upload(ctx context.Context, sends []*outgoing) error {
+	sends, err := c.linkFromParcel(ctx, sends)
 	if err != nil || len(sends) == 0 {
 		return err
 	}
-	if err := c.survey(ctx, sends); err != nil {
+	if err := c.compare(ctx, sends); err != nil {
 		return err
 	}
-	var todo, modes []*send
+	var todo, modes []*outgoing
 	for _, s := range sends {
 		switch {
 		case !s.done:
@@ -81,13 +82,13 @@ func (c *Client) upload(ctx context.Context, sends []*send) error {
 	defer stop()
 	for _, s := range modes {
 		if err := ft.Chmod(s.path, s.mode); err != nil {
-			return fmt.Errorf("setting the mode of %s: %w", s.path, err)
+			return lang.Errorf("setting the mode of %s: %w", "%s의 권한 설정: %w", s.path, err)
 		}
 	}
 	for try := 1; ; try++ {
 		if err := c.sendAll(ctx, ft, todo); err != nil {
 			if ctx.Err() != nil {
-				return fmt.Errorf("interrupted: %w", context.Cause(ctx))
+				return lang.Errorf("interrupted: %w", "중단됨: %w", context.Cause(ctx))
 			}
 			return err
 		}
@@ -99,7 +100,7 @@ func (c *Client) upload(ctx context.Context, sends []*send) error {
 			break
 		}
 		if try == 2 {
-			return fmt.Errorf("%s arrives with another SHA-256 than it was sent with", bad[0].path)
+			return lang.Errorf("%s arrives with another SHA-256 than it was sent with", "%s이(가) 보낸 것과 다른 SHA-256으로 도착합니다", bad[0].path)
 		}
 		todo = bad
 	}
@@ -112,7 +113,7 @@ func newSFTP(conn *ssh.Client) (*sftp.Client, error) {
 }
 
 // sendAll sends the parts of all files.
-func (c *Client) sendAll(ctx context.Context, ft *sftp.Client, todo []*send) error {
+func (c *Client) sendAll(ctx context.Context, ft *sftp.Client, todo []*outgoing) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelFiles)
 	for _, s := range todo {
@@ -124,11 +125,11 @@ func (c *Client) sendAll(ctx context.Context, ft *sftp.Client, todo []*send) err
 				err = sendPlain(ft, s)
 			}
 			if err != nil {
-				return fmt.Errorf("sending %s: %w", s.path, err)
+				return lang.Errorf("sending %s: %w", "%s 보내기: %w", s.path, err)
 			}
 			// Here and not at the end: the group's context ends with it.
 			if err := ft.Chmod(s.part(), s.mode); err != nil {
-				return fmt.Errorf("setting the mode of %s: %w", s.part(), err)
+				return lang.Errorf("setting the mode of %s: %w", "%s의 권한 설정: %w", s.part(), err)
 			}
 			return nil
 		})
@@ -138,7 +139,7 @@ func (c *Client) sendAll(ctx context.Context, ft *sftp.Client, todo []*send) err
 
 // sendPlain sends a file's content from where an interrupted upload surely
 // got to.
-func sendPlain(ft *sftp.Client, s *send) error {
+func sendPlain(ft *sftp.Client, s *outgoing) error {
 	from := max(0, s.partSize-window)
 	if s.partSize > s.size {
 		from = 0
@@ -171,7 +172,7 @@ func sendPlain(ft *sftp.Client, s *send) error {
 
 // sendCompressed pipes the file through zstd, on both sides. The part grows
 // strictly in order, so all of an earlier one counts.
-func (c *Client) sendCompressed(ctx context.Context, s *send) error {
+func (c *Client) sendCompressed(ctx context.Context, s *outgoing) error {
 	from := s.partSize
 	if from > s.size {
 		from = 0
@@ -216,7 +217,7 @@ type outcome struct {
 
 // verify compares the checksums of the parts and renames those that are
 // right; the others are removed and returned.
-func (c *Client) verify(ctx context.Context, ft *sftp.Client, todo []*send) (bad []*send, err error) {
+func (c *Client) verify(ctx context.Context, ft *sftp.Client, todo []*outgoing) (bad []*outgoing, err error) {
 	parts := make([]string, len(todo))
 	for i, s := range todo {
 		parts[i] = s.part()
@@ -228,12 +229,12 @@ func (c *Client) verify(ctx context.Context, ft *sftp.Client, todo []*send) (bad
 	for _, s := range todo {
 		if sums[s.part()] == s.sha {
 			if err := ft.PosixRename(s.part(), s.path); err != nil {
-				return nil, fmt.Errorf("putting %s in place: %w", s.path, err)
+				return nil, lang.Errorf("putting %s in place: %w", "%s을(를) 제자리에 놓기: %w", s.path, err)
 			}
 			continue
 		}
 		if err := ft.Remove(s.part()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("removing %s, which is damaged: %w", s.part(), err)
+			return nil, lang.Errorf("removing %s, which is damaged: %w", "손상된 %s 제거: %w", s.part(), err)
 		}
 		s.partSize = 0
 		bad = append(bad, s)
@@ -242,7 +243,7 @@ func (c *Client) verify(ctx context.Context, ft *sftp.Client, todo []*send) (bad
 }
 
 // removeOldParts removes what interrupted uploads of other contents left.
-func (c *Client) removeOldParts(ctx context.Context, sends []*send) error {
+func (c *Client) removeOldParts(ctx context.Context, sends []*outgoing) error {
 	var old []string
 	for _, s := range sends {
 		for _, name := range s.oldParts {

@@ -2,20 +2,21 @@ package remote
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"sync"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Dialer makes connections, as net.Dialer.DialContext does.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Through gives a Dialer that connects from another host, by OpenSSH's client
-// and its option -W: the host's key is checked, and the user's own keys and
+// Through gives a Dialer that connects from another host, a jump host, by OpenSSH's
+// client and its option -W: the host's key is checked, and the user's own keys and
 // configuration are used, as ssh does it. The destination is in ssh's form,
 // ssh://USER@HOST:PORT.
 func Through(destination string) Dialer {
@@ -25,15 +26,15 @@ func Through(destination string) Dialer {
 		c := exec.Command("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-W", address, "--", destination)
 		in, err := c.StdinPipe()
 		if err != nil {
-			return nil, fmt.Errorf("connecting through %s: %w", destination, err)
+			return nil, lang.Errorf("connecting through %s: %w", "%s을(를) 거쳐 연결: %w", destination, err)
 		}
 		out, err := c.StdoutPipe()
 		if err != nil {
-			return nil, fmt.Errorf("connecting through %s: %w", destination, err)
+			return nil, lang.Errorf("connecting through %s: %w", "%s을(를) 거쳐 연결: %w", destination, err)
 		}
 		c.Stderr = os.Stderr // what ssh says of a refused key or an unknown host
 		if err := c.Start(); err != nil {
-			return nil, fmt.Errorf("connecting through %s: %w", destination, err)
+			return nil, lang.Errorf("connecting through %s: %w", "%s을(를) 거쳐 연결: %w", destination, err)
 		}
 		// A pipe has no deadlines; a pair of sockets in between has.
 		ours, theirs := net.Pipe()

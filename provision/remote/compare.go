@@ -2,19 +2,19 @@ package remote
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"path"
 	"strconv"
 	"strings"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
 
-// survey makes the parent folders and finds out what of the files is on the
+// compare makes the parent folders and finds out what of the files is on the
 // machine already: whole, in part, or as parts of older contents.
-func (c *Client) survey(ctx context.Context, sends []*send) error {
+func (c *Client) compare(ctx context.Context, sends []*outgoing) error {
 	var dirs, names []string
 	seen := map[string]bool{}
 	for _, s := range sends {
@@ -35,7 +35,7 @@ func (c *Client) survey(ctx context.Context, sends []*send) error {
 	for l := range strings.Lines(string(res.Stdout)) {
 		name, st, err := parseStat(strings.TrimSuffix(l, "\n"))
 		if err != nil {
-			return fmt.Errorf("looking at the files of %s: %w", c.target.Name, err)
+			return lang.Errorf("looking at the files of %s: %w", "%s의 파일 확인: %w", c.target.Name, err)
 		}
 		found[name] = st
 	}
@@ -43,7 +43,7 @@ func (c *Client) survey(ctx context.Context, sends []*send) error {
 	for _, s := range sends {
 		if st, ok := found[s.path]; ok {
 			if st.dir {
-				return fmt.Errorf("%s is a folder on %s", s.path, c.target.Name)
+				return lang.Errorf("%s is a folder on %s", "%[2]s에서 %[1]s은(는) 폴더입니다", s.path, c.target.Name)
 			}
 			s.haveMode = st.mode
 			if st.size == s.size {
@@ -77,7 +77,7 @@ func parseStat(line string) (string, status, error) {
 	n, err1 := strconv.ParseInt(size, 10, 64)
 	m, err2 := strconv.ParseUint(mode, 8, 16)
 	if !ok1 || !ok2 || !ok3 || err1 != nil || err2 != nil || n < 0 {
-		return "", status{}, fmt.Errorf("stat answered %q", line)
+		return "", status{}, lang.Errorf("stat answered %q", "stat의 출력을 이해할 수 없습니다: %q", line)
 	}
 	return "/" + strings.TrimPrefix(name, "/"), status{size: n, mode: fs.FileMode(m & 0o777), dir: kind == "directory"}, nil
 }
@@ -99,7 +99,7 @@ func (c *Client) checksums(ctx context.Context, paths []string) (map[string]stri
 		// Two spaces, or one and an asterisk: coreutils, "binary" marker.
 		sum, name, ok := strings.Cut(strings.TrimSuffix(l, "\n"), " ")
 		if !ok || len(sum) != 64 || len(name) < 2 {
-			return nil, fmt.Errorf("sha256sum on %s answered %q", c.target.Name, l)
+			return nil, lang.Errorf("sha256sum on %s answered %q", "%s의 sha256sum 출력을 이해할 수 없습니다: %q", c.target.Name, l)
 		}
 		sums[name[1:]] = sum
 	}

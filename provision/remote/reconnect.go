@@ -2,44 +2,18 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
-// keepalive closes a connection whose machine doesn't answer any more, so
-// that what waits on it fails instead of hanging.
-func keepalive(conn *ssh.Client) {
-	ended := make(chan struct{})
-	go func() {
-		_ = conn.Wait()
-		close(ended)
-	}()
-	for {
-		select {
-		case <-ended:
-			return
-		case <-time.After(keepaliveEvery):
-		}
-		answered := make(chan error, 1)
-		go func() {
-			_, _, err := conn.SendRequest("keepalive@openssh.com", true, nil)
-			answered <- err
-		}()
-		select {
-		case <-ended:
-			return
-		case <-answered:
-		case <-time.After(keepaliveWithin):
-			_ = conn.Close()
-			return
-		}
-	}
-}
+// redialTimeout is how long a machine that was lost may take to answer again.
+const redialTimeout = 60 * time.Second
 
-var errClosed = errors.New("the connection was closed by this side")
+var errClosed = lang.Errorf("the connection was closed by this side", "이쪽에서 연결을 닫았습니다")
 
 // current gives the connection.
 func (c *Client) current() (*ssh.Client, error) {
@@ -64,7 +38,7 @@ func (c *Client) reconnect(ctx context.Context, dead *ssh.Client) (*ssh.Client, 
 	ctx, cancel := context.WithTimeout(ctx, redialTimeout)
 	defer cancel()
 	if conn, err = connect(ctx, c.target); err != nil {
-		return nil, fmt.Errorf("the connection was lost: %w", err)
+		return nil, lang.Errorf("the connection was lost: %w", "연결이 끊겼습니다: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
