@@ -12,40 +12,44 @@ import (
 	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
 // lock keeps two commands from changing one testbed at a time. The lock is the
 // kernel's, so a killed process can't leave it behind; the file's content is
 // only for the message that tells who holds it. It lies beside the testbed's
 // folder, which `nori down` removes.
-func (h Home) lock(ctx context.Context, name, what string, waiting func(holder string)) (*lock, error) {
+func (h Home) lock(ctx context.Context, name, doing string, waiting func(holder string)) (*lock, error) {
 	if err := os.MkdirAll(h.locks(), 0o755); err != nil {
 		return nil, lang.Errorf("locking testbed %q: %w", "테스트베드 %q 잠그기: %w", name, err)
 	}
 	path, told := filepath.Join(h.locks(), name), false
-	for {
+	var held *lock
+	what := lang.Textf("testbed %q, at which another command is at work", "다른 명령이 작업 중인 테스트베드 %q", name)
+	err := wait.Until(ctx, 100*time.Millisecond, what, func(context.Context) (bool, string, error) {
 		f, err := tryLock(path)
+		if err == nil && f != nil {
+			held, err = hold(f, path, doing)
+		}
 		if err != nil {
-			return nil, lang.Errorf("locking testbed %q: %w", "테스트베드 %q 잠그기: %w", name, err)
+			return false, "", lang.Errorf("locking testbed %q: %w", "테스트베드 %q 잠그기: %w", name, err)
 		}
-		if f != nil {
-			who := fmt.Sprintf("nori %s, process %d", what, os.Getpid())
-			if err := os.WriteFile(path, []byte(who), 0o644); err != nil {
-				f.Close()
-				return nil, lang.Errorf("locking testbed %q: %w", "테스트베드 %q 잠그기: %w", name, err)
-			}
-			return &lock{path: path, file: f}, nil
-		}
-		if !told {
+		if held == nil && !told {
 			waiting(holder(path))
 			told = true
 		}
-		select {
-		case <-ctx.Done():
-			return nil, lang.Errorf("waiting for testbed %q, which %s holds: %w", "%[2]s이(가) 쓰고 있는 테스트베드 %[1]q 기다리기: %[3]w", name, holder(path), context.Cause(ctx))
-		case <-time.After(100 * time.Millisecond):
-		}
+		return held != nil, holder(path), nil
+	})
+	return held, err
+}
+
+// hold writes down who has the lock.
+func hold(f *os.File, path, doing string) (*lock, error) {
+	who := fmt.Sprintf("nori %s, process %d", doing, os.Getpid())
+	if err := os.WriteFile(path, []byte(who), 0o644); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
+	return &lock{path: path, file: f}, nil
 }
 
 // lock is a lock that is held.

@@ -7,13 +7,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 
 	"golang.org/x/sync/errgroup"
 
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 )
@@ -207,16 +207,14 @@ func (r *resetRun) forgetGoneNodes(ctx context.Context, note func(string)) error
 // that it has.
 func restoredNodes(ctx context.Context, client kubernetes.Interface) ([]corev1.Node, error) {
 	var nodes []corev1.Node
-	var last error
-	err := wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-		if last = err; err == nil {
+	err := wait.Until(ctx, 200*time.Millisecond, lang.Text{EN: "the API server to list the nodes", KO: "API 서버의 노드 목록"},
+		func(ctx context.Context) (bool, string, error) {
+			list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+			if err != nil { // it may only just have started
+				return false, err.Error(), nil
+			}
 			nodes = list.Items
-		}
-		return err == nil, nil
-	})
-	if err != nil {
-		return nil, lang.Errorf("waiting for the API server to list the nodes: %w (last: %w)", "API 서버가 노드 목록을 주기를 기다림: %w (마지막: %w)", err, last)
-	}
-	return nodes, nil
+			return true, "", nil
+		})
+	return nodes, err
 }
