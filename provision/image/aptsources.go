@@ -2,13 +2,14 @@ package image
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // hostSources gives the apt lines for a suite from the mirror that this host
@@ -17,7 +18,7 @@ import (
 func hostSources(etc, suite string) ([]string, error) {
 	release, err := os.ReadFile(filepath.Join(etc, "os-release"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading the host's release: %w", err)
+		return nil, lang.Errorf("reading the host's release: %w", "호스트의 배포판 정보 읽기: %w", err)
 	}
 	codename := ""
 	debian := false
@@ -36,7 +37,7 @@ func hostSources(etc, suite string) ([]string, error) {
 	files := []string{filepath.Join(etc, "apt/sources.list")}
 	more, err := filepath.Glob(filepath.Join(etc, "apt/sources.list.d/*"))
 	if err != nil {
-		return nil, fmt.Errorf("listing apt's sources: %w", err)
+		return nil, lang.Errorf("listing apt's sources: %w", "apt 소스 나열: %w", err)
 	}
 	for _, f := range append(files, more...) {
 		b, err := os.ReadFile(f)
@@ -44,7 +45,7 @@ func hostSources(etc, suite string) ([]string, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading apt's sources: %w", err)
+			return nil, lang.Errorf("reading apt's sources: %w", "apt 소스 읽기: %w", err)
 		}
 		if strings.HasSuffix(f, ".sources") {
 			entries = append(entries, parseDeb822(string(b))...)

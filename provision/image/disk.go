@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // diskGiB is the virtual size of the VMs' disk; it takes only what is written.
@@ -20,7 +22,9 @@ func (i Image) EnsureDisk(ctx context.Context) (string, error) {
 	if say == nil {
 		say = func(string) {}
 	}
-	unlock, err := lock(ctx, filepath.Join(i.Dir, "disk.lock"), "another making of the machines' disk to end", say)
+	unlock, err := lock(ctx, filepath.Join(i.Dir, "disk.lock"), lang.Text{
+		EN: "another nori to make the machines' disk", KO: "다른 nori가 머신의 디스크를 만들기",
+	}, say)
 	if err != nil {
 		return "", err
 	}
@@ -35,19 +39,19 @@ func (i Image) EnsureDisk(ctx context.Context) (string, error) {
 	defer os.Remove(raw)
 	for _, f := range []string{raw, part} {
 		if err := os.RemoveAll(f); err != nil {
-			return "", fmt.Errorf("removing an interrupted disk: %w", err)
+			return "", lang.Errorf("removing an interrupted disk: %w", "만들다 만 디스크 제거: %w", err)
 		}
 	}
-	say("making the machines' disk")
+	say(lang.T("making the machines' disk", "머신의 디스크를 만드는 중"))
 	if err := i.makeDisk(ctx, raw, part); err != nil {
 		_ = os.Remove(part)
-		return "", diskFull(i.Dir, diskBytes, fmt.Errorf("making the machines' disk: %w", err))
+		return "", diskFull(i.Dir, diskBytes, lang.Errorf("making the machines' disk: %w", "머신의 디스크 만들기: %w", err))
 	}
 	if err := syncTree(i.Dir); err != nil {
 		return "", err
 	}
 	if err := os.Rename(part, i.Disk); err != nil {
-		return "", fmt.Errorf("putting the machines' disk in place: %w", err)
+		return "", lang.Errorf("putting the machines' disk in place: %w", "머신의 디스크를 제자리에 놓기: %w", err)
 	}
 	return i.Disk, syncDir(i.Dir)
 }

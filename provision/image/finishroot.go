@@ -6,9 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // finishRoot lays our files over the packages' root and takes away what each
@@ -34,11 +34,11 @@ func finishRoot(r recipe, root string) error {
 	}
 	// An empty ID is given at the first boot without the questions of one.
 	if err := os.WriteFile(filepath.Join(root, "etc/machine-id"), nil, 0o444); err != nil {
-		return fmt.Errorf("emptying the machine ID: %w", err)
+		return lang.Errorf("emptying the machine ID: %w", "머신 ID 비우기: %w", err)
 	}
 	for _, d := range []string{"var/log/journal", "var/lib/kubelet", "etc/kubernetes", "etc/cni/net.d", "usr/local/bin", "usr/local/sbin"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
-			return fmt.Errorf("making %s: %w", d, err)
+			return lang.Errorf("making %s: %w", "%s 만들기: %w", d, err)
 		}
 	}
 	return markUpdated(root)
@@ -47,11 +47,11 @@ func finishRoot(r recipe, root string) error {
 func removeGlob(root, glob string) error {
 	matches, err := filepath.Glob(filepath.Join(root, glob))
 	if err != nil {
-		return fmt.Errorf("looking for %s: %w", glob, err)
+		return lang.Errorf("looking for %s: %w", "%s 찾기: %w", glob, err)
 	}
 	for _, m := range matches {
 		if err := os.RemoveAll(m); err != nil {
-			return fmt.Errorf("removing %s: %w", m, err)
+			return lang.Errorf("removing %s: %w", "%s 제거: %w", m, err)
 		}
 	}
 	return nil
@@ -61,13 +61,13 @@ func writeOverlay(r recipe, root string) error {
 	for p, content := range r.Files {
 		target := filepath.Join(root, p)
 		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return fmt.Errorf("writing %s: %w", p, err)
+			return lang.Errorf("writing %s: %w", "%s 쓰기: %w", p, err)
 		}
 		if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("replacing %s: %w", p, err)
+			return lang.Errorf("replacing %s: %w", "%s 교체: %w", p, err)
 		}
 		if err := os.WriteFile(target, []byte(content), 0o644); err != nil {
-			return fmt.Errorf("writing %s: %w", p, err)
+			return lang.Errorf("writing %s: %w", "%s 쓰기: %w", p, err)
 		}
 	}
 	return nil
@@ -105,13 +105,13 @@ func linkUnits(r recipe, root string) error {
 	for name, target := range links {
 		p := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-			return fmt.Errorf("linking %s: %w", name, err)
+			return lang.Errorf("linking %s: %w", "%s 링크 만들기: %w", name, err)
 		}
 		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("linking %s: %w", name, err)
+			return lang.Errorf("linking %s: %w", "%s 링크 만들기: %w", name, err)
 		}
 		if err := os.Symlink(target, p); err != nil {
-			return fmt.Errorf("linking %s: %w", name, err)
+			return lang.Errorf("linking %s: %w", "%s 링크 만들기: %w", name, err)
 		}
 	}
 	return nil
@@ -122,84 +122,17 @@ func linkUnits(r recipe, root string) error {
 func markUpdated(root string) error {
 	usr, err := os.Stat(filepath.Join(root, "usr"))
 	if err != nil {
-		return fmt.Errorf("marking the root as up to date: %w", err)
+		return lang.Errorf("marking the root as up to date: %w", "루트에 최신 상태 표시: %w", err)
 	}
 	for _, d := range []string{"etc/.updated", "var/.updated"} {
 		p := filepath.Join(root, d)
 		content := fmt.Sprintf("# systemd-update-done\nTIMESTAMP_NSEC=%d\n", usr.ModTime().UnixNano())
 		if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
-			return fmt.Errorf("marking the root as up to date: %w", err)
+			return lang.Errorf("marking the root as up to date: %w", "루트에 최신 상태 표시: %w", err)
 		}
 		if err := os.Chtimes(p, time.Time{}, usr.ModTime()); err != nil {
-			return fmt.Errorf("marking the root as up to date: %w", err)
+			return lang.Errorf("marking the root as up to date: %w", "루트에 최신 상태 표시: %w", err)
 		}
 	}
 	return nil
-}
-
-// keyFiles must be in a root that machines can boot from.
-var keyFiles = []string{
-	"usr/lib/systemd/systemd", "usr/sbin/sshd", "usr/bin/containerd", "usr/sbin/runc", "usr/lib/cni/bridge",
-	"usr/sbin/nft", "usr/sbin/conntrack", "usr/bin/zstd", "usr/sbin/ip", "etc/ssh/sshd_config", "etc/machine-id",
-	"etc/systemd/system/ssh.service",
-}
-
-// checkRoot says what a root lacks.
-func checkRoot(root string) error {
-	for _, f := range keyFiles {
-		if _, err := os.Lstat(filepath.Join(root, f)); err != nil {
-			return fmt.Errorf("checking the image's root: %w", err)
-		}
-	}
-	keys, err := filepath.Glob(filepath.Join(root, "etc/ssh/ssh_host_*"))
-	if err != nil {
-		return fmt.Errorf("checking the image's root: %w", err)
-	}
-	if len(keys) > 0 {
-		return fmt.Errorf("the image's root holds SSH host keys, which all machines would share: %v", keys)
-	}
-	_, err = installedPackages(root)
-	return err
-}
-
-// installedPackages reads dpkg's records: "name version" of each package. One
-// that is not wholly installed is an error.
-func installedPackages(root string) ([]string, error) {
-	b, err := os.ReadFile(filepath.Join(root, "var/lib/dpkg/status"))
-	if err != nil {
-		return nil, fmt.Errorf("reading the image's packages: %w", err)
-	}
-	var list []string
-	for stanza := range strings.SplitSeq(string(b), "\n\n") {
-		fields := map[string]string{}
-		for line := range strings.Lines(stanza) {
-			if k, v, ok := strings.Cut(line, ": "); ok && k != "" && k[0] != ' ' {
-				fields[k] = strings.TrimSpace(v)
-			}
-		}
-		if fields["Package"] == "" {
-			continue
-		}
-		if s := fields["Status"]; s != "install ok installed" {
-			return nil, fmt.Errorf("package %s of the image is %q, not installed", fields["Package"], s)
-		}
-		list = append(list, fields["Package"]+" "+fields["Version"])
-	}
-	if len(list) == 0 {
-		return nil, errors.New("the image's root has no packages")
-	}
-	slices.Sort(list)
-	return list, nil
-}
-
-// kernelVersion gives the one kernel whose modules the root has.
-func kernelVersion(root string) (string, error) {
-	dirs, err := filepath.Glob(filepath.Join(root, "usr/lib/modules/*"))
-	if err != nil {
-		return "", fmt.Errorf("looking for the image's kernel: %w", err)
-	}
-	if len(dirs) != 1 {
-		return "", fmt.Errorf("the image has %d kernels, not one: %v", len(dirs), dirs)
-	}
-	return filepath.Base(dirs[0]), nil
 }

@@ -8,17 +8,12 @@ package image
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
-	"noriter.dev/noriter/provision/machine"
 )
 
 // Options says where images are kept and who hears of the progress.
@@ -54,25 +49,24 @@ type Image struct {
 	progress func(string)
 }
 
-// Manifest is kept beside each image, written last.
-type Manifest struct {
-	ID       string    `json:"id"`
-	Suite    string    `json:"suite"`
-	Built    time.Time `json:"built"`
-	Seconds  float64   `json:"seconds"`
-	Kernel   string    `json:"kernel"`
-	Packages []string  `json:"packages"`
-	// RootBytes is the space the tree takes; Files the size of each file beside it.
-	RootBytes int64            `json:"rootBytes"`
-	Files     map[string]int64 `json:"files"`
-}
-
-const manifestName = "manifest.json"
-
 // Find gives the image of the present recipe, if the cache has it.
 func Find(cacheDir string) (Image, bool) {
 	img := at(cacheDir, defaultRecipe().id())
 	return img, img.complete() == nil
+}
+
+// Open gives the image of an ID that was built before; machines stay on the
+// image they were made from when the recipe changes.
+func Open(cacheDir, id string) (Image, error) {
+	img := at(cacheDir, id)
+	if id == "" {
+		return img, lang.Errorf("the testbed has no machine image yet: `nori up` makes one",
+			"테스트베드에 아직 머신 이미지가 없습니다: `nori up`이 만듭니다")
+	}
+	if err := img.complete(); err != nil {
+		return img, lang.Errorf("machine image %s: %w", "머신 이미지 %s: %w", id, err)
+	}
+	return img, nil
 }
 
 func at(cacheDir, id string) Image {
@@ -86,19 +80,6 @@ func at(cacheDir, id string) Image {
 	}
 }
 
-// Manifest reads what the image says of itself.
-func (i Image) Manifest() (Manifest, error) {
-	var m Manifest
-	b, err := os.ReadFile(filepath.Join(i.Dir, manifestName))
-	if err != nil {
-		return m, fmt.Errorf("reading the image's manifest: %w", err)
-	}
-	if err := json.Unmarshal(b, &m); err != nil {
-		return m, fmt.Errorf("reading the image's manifest: %w", err)
-	}
-	return m, nil
-}
-
 // complete says what of a finished image is missing.
 func (i Image) complete() error {
 	m, err := i.Manifest()
@@ -106,15 +87,16 @@ func (i Image) complete() error {
 		return err
 	}
 	if m.ID != i.ID {
-		return fmt.Errorf("%s: the manifest names image %q", i.Dir, m.ID)
+		return lang.Errorf("%s: the manifest names image %q", "%s: 매니페스트에 적힌 이미지는 %q입니다", i.Dir, m.ID)
 	}
 	for name, size := range m.Files {
 		fi, err := os.Stat(filepath.Join(i.Dir, name))
 		if err != nil {
-			return fmt.Errorf("checking the image: %w", err)
+			return lang.Errorf("checking the image: %w", "이미지 확인: %w", err)
 		}
 		if fi.Size() != size {
-			return fmt.Errorf("%s/%s has %d bytes, the manifest says %d", i.Dir, name, fi.Size(), size)
+			return lang.Errorf("%s/%s has %d bytes, the manifest says %d",
+				"%s/%s의 크기가 %d바이트인데 매니페스트에는 %d바이트로 적혀 있습니다", i.Dir, name, fi.Size(), size)
 		}
 	}
 	return checkRoot(i.Root)
@@ -145,9 +127,11 @@ func ensure(ctx context.Context, o Options, r recipe) (Image, error) {
 	}
 	base := filepath.Dir(img.Dir)
 	if err := os.MkdirAll(base, 0o755); err != nil {
-		return Image{}, fmt.Errorf("making the image cache: %w", err)
+		return Image{}, lang.Errorf("making the image cache: %w", "이미지 캐시 만들기: %w", err)
 	}
-	unlock, err := lock(ctx, filepath.Join(base, "lock"), "another build of the node image to end", o.Progress)
+	unlock, err := lock(ctx, filepath.Join(base, "lock"), lang.Text{
+		EN: "another build of the node image to end", KO: "다른 노드 이미지 빌드가 끝나기",
+	}, o.Progress)
 	if err != nil {
 		return Image{}, err
 	}
@@ -173,7 +157,7 @@ func buildInto(ctx context.Context, o Options, r recipe, img Image) (err error) 
 	start := time.Now()
 	work, err := os.MkdirTemp(filepath.Dir(img.Dir), leftoverPrefix+img.ID+"-")
 	if err != nil {
-		return fmt.Errorf("making the build folder: %w", err)
+		return lang.Errorf("making the build folder: %w", "빌드 폴더 만들기: %w", err)
 	}
 	defer func() {
 		if err != nil {
@@ -184,10 +168,10 @@ func buildInto(ctx context.Context, o Options, r recipe, img Image) (err error) 
 		return err
 	}
 	if err := o.build(ctx, r, work, o.Progress); err != nil {
-		return fmt.Errorf("building the node image: %w", err)
+		return lang.Errorf("building the node image: %w", "노드 이미지 빌드: %w", err)
 	}
 	if err := checkRoot(filepath.Join(work, "root")); err != nil {
-		return fmt.Errorf("the image built is not whole: %w", err)
+		return lang.Errorf("the image built is not whole: %w", "빌드한 이미지가 온전하지 않습니다: %w", err)
 	}
 	o.Progress(lang.T("writing the node image to the disk", "노드 이미지를 디스크에 쓰는 중"))
 	if err := writeManifest(work, r, img.ID, time.Since(start)); err != nil {
@@ -202,64 +186,7 @@ func buildInto(ctx context.Context, o Options, r recipe, img Image) (err error) 
 		return err
 	}
 	if err := os.Rename(work, img.Dir); err != nil {
-		return fmt.Errorf("putting the image in place: %w", err)
+		return lang.Errorf("putting the image in place: %w", "이미지를 제자리에 놓기: %w", err)
 	}
 	return syncDir(filepath.Dir(img.Dir))
-}
-
-func writeManifest(work string, r recipe, id string, took time.Duration) error {
-	m := Manifest{ID: id, Suite: r.Suite, Built: time.Now().UTC().Truncate(time.Second), Seconds: took.Seconds(), Files: map[string]int64{}}
-	for _, name := range []string{"vmlinuz", "initrd"} {
-		fi, err := os.Stat(filepath.Join(work, name))
-		if err != nil {
-			return fmt.Errorf("the image built is not whole: %w", err)
-		}
-		m.Files[name] = fi.Size()
-	}
-	root := filepath.Join(work, "root")
-	var err error
-	if m.RootBytes, err = diskUsage(root); err != nil {
-		return err
-	}
-	if m.Packages, err = installedPackages(root); err != nil {
-		return err
-	}
-	if m.Kernel, err = kernelVersion(root); err != nil {
-		return err
-	}
-	b, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return fmt.Errorf("writing the image's manifest: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(work, manifestName), append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("writing the image's manifest: %w", err)
-	}
-	return nil
-}
-
-// tool runs a program of the host and gives the tail of what it printed with
-// the error. A program that is missing is a HostError naming its package.
-func tool(ctx context.Context, pkg string, name string, args ...string) ([]byte, error) {
-	if _, err := exec.LookPath(name); err != nil {
-		return nil, missing(name, pkg, err)
-	}
-	cmd := exec.CommandContext(ctx, name, args...)
-	var out, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &stderr
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return nil, fmt.Errorf("%s: %w\n%s", name, err, tail(stderr.String(), 12))
-	}
-	return []byte(out.String()), nil
-}
-
-func missing(name, pkg string, err error) error {
-	return &machine.HostError{What: "the node image needs the program " + name, Remedy: "apt-get install " + pkg, Err: err}
-}
-
-func tail(s string, lines int) string {
-	l := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.Join(l[max(0, len(l)-lines):], "\n")
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -211,17 +212,17 @@ func TestLeftoverMounts(t *testing.T) {
 
 func TestLockWait(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lock(t.Context(), path, "x", func(string) {})
+	unlock, err := lock(t.Context(), path, lang.Text{EN: "x"}, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := lock(ctx, path, "the other", func(string) {}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the other") {
+	if _, err := lock(ctx, path, lang.Text{EN: "the other"}, func(string) {}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the other") {
 		t.Errorf("got %v", err)
 	}
 	unlock()
-	unlock, err = lock(t.Context(), path, "x", func(string) {})
+	unlock, err = lock(t.Context(), path, lang.Text{EN: "x"}, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

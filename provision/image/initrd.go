@@ -2,18 +2,13 @@ package image
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -61,7 +56,7 @@ func makeBootFiles(ctx context.Context, r recipe, root, work string) error {
 	}
 	boot := filepath.Join(root, "boot")
 	if err := os.Rename(filepath.Join(boot, "vmlinuz-"+version), filepath.Join(work, "vmlinuz")); err != nil {
-		return fmt.Errorf("taking the kernel out of the root: %w", err)
+		return lang.Errorf("taking the kernel out of the root: %w", "루트에서 커널 꺼내기: %w", err)
 	}
 	if err := removeGlob(root, "boot/*"); err != nil {
 		return err
@@ -71,15 +66,15 @@ func makeBootFiles(ctx context.Context, r recipe, root, work string) error {
 	}
 	f, err := os.Create(filepath.Join(work, "initrd"))
 	if err != nil {
-		return fmt.Errorf("making the initrd: %w", err)
+		return lang.Errorf("making the initrd: %w", "initrd 만들기: %w", err)
 	}
 	defer f.Close()
 	w := bufio.NewWriter(f)
 	if err := writeInitrd(ctx, w, r, root, version); err != nil {
-		return fmt.Errorf("making the initrd: %w", err)
+		return lang.Errorf("making the initrd: %w", "initrd 만들기: %w", err)
 	}
 	if err := w.Flush(); err != nil {
-		return fmt.Errorf("making the initrd: %w", err)
+		return lang.Errorf("making the initrd: %w", "initrd 만들기: %w", err)
 	}
 	return f.Close()
 }
@@ -106,103 +101,4 @@ func writeInitrd(ctx context.Context, w io.Writer, r recipe, root, version strin
 	c.add("init", 0o100755, 0, []byte(script))
 	c.add("TRAILER!!!", 0, 0, nil)
 	return c.err
-}
-
-// module finds a kernel module in the root and gives its content, unpacked.
-func module(ctx context.Context, root, version, name string) ([]byte, error) {
-	base := filepath.Join(root, "usr/lib/modules", version)
-	deps, err := os.ReadFile(filepath.Join(base, "modules.dep"))
-	if err != nil {
-		return nil, err
-	}
-	for line := range strings.Lines(string(deps)) {
-		file, _, _ := strings.Cut(line, ":")
-		if found, _, _ := strings.Cut(path.Base(file), "."); found != name {
-			continue
-		}
-		return readModule(ctx, root, path.Join("/usr/lib/modules", version, file))
-	}
-	return nil, fmt.Errorf("kernel %s has no module %s", version, name)
-}
-
-// readModule gives a module's content; inRoot is its path inside the root.
-func readModule(ctx context.Context, root, inRoot string) ([]byte, error) {
-	if strings.HasSuffix(inRoot, ".ko") {
-		return os.ReadFile(filepath.Join(root, inRoot))
-	}
-	out, err := inChroot(ctx, root, "/usr/lib/apt/apt-helper", "cat-file", inRoot)
-	if err != nil {
-		return nil, fmt.Errorf("unpacking module %s: %w", inRoot, err)
-	}
-	if !bytes.HasPrefix(out, []byte("\x7fELF")) {
-		return nil, fmt.Errorf("module %s is not an ELF file when unpacked", inRoot)
-	}
-	return out, nil
-}
-
-// expandModules unpacks the modules that machines load at every boot.
-func expandModules(ctx context.Context, r recipe, root, version string) error {
-	base := path.Join("/usr/lib/modules", version)
-	deps, err := os.ReadFile(filepath.Join(root, base, "modules.dep"))
-	if err != nil {
-		return fmt.Errorf("unpacking modules: %w", err)
-	}
-	for line := range strings.Lines(string(deps)) {
-		file, _, _ := strings.Cut(line, ":")
-		plain, packed := strings.CutSuffix(file, ".xz")
-		wanted := slices.ContainsFunc(r.Expanded, func(p string) bool { return strings.HasPrefix(file, "kernel/"+p) })
-		if !packed || !wanted {
-			continue
-		}
-		ko, err := readModule(ctx, root, path.Join(base, file))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(root, base, plain), ko, 0o644); err != nil {
-			return fmt.Errorf("unpacking modules: %w", err)
-		}
-		if err := os.Remove(filepath.Join(root, base, file)); err != nil {
-			return fmt.Errorf("unpacking modules: %w", err)
-		}
-	}
-	if _, err := inChroot(ctx, root, "/usr/sbin/depmod", version); err != nil {
-		return fmt.Errorf("listing the unpacked modules: %w", err)
-	}
-	return nil
-}
-
-// inChroot runs a program of the root in it: the host need not have its like.
-func inChroot(ctx context.Context, root, name string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
-	cmd.Dir = "/"
-	var out, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &stderr
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("%s in the image's root: %w\n%s", path.Base(name), err, tail(stderr.String(), 5))
-	}
-	return out.Bytes(), nil
-}
-
-// cpio writes the "newc" archive that the kernel unpacks
-// (Documentation/driver-api/early-userspace/buffer-format.rst).
-type cpio struct {
-	w   io.Writer
-	ino int
-	err error
-}
-
-// add writes one entry; dev is major<<8|minor of a device node.
-func (c *cpio) add(name string, mode, dev int, content []byte) {
-	c.ino++
-	c.printf("070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X",
-		c.ino, mode, 0, 0, 1, 0, len(content), 0, 0, dev>>8, dev&0xff, len(name)+1, 0)
-	c.printf("%s\x00%s", name, strings.Repeat("\x00", (4-(110+len(name)+1)%4)%4))
-	c.printf("%s%s", content, strings.Repeat("\x00", (4-len(content)%4)%4))
-}
-
-func (c *cpio) printf(format string, args ...any) {
-	if c.err == nil {
-		_, c.err = fmt.Fprintf(c.w, format, args...)
-	}
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // debootstrap makes the root, kernel and initrd in the folder work. The
@@ -25,12 +27,12 @@ func debootstrap(ctx context.Context, r recipe, work string, say func(string)) e
 	if err != nil {
 		return err
 	}
-	say("fetching and unpacking Debian's packages (" + r.Suite + ")")
+	say(lang.Textf("fetching and unpacking Debian's packages (%s)", "데비안 패키지를 받아서 푸는 중 (%s)", r.Suite).String())
 	args := append(mmdebstrapArgs(r, aptProxies(ctx)), r.Suite, root)
 	if err := runMmdebstrap(ctx, append(args, sources...), say); err != nil {
 		return err
 	}
-	say("finishing the node image")
+	say(lang.T("finishing the node image", "노드 이미지를 마무리하는 중"))
 	if err := finishRoot(r, root); err != nil {
 		return err
 	}
@@ -75,15 +77,15 @@ func runMmdebstrap(ctx context.Context, args []string, say func(string)) error {
 	cmd.Stdout = io.Discard
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
-		return fmt.Errorf("starting mmdebstrap: %w", err)
+		return lang.Errorf("starting mmdebstrap: %w", "mmdebstrap 시작: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting mmdebstrap: %w", err)
+		return lang.Errorf("starting mmdebstrap: %w", "mmdebstrap 시작: %w", err)
 	}
 	printed := relay(stderr, say)
 	if err := cmd.Wait(); err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("mmdebstrap was interrupted: %w", ctx.Err())
+			return lang.Errorf("mmdebstrap was interrupted: %w", "mmdebstrap이 중단됨: %w", ctx.Err())
 		}
 		return fmt.Errorf("mmdebstrap: %w\n%s", err, tail(printed, 15))
 	}
@@ -102,7 +104,7 @@ func relay(r io.Reader, say func(string)) string {
 		kept.WriteString(sc.Text() + "\n")
 	}
 	if err := sc.Err(); err != nil {
-		kept.WriteString("reading its output: " + err.Error() + "\n")
+		kept.WriteString(lang.T("reading its output: ", "출력 읽기: ") + err.Error() + "\n")
 		_, _ = io.Copy(io.Discard, r) // or it would block on a full pipe
 	}
 	return kept.String()

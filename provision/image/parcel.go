@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -58,10 +59,12 @@ func (p Parcel) Ensure(ctx context.Context) (string, error) {
 	cache := filepath.Join(p.CacheDir, "parcel")
 	for _, dir := range []string{cache, p.Dir} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", fmt.Errorf("making a folder for the parcel: %w", err)
+			return "", lang.Errorf("making a folder for the parcel: %w", "꾸러미 폴더 만들기: %w", err)
 		}
 	}
-	unlock, err := lock(ctx, filepath.Join(cache, "lock"), "another parcel to be packed", func(string) {})
+	unlock, err := lock(ctx, filepath.Join(cache, "lock"), lang.Text{
+		EN: "another parcel to be packed", KO: "다른 꾸러미가 만들어지기",
+	}, func(string) {})
 	if err != nil {
 		return "", err
 	}
@@ -69,13 +72,13 @@ func (p Parcel) Ensure(ctx context.Context) (string, error) {
 	kept := filepath.Join(cache, name)
 	if _, err := os.Stat(kept); errors.Is(err, fs.ErrNotExist) {
 		if err := p.pack(ctx, cache, kept, list, size); err != nil {
-			return "", diskFull(cache, 2*size, fmt.Errorf("packing the parcel for the machines: %w", err))
+			return "", diskFull(cache, 2*size, lang.Errorf("packing the parcel for the machines: %w", "머신에 줄 꾸러미 만들기: %w", err))
 		}
 	} else if err != nil {
-		return "", fmt.Errorf("looking for the parcel: %w", err)
+		return "", lang.Errorf("looking for the parcel: %w", "꾸러미 찾기: %w", err)
 	}
 	if err := linkOrCopy(kept, mine); err != nil {
-		return "", diskFull(p.Dir, size, fmt.Errorf("handing the parcel to the testbed: %w", err))
+		return "", diskFull(p.Dir, size, lang.Errorf("handing the parcel to the testbed: %w", "테스트베드에 꾸러미 넘기기: %w", err))
 	}
 	return mine, nil
 }
@@ -88,12 +91,13 @@ func (p Parcel) list() (string, int64, error) {
 	for _, item := range p.Items {
 		name := filepath.Base(item.Source)
 		if seen[name] || strings.ContainsAny(name, " \n") {
-			return "", 0, fmt.Errorf("%s can't be in a parcel: its name is taken, or has a space", item.Source)
+			return "", 0, lang.Errorf("%s can't be in a parcel: its name is taken, or has a space",
+				"%s은(는) 꾸러미에 넣을 수 없습니다: 이름이 이미 쓰였거나 이름에 공백이 있습니다", item.Source)
 		}
 		seen[name] = true
 		sum, err := filesum.Of(item.Source)
 		if err != nil {
-			return "", 0, fmt.Errorf("listing the parcel: %w", err)
+			return "", 0, lang.Errorf("listing the parcel: %w", "꾸러미 목록 만들기: %w", err)
 		}
 		// A hundredth more, for the maps of large files.
 		size += sum.Size + sum.Size/100 + 8192
