@@ -1,17 +1,13 @@
 package nspawn
 
 import (
-	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"strconv"
-	"strings"
 
 	"github.com/vishvananda/netlink"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // BridgeName is the bridge of a testbed in a folder: at most 15 characters, as
@@ -46,12 +42,13 @@ func (p *Provider) makeBridge() error {
 		return err
 	}
 	if link.Type() != "bridge" {
-		return fmt.Errorf("there is a network card of this name that is no bridge but a %s", link.Type())
+		return lang.Errorf("there is a network card of this name that is no bridge but a %s",
+			"이 이름의 네트워크 인터페이스가 이미 있는데, 브리지가 아니라 %s입니다", link.Type())
 	}
 	addr := p.tb.Subnet.Masked().Addr().Next()
 	ip := &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(p.tb.Subnet.Bits(), 32)}
 	if err := netlink.AddrReplace(link, &netlink.Addr{IPNet: ip}); err != nil {
-		return fmt.Errorf("giving it the address %s: %w", ip, err)
+		return lang.Errorf("giving it the address %s: %w", "주소 %s 부여: %w", ip, err)
 	}
 	return netlink.LinkSetUp(link)
 }
@@ -69,35 +66,13 @@ func removeLink(name string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("looking for network card %s: %w", name, err)
+		return lang.Errorf("looking for network card %s: %w", "네트워크 인터페이스 %s 찾기: %w", name, err)
 	}
 	if err := netlink.LinkDel(link); err != nil {
 		if _, err2 := netlink.LinkByName(name); errors.As(err2, &missing) {
 			return nil // it went by itself
 		}
-		return fmt.Errorf("removing network card %s: %w", name, err)
+		return lang.Errorf("removing network card %s: %w", "네트워크 인터페이스 %s 제거: %w", name, err)
 	}
 	return nil
-}
-
-// hostModules are what machines use of the host's kernel; a container can't
-// load them. Built-in ones, or a host without modprobe, are no failure: what
-// is missing shows where it is used.
-var hostModules = []string{"overlay", "bridge", "br_netfilter", "nf_tables", "nf_conntrack", "veth", "nft_fib_inet", "nft_numgen", "nft_masq", "nft_reject_inet"}
-
-// inotifyInstances is enough for ten machines: the kernel's 128 are shared by
-// all processes of root, in machines too.
-const inotifyInstances = 4096
-
-// prepareHost makes the kernel ready for machines, as far as it lets us.
-func prepareHost(ctx context.Context) {
-	_ = exec.CommandContext(ctx, "modprobe", append([]string{"--quiet", "--all"}, hostModules...)...).Run()
-	const file = "/proc/sys/fs/inotify/max_user_instances"
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return
-	}
-	if n, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && n < inotifyInstances {
-		_ = os.WriteFile(file, []byte(strconv.Itoa(inotifyInstances)), 0)
-	}
 }

@@ -1,8 +1,8 @@
 package nspawn
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +13,10 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/mountinfo"
+	"noriter.dev/noriter/internal/wait"
 )
 
 // hierarchy is one mounted cgroup tree: the one of v2, or one of v1 per
@@ -30,30 +34,30 @@ func (h hierarchy) has(controller string) bool { return slices.Contains(h.contro
 var hierarchies = sync.OnceValues(func() ([]hierarchy, error) {
 	b, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return nil, fmt.Errorf("looking for cgroups: %w", err)
+		return nil, lang.Errorf("looking for cgroups: %w", "cgroup 찾기: %w", err)
 	}
 	list := parseHierarchies(string(b))
 	for i := range list {
 		if list[i].v2 {
 			c, err := os.ReadFile(filepath.Join(list[i].dir, "cgroup.controllers"))
 			if err != nil {
-				return nil, fmt.Errorf("looking for cgroups: %w", err)
+				return nil, lang.Errorf("looking for cgroups: %w", "cgroup 찾기: %w", err)
 			}
 			list[i].controllers = strings.Fields(string(c))
 		}
 	}
 	if len(list) == 0 {
-		return nil, errors.New("looking for cgroups: none is mounted")
+		return nil, lang.Errorf("looking for cgroups: none is mounted", "cgroup 찾기: 마운트된 것이 없습니다")
 	}
 	return list, nil
 })
 
 // parseHierarchies finds the cgroup mounts; of several mounts of one tree the
 // first counts.
-func parseHierarchies(mountinfo string) []hierarchy {
+func parseHierarchies(mounts string) []hierarchy {
 	var list []hierarchy
 	seen := map[string]bool{}
-	for line := range strings.Lines(mountinfo) {
+	for line := range strings.Lines(mounts) {
 		before, after, ok := strings.Cut(strings.TrimSpace(line), " - ")
 		f, super := strings.Fields(before), strings.Fields(after)
 		if !ok || len(f) < 6 || len(super) < 3 || seen[f[2]] {
@@ -61,9 +65,9 @@ func parseHierarchies(mountinfo string) []hierarchy {
 		}
 		switch super[0] {
 		case "cgroup2":
-			list = append(list, hierarchy{dir: unescape(f[4]), v2: true})
+			list = append(list, hierarchy{dir: mountinfo.Unescape(f[4]), v2: true})
 		case "cgroup":
-			list = append(list, hierarchy{dir: unescape(f[4]), controllers: strings.Split(super[2], ",")})
+			list = append(list, hierarchy{dir: mountinfo.Unescape(f[4]), controllers: strings.Split(super[2], ",")})
 		default:
 			continue
 		}
@@ -110,7 +114,7 @@ func (g group) create() error {
 				passOn(parent, h.controllers)
 			}
 			if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("making cgroup %s: %w", dir, err)
+				return lang.Errorf("making cgroup %s: %w", "cgroup %s 만들기: %w", dir, err)
 			}
 			if !h.v2 && h.has("cpuset") {
 				if err := inherit(parent, dir, "cpuset.cpus", "cpuset.mems"); err != nil {
@@ -134,17 +138,17 @@ func inherit(parent, dir string, files ...string) error {
 	for _, f := range files {
 		have, err := os.ReadFile(filepath.Join(dir, f))
 		if err != nil {
-			return fmt.Errorf("setting up cgroup %s: %w", dir, err)
+			return lang.Errorf("setting up cgroup %s: %w", "cgroup %s 설정: %w", dir, err)
 		}
 		if strings.TrimSpace(string(have)) != "" {
 			continue
 		}
 		v, err := os.ReadFile(filepath.Join(parent, f))
 		if err != nil {
-			return fmt.Errorf("setting up cgroup %s: %w", dir, err)
+			return lang.Errorf("setting up cgroup %s: %w", "cgroup %s 설정: %w", dir, err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, f), v, 0); err != nil {
-			return fmt.Errorf("setting up cgroup %s: %w", dir, err)
+			return lang.Errorf("setting up cgroup %s: %w", "cgroup %s 설정: %w", dir, err)
 		}
 	}
 	return nil
@@ -166,7 +170,7 @@ func (g group) limitMemory(mib int) error {
 			continue // this hierarchy has no memory controller
 		}
 		if err := os.WriteFile(path, []byte(value), 0); err != nil {
-			return fmt.Errorf("limiting memory to %s: %w", value, err)
+			return lang.Errorf("limiting memory to %s: %w", "메모리를 %s(으)로 제한: %w", value, err)
 		}
 	}
 	return nil
@@ -189,7 +193,7 @@ func (g group) pids() ([]int, error) {
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("listing processes: %w", err)
+			return nil, lang.Errorf("listing processes: %w", "프로세스 목록 읽기: %w", err)
 		}
 	}
 	slices.Sort(pids)
@@ -220,20 +224,48 @@ func ignoreGone(err error) error {
 	return err
 }
 
+const (
+	// killTimeout is how long killed processes may take to be gone.
+	killTimeout = 10 * time.Second
+	// removeTimeout is how long the kernel may take to see that they are.
+	removeTimeout = 3 * time.Second
+)
+
+// kill ends all processes of the cgroup and waits until they are gone.
+func (g group) kill(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, killTimeout)
+	defer cancel()
+	what := lang.Text{EN: "killed processes to end", KO: "강제 종료한 프로세스가 끝나기"}
+	return wait.Until(ctx, 5*time.Millisecond, what, func(context.Context) (bool, string, error) {
+		pids, err := g.pids()
+		if err != nil || len(pids) == 0 {
+			return err == nil, "", err
+		}
+		for _, pid := range pids {
+			if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+				return false, "", lang.Errorf("killing process %d: %w", "프로세스 %d 강제 종료: %w", pid, err)
+			}
+		}
+		// v1 keeps even killed processes frozen.
+		return false, lang.Textf("processes %v", "프로세스 %v", pids).String(), g.thaw()
+	})
+}
+
 // remove removes the cgroup and those below; there must be no process left.
-func (g group) remove() error {
-	deadline := time.Now().Add(3 * time.Second)
+func (g group) remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	defer cancel()
+	what := lang.Textf("the kernel to give up cgroup %s", "커널이 cgroup %s을(를) 놓기", filepath.Join(g.path...))
 	for _, h := range g.trees {
-		for {
+		err := wait.Until(ctx, 5*time.Millisecond, what, func(context.Context) (bool, string, error) {
 			err := walkGroups(g.dir(h), func(dir string) error { return ignoreGone(os.Remove(dir)) })
-			if err == nil {
-				break
+			if errors.Is(err, unix.EBUSY) { // it counts a process a moment longer than that lives
+				return false, err.Error(), nil
 			}
-			// The kernel counts a process a moment longer than it lives.
-			if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
-				return fmt.Errorf("removing cgroup: %w", err)
-			}
-			time.Sleep(5 * time.Millisecond)
+			return err == nil, "", err
+		})
+		if err != nil {
+			return lang.Errorf("removing cgroup: %w", "cgroup 제거: %w", err)
 		}
 	}
 	return nil
@@ -241,19 +273,19 @@ func (g group) remove() error {
 
 // removeGroups removes the testbed's cgroup, and the root of all testbeds if
 // it is the last.
-func (p *Provider) removeGroups() error {
+func (p *Provider) removeGroups(ctx context.Context) error {
 	trees, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	g := group{trees: trees, path: p.groupPath()}
-	if err := g.remove(); err != nil {
+	if err := g.remove(ctx); err != nil {
 		return err
 	}
 	for _, h := range trees {
 		err := os.Remove(filepath.Join(h.dir, groupRoot))
 		if err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing cgroup: %w", err)
+			return lang.Errorf("removing cgroup: %w", "cgroup 제거: %w", err)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package nspawn
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // copier copies a tree with everything that makes a file: owner, mode, times,
@@ -34,7 +35,7 @@ func newCopier(share func(string, fs.FileInfo) bool) *copier {
 // tree copies the folder src to dst, which may be there.
 func (c *copier) tree(src, dst string) error {
 	if err := c.dir(src, dst, ""); err != nil {
-		return fmt.Errorf("copying %s: %w", src, err)
+		return lang.Errorf("copying %s: %w", "%s 복사: %w", src, err)
 	}
 	return nil
 }
@@ -125,7 +126,7 @@ func (c *copier) entry(src, dst, rel string) error {
 		err = unix.Mknod(dst, st.Mode, int(st.Rdev))
 	}
 	if err != nil {
-		return fmt.Errorf("copying %s: %w", rel, err)
+		return lang.Errorf("copying %s: %w", "%s 복사: %w", rel, err)
 	}
 	return copyMeta(src, dst, fi)
 }

@@ -3,12 +3,14 @@ package nspawn
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
 // A cgroup of version 1 can get stuck on its way to FROZEN: a process that is
@@ -25,41 +27,33 @@ const (
 func (g group) freeze(ctx context.Context) error {
 	h, ok := g.freezer()
 	if !ok {
-		return errors.New("this host has no cgroup freezer")
+		return lang.Errorf("this host has no cgroup freezer", "이 호스트에는 cgroup freezer가 없습니다")
 	}
 	ctx, cancel := context.WithTimeout(ctx, freezeTimeout)
 	defer cancel()
-	for {
+	return wait.Until(ctx, freezePause, standstill, func(ctx context.Context) (bool, string, error) {
 		if err := g.setFrozen(true); err != nil {
-			return err
+			return false, "", err
 		}
-		frozen, err := g.stands(ctx, h, freezeAttempt)
-		if err == nil && frozen {
-			return nil
+		frozen, err := g.waitFrozen(ctx, h)
+		if frozen {
+			return true, "", nil
 		}
-		if err := errors.Join(err, g.thaw()); err != nil {
-			return err
+		if ctx.Err() != nil {
+			err = nil // the outer wait tells of its own end
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for all processes to stand still: %w", context.Cause(ctx))
-		case <-time.After(freezePause):
-		}
-	}
+		return false, "", errors.Join(err, g.thaw())
+	})
 }
 
-// stands waits for a cgroup to be frozen, but not for longer than the limit.
-func (g group) stands(ctx context.Context, h hierarchy, limit time.Duration) (bool, error) {
-	for end := time.Now().Add(limit); ; {
+var standstill = lang.Text{EN: "all processes to stand still", KO: "모든 프로세스가 멈추기"}
+
+// waitFrozen waits for a cgroup to be frozen, but no longer than one attempt may take.
+func (g group) waitFrozen(ctx context.Context, h hierarchy) (bool, error) {
+	return wait.Within(ctx, freezeAttempt, 2*time.Millisecond, standstill, func(context.Context) (bool, string, error) {
 		frozen, err := g.isFrozen(h)
-		if err != nil || frozen {
-			return frozen, err
-		}
-		if ctx.Err() != nil || time.Now().After(end) {
-			return false, nil
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+		return frozen, "", err
+	})
 }
 
 // thaw lets them go on. It does nothing to a cgroup that isn't there.
@@ -81,7 +75,7 @@ func (g group) setFrozen(frozen bool) error {
 	}
 	err := os.WriteFile(filepath.Join(g.dir(h), file), []byte(value), 0)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("writing %s: %w", file, err)
+		return lang.Errorf("writing %s: %w", "%s 쓰기: %w", file, err)
 	}
 	return nil
 }
@@ -93,7 +87,7 @@ func (g group) isFrozen(h hierarchy) (bool, error) {
 	}
 	b, err := os.ReadFile(filepath.Join(g.dir(h), file))
 	if err != nil {
-		return false, fmt.Errorf("reading %s: %w", file, err)
+		return false, lang.Errorf("reading %s: %w", "%s 읽기: %w", file, err)
 	}
 	return strings.Contains(string(b), want), nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"noriter.dev/noriter/internal/mountinfo"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -105,7 +106,7 @@ func TestRebootAndPower(t *testing.T) {
 	}
 	t.Logf("stopped within %s", time.Since(start))
 	b.await(ctx, "node1", machine.Stopped)
-	if left, _ := mountsUnder(b.machine("node1").dir); len(left) > 0 {
+	if left, _ := mountinfo.Under(b.machine("node1").dir); len(left) > 0 {
 		t.Errorf("mounts of a stopped machine: %v", left)
 	}
 	b.up(ctx, "node1")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"noriter.dev/noriter/internal/mountinfo"
 	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/netns"
@@ -189,7 +190,7 @@ func (b *bed) nothingLeft(dir string, traces []string) {
 			b.t.Errorf("left behind: %s", f)
 		}
 	}
-	mounts, err := mountPoints()
+	mounts, err := mountinfo.Under("/")
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -18,7 +18,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -27,6 +26,7 @@ import (
 	"slices"
 	"sync"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -73,25 +73,31 @@ func (p *Provider) Prepare(ctx context.Context) error {
 		return err
 	}
 	if err := os.MkdirAll(p.machinesDir(), 0o711); err != nil {
-		return fmt.Errorf("making the machines' folder: %w", err)
+		return lang.Errorf("making the machines' folder: %w", "머신 폴더 만들기: %w", err)
 	}
 	if err := p.makeBridge(); err != nil {
-		return fmt.Errorf("making the bridge %s: %w", p.bridge(), err)
+		return lang.Errorf("making the bridge %s: %w", "브리지 %s 만들기: %w", p.bridge(), err)
 	}
 	prepareHost(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.resume(ctx)
+	return p.finishInterrupted(ctx)
 }
 
 // check says what this host lacks.
 func (p *Provider) check() error {
 	if os.Geteuid() != 0 {
-		return &machine.HostError{What: "container machines need root", Remedy: "run it with sudo"}
+		return &machine.HostError{
+			What:   lang.T("container machines need root", "컨테이너 머신에는 root 권한이 필요합니다"),
+			Remedy: lang.T("run it with sudo", "sudo로 실행하세요"),
+		}
 	}
 	for name, pkg := range map[string]string{"systemd-nspawn": "systemd-container", "flock": "util-linux"} {
 		if _, err := exec.LookPath(name); err != nil {
-			return &machine.HostError{What: "container machines need the program " + name, Remedy: "apt-get install " + pkg, Err: err}
+			return &machine.HostError{
+				What:   lang.Textf("container machines need the program %s", "컨테이너 머신에는 %s 프로그램이 필요합니다", name).String(),
+				Remedy: "apt-get install " + pkg, Err: err,
+			}
 		}
 	}
 	return nil
@@ -106,20 +112,22 @@ func (p *Provider) Ensure(ctx context.Context, spec machine.Spec) error {
 	defer p.mu.RUnlock()
 	m := p.machine(spec.Name)
 	if err := m.ensureFiles(spec); err != nil {
-		return fmt.Errorf("making machine %s: %w", spec.Name, err)
+		return lang.Errorf("making machine %s: %w", "머신 %s 만들기: %w", spec.Name, err)
 	}
 	if err := m.start(ctx); err != nil {
-		return fmt.Errorf("starting machine %s: %w", spec.Name, err)
+		return lang.Errorf("starting machine %s: %w", "머신 %s 시작: %w", spec.Name, err)
 	}
 	return nil
 }
 
 func checkSpec(spec machine.Spec, subnet netip.Prefix) error {
 	if !nameForm.MatchString(spec.Name) {
-		return fmt.Errorf("%q can't be a machine's name: use a-z, 0-9 and inner dashes, 30 at most", spec.Name)
+		return lang.Errorf("%q can't be a machine's name: use a-z, 0-9 and inner dashes, 30 at most",
+			"%q은(는) 머신 이름으로 쓸 수 없습니다: a-z, 0-9와 가운데의 붙임표(-)만으로 30자까지 쓰세요", spec.Name)
 	}
 	if !subnet.Contains(spec.Address) {
-		return fmt.Errorf("machine %s: address %s is not in the testbed's subnet %s", spec.Name, spec.Address, subnet)
+		return lang.Errorf("machine %s: address %s is not in the testbed's subnet %s",
+			"머신 %s: 주소 %s은(는) 테스트베드의 서브넷 %s에 속하지 않습니다", spec.Name, spec.Address, subnet)
 	}
 	return nil
 }
@@ -129,7 +137,7 @@ func (p *Provider) Stop(ctx context.Context, name string) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if err := p.machine(name).stop(ctx); err != nil {
-		return fmt.Errorf("stopping machine %s: %w", name, err)
+		return lang.Errorf("stopping machine %s: %w", "머신 %s 중지: %w", name, err)
 	}
 	return nil
 }
@@ -143,20 +151,20 @@ func (p *Provider) List(context.Context) ([]machine.Info, error) {
 	infos := make([]machine.Info, 0, len(names))
 	for _, name := range names {
 		m := p.machine(name)
-		note, err := m.read()
+		rec, err := m.readRecord()
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // Ensure was interrupted before the machine was whole
 		}
 		if err != nil {
 			return nil, err
 		}
-		info := machine.Info{Name: name, Address: note.Spec.Address, State: machine.Stopped, Detail: m.exitDetail()}
+		info := machine.Info{Name: name, Address: rec.Spec.Address, State: machine.Stopped, Detail: m.exitDetail()}
 		running, err := m.running()
 		if err != nil {
 			return nil, err
 		}
 		if running {
-			info.State, info.Detail = machine.Running, "container "+m.unit()
+			info.State, info.Detail = machine.Running, lang.T("container ", "컨테이너 ")+m.unit()
 		}
 		infos = append(infos, info)
 	}
@@ -167,7 +175,7 @@ func (p *Provider) List(context.Context) ([]machine.Info, error) {
 func (p *Provider) names() ([]string, error) {
 	entries, err := os.ReadDir(p.machinesDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("listing the machines: %w", err)
+		return nil, lang.Errorf("listing the machines: %w", "머신 목록 읽기: %w", err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -184,9 +192,9 @@ func (p *Provider) RemoveMachine(ctx context.Context, name string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.machine(name).remove(ctx); err != nil {
-		return fmt.Errorf("removing machine %s: %w", name, err)
+		return lang.Errorf("removing machine %s: %w", "머신 %s 제거: %w", name, err)
 	}
-	return p.collectLayers()
+	return p.removeUnusedLayers()
 }
 
 // Remove removes all of the testbed: machines, snapshots, bridge, files.
@@ -199,7 +207,7 @@ func (p *Provider) Remove(ctx context.Context) error {
 	}
 	err = each(names, func(name string) error {
 		if err := p.machine(name).remove(ctx); err != nil {
-			return fmt.Errorf("removing machine %s: %w", name, err)
+			return lang.Errorf("removing machine %s: %w", "머신 %s 제거: %w", name, err)
 		}
 		return nil
 	})
@@ -207,13 +215,13 @@ func (p *Provider) Remove(ctx context.Context) error {
 		return err
 	}
 	if err := p.removeBridge(); err != nil {
-		return fmt.Errorf("removing the bridge %s: %w", p.bridge(), err)
+		return lang.Errorf("removing the bridge %s: %w", "브리지 %s 제거: %w", p.bridge(), err)
 	}
-	if err := p.removeGroups(); err != nil {
+	if err := p.removeGroups(ctx); err != nil {
 		return err
 	}
 	if err := removeTree(p.dir); err != nil {
-		return fmt.Errorf("removing the machines' folder: %w", err)
+		return lang.Errorf("removing the machines' folder: %w", "머신 폴더 제거: %w", err)
 	}
 	return nil
 }

@@ -7,22 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"noriter.dev/noriter/internal/shell"
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
-const (
-	// startTimeout is how long the machine's init may take to come up.
-	startTimeout = 15 * time.Second
-	// killTimeout is how long killed processes may take to be gone.
-	killTimeout = 10 * time.Second
-)
+// startTimeout is how long the machine's init may take to come up.
+const startTimeout = 15 * time.Second
 
 // A machine's cgroup has two below it: v2 allows no process beside them, and
 // systemd-nspawn divides the one that it finds itself in.
@@ -59,7 +53,7 @@ func (m *node) start(ctx context.Context) error {
 	if err := m.stop(ctx); err != nil {
 		return err
 	}
-	n, err := m.read()
+	n, err := m.readRecord()
 	if err != nil {
 		return err
 	}
@@ -83,14 +77,14 @@ func (m *node) start(ctx context.Context) error {
 // launch starts the supervisor and waits for the machine's init.
 func (m *node) launch(ctx context.Context, g group) error {
 	if err := os.WriteFile(m.script(), []byte(m.supervisor(g)), 0o700); err != nil {
-		return fmt.Errorf("writing the supervisor: %w", err)
+		return lang.Errorf("writing the supervisor: %w", "감독 스크립트 쓰기: %w", err)
 	}
 	if err := os.Remove(m.exitFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forgetting the last exit: %w", err)
+		return lang.Errorf("forgetting the last exit: %w", "지난 종료 기록 지우기: %w", err)
 	}
 	console, err := os.Create(m.console())
 	if err != nil {
-		return fmt.Errorf("opening the console's file: %w", err)
+		return lang.Errorf("opening the console's file: %w", "콘솔 파일 열기: %w", err)
 	}
 	defer console.Close()
 	cmd := exec.Command("/bin/sh", m.script()) // not CommandContext: it outlives us
@@ -99,7 +93,7 @@ func (m *node) launch(ctx context.Context, g group) error {
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting the supervisor: %w", err)
+		return lang.Errorf("starting the supervisor: %w", "감독 스크립트 시작: %w", err)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -109,25 +103,27 @@ func (m *node) launch(ctx context.Context, g group) error {
 	return m.awaitInit(ctx, g, ended)
 }
 
+// awaitInit waits for the machine's init, or for the end of its supervisor.
 func (m *node) awaitInit(ctx context.Context, g group, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	for {
+	what := lang.Text{EN: "its init to run", KO: "init의 시작"}
+	err := wait.Until(ctx, 10*time.Millisecond, what, func(context.Context) (bool, string, error) {
 		pids, err := g.pids()
-		if err != nil {
-			return err
-		}
-		if hasInit(pids) {
-			return nil
+		if err != nil || hasInit(pids) {
+			return err == nil, "", err
 		}
 		select {
 		case <-ended:
-			return fmt.Errorf("systemd-nspawn ended at once (%s); the console says:\n%s", m.exitDetail(), m.consoleTail())
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for its init to run: %w; the console says:\n%s", ctx.Err(), m.consoleTail())
-		case <-time.After(10 * time.Millisecond):
+			return false, "", lang.Errorf("systemd-nspawn ended at once (%s)", "systemd-nspawn이 바로 끝났습니다(%s)", m.exitDetail())
+		default:
+			return false, "", nil
 		}
+	})
+	if err != nil {
+		return lang.Errorf("%w; the console says:\n%s", "%w; 콘솔 출력:\n%s", err, m.consoleTail())
 	}
+	return nil
 }
 
 // hasInit says whether one of the processes is the first of a PID namespace,
@@ -147,53 +143,6 @@ func hasInit(pids []int) bool {
 	return false
 }
 
-// supervisor is the script that runs the machine. A lock keeps a second one
-// from starting beside it.
-func (m *node) supervisor(g group) string {
-	var enter, leave, clean strings.Builder
-	sup, own := g.child(keeperGroup), g.child(payloadGroup)
-	for _, h := range g.trees {
-		keepTop, remake := "-mindepth 1 ", ""
-		if h.v2 {
-			// A group that was divided takes no process any more.
-			keepTop, remake = "", "; mkdir "+shell.Quote(own.dir(h))
-		}
-		fmt.Fprintf(&enter, "echo $$ > %s\n", shell.Quote(filepath.Join(sup.dir(h), "cgroup.procs")))
-		fmt.Fprintf(&leave, "\t\techo 0 > %s\n", shell.Quote(filepath.Join(own.dir(h), "cgroup.procs")))
-		fmt.Fprintf(&clean, "\tfind %s %s-depth -type d -exec rmdir {} + 2>/dev/null%s\n", shell.Quote(own.dir(h)), keepTop, remake)
-	}
-	return `# Keeps machine ` + m.name + ` running. Written by nori at each start.
-exec 9> ` + shell.Quote(filepath.Join(m.dir, "lock")) + ` < /dev/null
-flock -n 9 || exit 75
-trap '' HUP INT
-` + enter.String() + `while :; do
-	(
-` + leave.String() + `		exec systemd-nspawn ` + shell.Join(m.nspawnArgs()...) + `
-	) 9>&-
-	code=$?
-	# What the machine's own cgroups left would greet its next boot.
-` + clean.String() + `	# 133: the machine rebooted itself.
-	[ $code = 133 ] || break
-done
-echo $code > ` + shell.Quote(m.exitFile()) + `
-`
-}
-
-// nspawnArgs is the machine's command line. What each is for:
-// systemd-nspawn(1); a node needs all privileges, as the kubelet does.
-func (m *node) nspawnArgs() []string {
-	return []string{
-		"--quiet", "--register=no", "--keep-unit", "--boot",
-		"--directory=" + m.root(), "--machine=" + m.unit(), "--hostname=" + m.name,
-		"--network-bridge=" + m.p.bridge(),
-		"--bind=" + strings.ReplaceAll(m.containerd(), ":", `\:`) + ":/var/lib/containerd",
-		"--capability=all", "--system-call-filter=add_key keyctl bpf",
-		"--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=read-only",
-		// systemd 256 and later refuse cgroup v1 unless told.
-		"--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
-	}
-}
-
 // stop kills everything of the machine and takes its root away.
 func (m *node) stop(ctx context.Context) error {
 	g, err := m.group()
@@ -203,7 +152,7 @@ func (m *node) stop(ctx context.Context) error {
 	if err := g.kill(ctx); err != nil {
 		return err
 	}
-	if err := g.remove(); err != nil {
+	if err := g.remove(ctx); err != nil {
 		return err
 	}
 	if err := m.removeCard(); err != nil {
@@ -211,38 +160,13 @@ func (m *node) stop(ctx context.Context) error {
 	}
 	if lock := m.lockFile(); lock != "" {
 		if err := os.Remove(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing what systemd-nspawn left: %w", err)
+			return lang.Errorf("removing what systemd-nspawn left: %w", "systemd-nspawn이 남긴 것 제거: %w", err)
 		}
 	}
-	if err := m.unmountRoot(); err != nil {
+	if err := m.unmountRoot(ctx); err != nil {
 		return err
 	}
 	return m.removeRuntime()
-}
-
-// kill ends all processes of the cgroup and waits until they are gone.
-func (g group) kill(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, killTimeout)
-	defer cancel()
-	for {
-		pids, err := g.pids()
-		if err != nil || len(pids) == 0 {
-			return err
-		}
-		for _, pid := range pids {
-			if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("killing process %d: %w", pid, err)
-			}
-		}
-		if err := g.thaw(); err != nil { // v1 keeps even killed processes frozen
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for killed processes %v to end: %w", pids, ctx.Err())
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }
 
 // remove removes the machine with its files.
@@ -251,28 +175,4 @@ func (m *node) remove(ctx context.Context) error {
 		return err
 	}
 	return removeTree(m.dir)
-}
-
-// exitDetail says how the machine ended, as far as is known.
-func (m *node) exitDetail() string {
-	b, err := os.ReadFile(m.exitFile())
-	if err != nil {
-		return "switched off"
-	}
-	if code := strings.TrimSpace(string(b)); code != "0" {
-		return "systemd-nspawn ended with exit status " + code
-	}
-	return "powered off by itself"
-}
-
-// consoleTail is the end of what the machine printed while booting.
-func (m *node) consoleTail() string {
-	b, err := os.ReadFile(m.console())
-	if err != nil {
-		return err.Error()
-	}
-	if len(b) > 2000 {
-		b = b[len(b)-2000:]
-	}
-	return strings.ToValidUTF8(string(b), "?")
 }

@@ -3,26 +3,27 @@ package nspawn
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
-// restoring holds the name of the snapshot that all machines are being put
+// restoringFile holds the name of the snapshot that all machines are being put
 // back to. While it is there, some may be back and others not.
-func (p *Provider) restoring() string { return filepath.Join(p.dir, "restoring") }
+func (p *Provider) restoringFile() string { return filepath.Join(p.dir, "restoring") }
 
 // Restore puts the snapshot's machines back: it switches them off, gives each
-// its disk of then, and starts them. Machines made since are left alone. If it is interrupted, the next call that changes
-// anything ends it first.
+// its disk of then, and starts them. Machines made since are left alone. If it is
+// interrupted, the next call that changes anything ends it first.
 func (p *Provider) Restore(ctx context.Context, name string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.settle(); err != nil {
+	if err := p.finishSaves(); err != nil {
 		return err
 	}
 	if !nameForm.MatchString(name) {
@@ -35,43 +36,43 @@ func (p *Provider) Restore(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.onlyThere(snap); err != nil {
+	if err := p.dropRemovedMachines(snap); err != nil {
 		return err
 	}
-	if err := writeJSON(p.restoring(), name); err != nil {
+	if err := writeJSON(p.restoringFile(), name); err != nil {
 		return err
 	}
 	return p.restore(ctx, snap)
 }
 
-func (p *Provider) restore(ctx context.Context, snap kept) error {
+func (p *Provider) restore(ctx context.Context, snap savedSnapshot) error {
 	names := slices.Sorted(maps.Keys(snap.Machines))
 	err := each(names, func(name string) error {
 		m := p.machine(name)
 		if err := m.restore(ctx, snap); err != nil {
-			return fmt.Errorf("putting machine %s back: %w", name, err)
+			return lang.Errorf("putting machine %s back: %w", "머신 %s 되돌리기: %w", name, err)
 		}
 		if err := m.start(ctx); err != nil {
-			return fmt.Errorf("starting machine %s: %w", name, err)
+			return lang.Errorf("starting machine %s: %w", "머신 %s 시작: %w", name, err)
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("restoring snapshot %s: %w", snap.Name, err)
+		return lang.Errorf("restoring snapshot %s: %w", "스냅샷 %s 복원: %w", snap.Name, err)
 	}
-	if err := os.Remove(p.restoring()); err != nil {
-		return fmt.Errorf("restoring snapshot %s: %w", snap.Name, err)
+	if err := os.Remove(p.restoringFile()); err != nil {
+		return lang.Errorf("restoring snapshot %s: %w", "스냅샷 %s 복원: %w", snap.Name, err)
 	}
-	return p.tidy() // while the machines boot
+	return p.cleanUp() // while the machines boot
 }
 
 // restore gives the machine the disk of the snapshot.
-func (m *node) restore(ctx context.Context, snap kept) error {
+func (m *node) restore(ctx context.Context, snap savedSnapshot) error {
 	if err := m.stop(ctx); err != nil {
 		return err
 	}
 	for _, d := range []string{m.upper(), m.work(), m.containerd()} {
-		if err := m.p.discard(d); err != nil {
+		if err := m.p.moveToTrash(d); err != nil {
 			return err
 		}
 	}
@@ -82,21 +83,21 @@ func (m *node) restore(ctx context.Context, snap kept) error {
 	if err := mirrorDir(m.p.layerDir(then.Layers[0]), m.upper()); err != nil {
 		return err
 	}
-	kept := snap.containerd(m.p.snapshotDir(snap.Name), m.name)
-	share, err := shareContainerd(kept)
+	saved := snap.containerd(m.p.snapshotDir(snap.Name), m.name)
+	share, err := shareContainerd(saved)
 	if err != nil {
 		return err
 	}
-	if err := newCopier(share).tree(kept, m.containerd()); err != nil {
+	if err := newCopier(share).tree(saved, m.containerd()); err != nil {
 		return err
 	}
-	return writeJSON(m.noteFile(), then)
+	return writeJSON(m.recordFile(), then)
 }
 
-// resume takes up what an interrupted call left: a snapshot to be renamed,
+// finishInterrupted takes up what an interrupted call left: a snapshot to be renamed,
 // machines standing still, a restore half done, things to throw away.
-func (p *Provider) resume(ctx context.Context) error {
-	if err := p.settle(); err != nil {
+func (p *Provider) finishInterrupted(ctx context.Context) error {
+	if err := p.finishSaves(); err != nil {
 		return err
 	}
 	names, err := p.names()
@@ -113,48 +114,48 @@ func (p *Provider) resume(ctx context.Context) error {
 	if name != "" {
 		snap, err := p.readSnapshot(name)
 		if err == nil {
-			err = p.onlyThere(snap)
+			err = p.dropRemovedMachines(snap)
 		}
 		if err != nil {
-			return fmt.Errorf("ending an interrupted restore: %w", err)
+			return lang.Errorf("ending an interrupted restore: %w", "중단된 복원 마무리: %w", err)
 		}
 		if err := p.restore(ctx, snap); err != nil {
-			return fmt.Errorf("ending an interrupted restore: %w", err)
+			return lang.Errorf("ending an interrupted restore: %w", "중단된 복원 마무리: %w", err)
 		}
 	}
-	return p.tidy()
+	return p.cleanUp()
 }
 
-// onlyThere forgets the machines of a snapshot that were removed since: they
+// dropRemovedMachines forgets the machines of a snapshot that were removed since: they
 // have nothing to go back.
-func (p *Provider) onlyThere(snap kept) error {
+func (p *Provider) dropRemovedMachines(snap savedSnapshot) error {
 	names, err := p.names()
 	if err != nil {
 		return err
 	}
-	maps.DeleteFunc(snap.Machines, func(name string, _ note) bool { return !slices.Contains(names, name) })
+	maps.DeleteFunc(snap.Machines, func(name string, _ record) bool { return !slices.Contains(names, name) })
 	if len(snap.Machines) == 0 {
-		return fmt.Errorf("no machine of snapshot %s is there any more", snap.Name)
+		return lang.Errorf("no machine of snapshot %s is there any more", "스냅샷 %s의 머신이 하나도 남아 있지 않습니다", snap.Name)
 	}
 	return nil
 }
 
 func (p *Provider) pendingRestore() (string, error) {
-	b, err := os.ReadFile(p.restoring())
+	b, err := os.ReadFile(p.restoringFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("looking for an interrupted restore: %w", err)
+		return "", lang.Errorf("looking for an interrupted restore: %w", "중단된 복원이 있는지 확인: %w", err)
 	}
 	return strings.Trim(strings.TrimSpace(string(b)), `"`), nil
 }
 
-// settle ends or undoes the saving of snapshots that was interrupted.
-func (p *Provider) settle() error {
+// finishSaves ends or undoes the saving of snapshots that was interrupted.
+func (p *Provider) finishSaves() error {
 	entries, err := os.ReadDir(p.snapshotsDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("listing the snapshots: %w", err)
+		return lang.Errorf("listing the snapshots: %w", "스냅샷 목록 읽기: %w", err)
 	}
 	for _, e := range entries {
 		name, ok := strings.CutPrefix(e.Name(), unfinished)
@@ -163,31 +164,31 @@ func (p *Provider) settle() error {
 		}
 		dir := p.snapshotDir(e.Name())
 		if _, err := os.Stat(filepath.Join(dir, snapshotFile)); err != nil {
-			if err := p.discard(dir); err != nil {
+			if err := p.moveToTrash(dir); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := p.discard(p.snapshotDir(name)); err != nil {
+		if err := p.moveToTrash(p.snapshotDir(name)); err != nil {
 			return err
 		}
 		if err := os.Rename(dir, p.snapshotDir(name)); err != nil {
-			return fmt.Errorf("ending an interrupted snapshot: %w", err)
+			return lang.Errorf("ending an interrupted snapshot: %w", "중단된 스냅샷 저장 마무리: %w", err)
 		}
 	}
 	return nil
 }
 
-// tidy throws away what is of no use any more.
-func (p *Provider) tidy() error {
-	if err := p.settle(); err != nil {
+// cleanUp throws away what is of no use any more.
+func (p *Provider) cleanUp() error {
+	if err := p.finishSaves(); err != nil {
 		return err
 	}
-	if err := p.collectLayers(); err != nil {
+	if err := p.removeUnusedLayers(); err != nil {
 		return err
 	}
 	if err := removeTree(p.trashDir()); err != nil {
-		return fmt.Errorf("emptying the trash: %w", err)
+		return lang.Errorf("emptying the trash: %w", "휴지통 비우기: %w", err)
 	}
 	return nil
 }

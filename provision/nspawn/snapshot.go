@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -14,15 +13,16 @@ import (
 	"syscall"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
-// kept is a snapshot as its file tells it; the file is written last.
-type kept struct {
-	Name     string          `json:"name"`
-	Created  time.Time       `json:"created"`
-	Bytes    int64           `json:"bytes"`
-	Machines map[string]note `json:"machines"`
+// savedSnapshot is a snapshot as its file tells it; the file is written last.
+type savedSnapshot struct {
+	Name     string            `json:"name"`
+	Created  time.Time         `json:"created"`
+	Bytes    int64             `json:"bytes"`
+	Machines map[string]record `json:"machines"`
 }
 
 func (p *Provider) snapshotsDir() string { return filepath.Join(p.dir, "snapshots") }
@@ -36,24 +36,25 @@ const (
 	unfinished = ".new-"
 )
 
-func (k kept) containerd(dir, machine string) string { return filepath.Join(dir, machine) }
+func (s savedSnapshot) containerd(dir, machine string) string { return filepath.Join(dir, machine) }
 
 // Save keeps all machines' disks under a name. They stand still while what
 // changed on them is copied; the state is the one that a power failure would
 // leave, which etcd, bolt and ext4 are made for.
 func (p *Provider) Save(ctx context.Context, name string) error {
 	if !nameForm.MatchString(name) {
-		return fmt.Errorf("%q can't be a snapshot's name: use a-z, 0-9 and inner dashes, 30 at most", name)
+		return lang.Errorf("%q can't be a snapshot's name: use a-z, 0-9 and inner dashes, 30 at most",
+			"%q은(는) 스냅샷 이름으로 쓸 수 없습니다: a-z, 0-9와 가운데의 붙임표(-)만으로 30자까지 쓰세요", name)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.resume(ctx); err != nil {
+	if err := p.finishInterrupted(ctx); err != nil {
 		return err
 	}
 	if err := p.save(ctx, name); err != nil {
-		return errors.Join(fmt.Errorf("saving snapshot %s: %w", name, err), p.tidy())
+		return errors.Join(lang.Errorf("saving snapshot %s: %w", "스냅샷 %s 저장: %w", name, err), p.cleanUp())
 	}
-	return p.tidy()
+	return p.cleanUp()
 }
 
 func (p *Provider) save(ctx context.Context, name string) (err error) {
@@ -62,18 +63,18 @@ func (p *Provider) save(ctx context.Context, name string) (err error) {
 		return err
 	}
 	if len(names) == 0 {
-		return errors.New("the testbed has no machines")
+		return lang.Errorf("the testbed has no machines", "테스트베드에 머신이 없습니다")
 	}
 	dir := p.snapshotDir(unfinished + name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the snapshot's folder: %w", err)
+		return lang.Errorf("making the snapshot's folder: %w", "스냅샷 폴더 만들기: %w", err)
 	}
-	snap := kept{Name: name, Created: time.Now().UTC().Truncate(time.Second), Machines: map[string]note{}}
-	notes := make([]note, len(names))
+	snap := savedSnapshot{Name: name, Created: time.Now().UTC().Truncate(time.Second), Machines: map[string]record{}}
+	records := make([]record, len(names))
 	thaw, err := p.freezeAll(ctx, names)
 	if err == nil {
 		err = each(names, func(name string) (err error) {
-			notes[slices.Index(names, name)], err = p.machine(name).saveTo(snap.containerd(dir, name))
+			records[slices.Index(names, name)], err = p.machine(name).saveTo(snap.containerd(dir, name))
 			return err
 		})
 	}
@@ -81,7 +82,7 @@ func (p *Provider) save(ctx context.Context, name string) (err error) {
 		return err
 	}
 	for i, name := range names {
-		snap.Machines[name] = notes[i]
+		snap.Machines[name] = records[i]
 	}
 	if snap.Bytes, err = p.ownBytes(snap, dir); err != nil {
 		return err
@@ -90,8 +91,8 @@ func (p *Provider) save(ctx context.Context, name string) (err error) {
 		return err
 	}
 	// From here on the new one is whole. If we die between these two steps,
-	// settle takes the second.
-	if err := p.discard(p.snapshotDir(name)); err != nil {
+	// finishSaves takes the second.
+	if err := p.moveToTrash(p.snapshotDir(name)); err != nil {
 		return err
 	}
 	return os.Rename(dir, p.snapshotDir(name))
@@ -125,24 +126,24 @@ func (p *Provider) thawAll(names []string) error {
 }
 
 // saveTo copies what is the machine's own.
-func (m *node) saveTo(containerd string) (note, error) {
-	n, err := m.read()
+func (m *node) saveTo(containerd string) (record, error) {
+	n, err := m.readRecord()
 	if err != nil {
-		return note{}, err
+		return record{}, err
 	}
 	share, err := shareContainerd(m.containerd())
 	if err != nil {
-		return note{}, err
+		return record{}, err
 	}
 	if err := newCopier(share).tree(m.containerd(), containerd); err != nil {
-		return note{}, err
+		return record{}, err
 	}
 	n.Layers, err = m.newLayer(n)
 	return n, err
 }
 
 // ownBytes is what the snapshot takes beyond what machines hold anyway.
-func (p *Provider) ownBytes(snap kept, dir string) (int64, error) {
+func (p *Provider) ownBytes(snap savedSnapshot, dir string) (int64, error) {
 	dirs := []string{dir}
 	for _, n := range snap.Machines {
 		dirs = append(dirs, p.layerDir(n.Layers[0]))
@@ -163,7 +164,7 @@ func (p *Provider) ownBytes(snap kept, dir string) (int64, error) {
 			return nil
 		})
 		if err != nil {
-			return 0, fmt.Errorf("measuring the snapshot: %w", err)
+			return 0, lang.Errorf("measuring the snapshot: %w", "스냅샷의 크기 재기: %w", err)
 		}
 	}
 	return sum, nil
@@ -186,12 +187,12 @@ func (p *Provider) Snapshots(context.Context) ([]machine.Snapshot, error) {
 
 // readSnapshots reads the complete snapshots, oldest first: also one whose
 // last renaming is still to be done.
-func (p *Provider) readSnapshots() ([]kept, error) {
+func (p *Provider) readSnapshots() ([]savedSnapshot, error) {
 	entries, err := os.ReadDir(p.snapshotsDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("listing the snapshots: %w", err)
+		return nil, lang.Errorf("listing the snapshots: %w", "스냅샷 목록 읽기: %w", err)
 	}
-	found := map[string]kept{}
+	found := map[string]savedSnapshot{}
 	for _, e := range entries {
 		s, err := p.readSnapshot(e.Name())
 		if errors.Is(err, fs.ErrNotExist) {
@@ -204,11 +205,11 @@ func (p *Provider) readSnapshots() ([]kept, error) {
 			found[s.Name] = s
 		}
 	}
-	all := make([]kept, 0, len(found))
+	all := make([]savedSnapshot, 0, len(found))
 	for _, s := range found {
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b kept) int {
+	slices.SortFunc(all, func(a, b savedSnapshot) int {
 		if c := a.Created.Compare(b.Created); c != 0 {
 			return c
 		}
@@ -217,15 +218,15 @@ func (p *Provider) readSnapshots() ([]kept, error) {
 	return all, nil
 }
 
-func (p *Provider) readSnapshot(folder string) (kept, error) {
-	var s kept
+func (p *Provider) readSnapshot(folder string) (savedSnapshot, error) {
+	var s savedSnapshot
 	path := filepath.Join(p.snapshotDir(folder), snapshotFile)
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return s, fmt.Errorf("reading snapshot %s: %w", folder, err)
+		return s, lang.Errorf("reading snapshot %s: %w", "스냅샷 %s 읽기: %w", folder, err)
 	}
 	if err := json.Unmarshal(b, &s); err != nil {
-		return s, fmt.Errorf("reading %s: %w", path, err)
+		return s, lang.Errorf("reading %s: %w", "%s 읽기: %w", path, err)
 	}
 	return s, nil
 }
@@ -235,7 +236,7 @@ func (p *Provider) readSnapshot(folder string) (kept, error) {
 func (p *Provider) DeleteSnapshot(ctx context.Context, name string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.resume(ctx); err != nil {
+	if err := p.finishInterrupted(ctx); err != nil {
 		return err
 	}
 	if !nameForm.MatchString(name) {
@@ -244,10 +245,10 @@ func (p *Provider) DeleteSnapshot(ctx context.Context, name string) error {
 	if _, err := p.readSnapshot(name); err != nil {
 		return p.noSnapshot(name)
 	}
-	if err := p.discard(p.snapshotDir(name)); err != nil {
+	if err := p.moveToTrash(p.snapshotDir(name)); err != nil {
 		return err
 	}
-	return p.tidy()
+	return p.cleanUp()
 }
 
 // noSnapshot says which there are.
@@ -260,5 +261,5 @@ func (p *Provider) noSnapshot(name string) error {
 	for _, s := range all {
 		names = append(names, s.Name)
 	}
-	return fmt.Errorf("there is no snapshot %q; there are: %s", name, strings.Join(names, ", "))
+	return lang.Errorf("there is no snapshot %q; there are: %s", "스냅샷 %q이(가) 없습니다; 있는 것: %s", name, strings.Join(names, ", "))
 }

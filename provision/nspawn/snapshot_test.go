@@ -79,7 +79,7 @@ func TestSnapshot(t *testing.T) {
 	if err := b.Restore(ctx, "second"); err == nil || !strings.Contains(err.Error(), "first") {
 		t.Errorf("restoring a snapshot that isn't there: %v; want an error that names those that are", err)
 	}
-	n, err := b.machine("node1").read()
+	n, err := b.machine("node1").readRecord()
 	if err != nil || len(n.Layers) == 0 || len(n.Layers) > maxLayers {
 		t.Errorf("layers %v, %v", n.Layers, err)
 	}
@@ -100,7 +100,7 @@ func TestRestoreInterrupted(t *testing.T) {
 	}
 	b.run(ctx, b.dial(ctx, "node1"), "echo now > /root/when")
 	// As if killed after the first machine was back and the second was off.
-	if err := writeJSON(b.restoring(), "base"); err != nil {
+	if err := writeJSON(b.restoringFile(), "base"); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.machine("node1").stop(ctx); err != nil {

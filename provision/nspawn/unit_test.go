@@ -109,9 +109,6 @@ func TestEscapeOption(t *testing.T) {
 	if got := escapeOption(`/a:b,c\d`); got != `/a\:b\,c\\d` {
 		t.Errorf("got %s", got)
 	}
-	if got := unescape(`/a\040b\134c\9`); got != `/a b\c\9` {
-		t.Errorf("got %s", got)
-	}
 }
 
 func TestCommittedLayers(t *testing.T) {

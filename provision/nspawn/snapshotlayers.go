@@ -2,11 +2,12 @@ package nspawn
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // A snapshot keeps the changes of a machine's root as a layer. Going back
@@ -22,13 +23,13 @@ func (p *Provider) layerDir(id string) string { return filepath.Join(p.layersDir
 
 // newLayer copies the machine's own folder into a layer and gives the stack
 // that stands for the machine's root.
-func (m *node) newLayer(n note) ([]string, error) {
+func (m *node) newLayer(n record) ([]string, error) {
 	if err := os.MkdirAll(m.p.layersDir(), 0o700); err != nil {
-		return nil, fmt.Errorf("making the layers' folder: %w", err)
+		return nil, lang.Errorf("making the layers' folder: %w", "레이어 폴더 만들기: %w", err)
 	}
 	dir, err := os.MkdirTemp(m.p.layersDir(), m.name+"-")
 	if err != nil {
-		return nil, fmt.Errorf("making a layer: %w", err)
+		return nil, lang.Errorf("making a layer: %w", "레이어 만들기: %w", err)
 	}
 	stack := append([]string{filepath.Base(dir)}, n.Layers...)
 	sources := []string{m.upper()}
@@ -47,15 +48,15 @@ func (m *node) newLayer(n note) ([]string, error) {
 	return stack, nil
 }
 
-// collectLayers removes the layers that no machine and no snapshot uses.
-func (p *Provider) collectLayers() error {
+// removeUnusedLayers removes the layers that no machine and no snapshot uses.
+func (p *Provider) removeUnusedLayers() error {
 	used := map[string]bool{}
 	names, err := p.names()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		n, err := p.machine(name).read()
+		n, err := p.machine(name).readRecord()
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -76,12 +77,12 @@ func (p *Provider) collectLayers() error {
 	}
 	entries, err := os.ReadDir(p.layersDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("listing the layers: %w", err)
+		return lang.Errorf("listing the layers: %w", "레이어 목록 읽기: %w", err)
 	}
 	for _, e := range entries {
 		if !used[e.Name()] {
 			if err := os.RemoveAll(p.layerDir(e.Name())); err != nil {
-				return fmt.Errorf("removing layer %s: %w", e.Name(), err)
+				return lang.Errorf("removing layer %s: %w", "레이어 %s 제거: %w", e.Name(), err)
 			}
 		}
 	}

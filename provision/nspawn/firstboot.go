@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -60,12 +61,13 @@ LLDP=no
 EmitLLDP=no
 `
 
-// seed writes what is the machine's own over the image, before its first boot.
-func (m *node) seed(spec machine.Spec) error {
+// writeFirstBoot writes what is the machine's own over the image, before its first boot.
+func (m *node) writeFirstBoot(spec machine.Spec) error {
 	tb := m.p.tb
 	hostKey, ok := tb.HostKeys[spec.Name]
 	if !ok || tb.AuthorizedKey == "" {
-		return fmt.Errorf("the testbed has no SSH host key for %s or no key of its own", spec.Name)
+		return lang.Errorf("the testbed has no SSH host key for %s or no key of its own",
+			"테스트베드에 %s의 SSH 호스트 키나 테스트베드 자신의 키가 없습니다", spec.Name)
 	}
 	id := m.p.tag("machine-id\x00" + spec.Name)[:32]
 	gateway := tb.Subnet.Masked().Addr().Next()
@@ -132,7 +134,7 @@ func (m *node) parents(path string) error {
 		case err == nil && fi.IsDir():
 			err = mirrorDir(like, target)
 		case err == nil:
-			err = fmt.Errorf("%s of the image is no folder", dir)
+			err = lang.Errorf("%s of the image is no folder", "이미지의 %s은(는) 폴더가 아닙니다", dir)
 		default:
 			mode := fs.FileMode(0o755)
 			if part == ".ssh" {

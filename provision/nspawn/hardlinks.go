@@ -3,7 +3,6 @@ package nspawn
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // shareBinaries says which files of a machine's root never change in place:
@@ -58,7 +59,7 @@ func committedLayers(file string) (map[string]bool, error) {
 	// A copy, as the machine holds the file's lock.
 	tmp, err := os.CreateTemp("", "nori-layers-*")
 	if err != nil {
-		return nil, fmt.Errorf("reading containerd's layers: %w", err)
+		return nil, lang.Errorf("reading containerd's layers: %w", "containerd의 레이어 읽기: %w", err)
 	}
 	defer os.Remove(tmp.Name())
 	defer tmp.Close()
@@ -67,10 +68,10 @@ func committedLayers(file string) (map[string]bool, error) {
 		return committed, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading containerd's layers: %w", err)
+		return nil, lang.Errorf("reading containerd's layers: %w", "containerd의 레이어 읽기: %w", err)
 	}
 	if _, err := tmp.Write(b); err != nil {
-		return nil, fmt.Errorf("reading containerd's layers: %w", err)
+		return nil, lang.Errorf("reading containerd's layers: %w", "containerd의 레이어 읽기: %w", err)
 	}
 	db, err := bolt.Open(tmp.Name(), 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
@@ -97,7 +98,7 @@ func committedLayers(file string) (map[string]bool, error) {
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading containerd's layers: %w", err)
+		return nil, lang.Errorf("reading containerd's layers: %w", "containerd의 레이어 읽기: %w", err)
 	}
 	return committed, nil
 }

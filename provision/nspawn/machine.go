@@ -1,0 +1,108 @@
+package nspawn
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/machine"
+)
+
+var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$`)
+
+func (p *Provider) machinesDir() string { return filepath.Join(p.dir, "machines") }
+
+// node is one machine's place on this host.
+type node struct {
+	p    *Provider
+	name string
+	dir  string
+}
+
+func (p *Provider) machine(name string) *node {
+	return &node{p: p, name: name, dir: filepath.Join(p.machinesDir(), name)}
+}
+
+func (m *node) upper() string      { return filepath.Join(m.dir, "upper") }
+func (m *node) work() string       { return filepath.Join(m.dir, "work") }
+func (m *node) root() string       { return filepath.Join(m.dir, "root") }
+func (m *node) containerd() string { return filepath.Join(m.dir, "containerd") }
+func (m *node) console() string    { return filepath.Join(m.dir, "console.log") }
+func (m *node) script() string     { return filepath.Join(m.dir, "run.sh") }
+func (m *node) exitFile() string   { return filepath.Join(m.dir, "exit") }
+func (m *node) recordFile() string { return filepath.Join(m.dir, "machine.json") }
+
+// unit is the name that systemd-nspawn knows the machine by: unique on this
+// host, and short enough for the card "vb-UNIT" to keep it whole.
+func (m *node) unit() string {
+	return strings.Trim(m.name[:min(6, len(m.name))], "-") + "-" + m.p.tag(m.name)[:5]
+}
+
+// record is what a machine was made as. It is written when all else is there.
+type record struct {
+	Spec machine.Spec `json:"spec"`
+	// Layers are the folders between the machine's own and the image, the
+	// uppermost first; a restored snapshot is one.
+	Layers []string `json:"layers,omitempty"`
+}
+
+func (m *node) readRecord() (record, error) {
+	var n record
+	b, err := os.ReadFile(m.recordFile())
+	if err != nil {
+		return n, lang.Errorf("reading machine %s: %w", "머신 %s 읽기: %w", m.name, err)
+	}
+	if err := json.Unmarshal(b, &n); err != nil {
+		return n, lang.Errorf("reading %s: %w", "%s 읽기: %w", m.recordFile(), err)
+	}
+	return n, nil
+}
+
+// ensureFiles makes the machine's folder. A machine without its record was
+// interrupted in the making and is made anew.
+func (m *node) ensureFiles(spec machine.Spec) error {
+	old, err := m.readRecord()
+	if err == nil {
+		if old.Spec.Address != spec.Address {
+			return lang.Errorf("it was made with address %s, not %s: remove it first",
+				"이 머신은 주소 %s(으)로 만들었으므로 %s(으)로 바꿀 수 없습니다: 먼저 머신을 제거하세요", old.Spec.Address, spec.Address)
+		}
+		if old.Spec != spec {
+			old.Spec = spec // limits; they apply from the next start
+			return writeJSON(m.recordFile(), old)
+		}
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := m.p.moveToTrash(m.dir); err != nil {
+		return err
+	}
+	for _, d := range []string{m.dir, m.work(), m.root()} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(m.containerd(), 0o700); err != nil {
+		return err
+	}
+	if err := m.newUpper(); err != nil {
+		return err
+	}
+	if err := m.writeFirstBoot(spec); err != nil {
+		return err
+	}
+	return writeJSON(m.recordFile(), record{Spec: spec})
+}
+
+// newUpper makes an empty upper folder that looks like the image's root, since
+// its mode is that of the machine's "/".
+func (m *node) newUpper() error {
+	return mirrorDir(m.p.image, m.upper())
+}

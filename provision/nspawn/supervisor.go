@@ -1,0 +1,82 @@
+package nspawn
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/shell"
+)
+
+// supervisor is the script that runs the machine. A lock keeps a second one
+// from starting beside it.
+func (m *node) supervisor(g group) string {
+	var enter, leave, clean strings.Builder
+	sup, own := g.child(keeperGroup), g.child(payloadGroup)
+	for _, h := range g.trees {
+		keepTop, remake := "-mindepth 1 ", ""
+		if h.v2 {
+			// A group that was divided takes no process any more.
+			keepTop, remake = "", "; mkdir "+shell.Quote(own.dir(h))
+		}
+		fmt.Fprintf(&enter, "echo $$ > %s\n", shell.Quote(filepath.Join(sup.dir(h), "cgroup.procs")))
+		fmt.Fprintf(&leave, "\t\techo 0 > %s\n", shell.Quote(filepath.Join(own.dir(h), "cgroup.procs")))
+		fmt.Fprintf(&clean, "\tfind %s %s-depth -type d -exec rmdir {} + 2>/dev/null%s\n", shell.Quote(own.dir(h)), keepTop, remake)
+	}
+	return `# Keeps machine ` + m.name + ` running. Written by nori at each start.
+exec 9> ` + shell.Quote(filepath.Join(m.dir, "lock")) + ` < /dev/null
+flock -n 9 || exit 75
+trap '' HUP INT
+` + enter.String() + `while :; do
+	(
+` + leave.String() + `		exec systemd-nspawn ` + shell.Join(m.nspawnArgs()...) + `
+	) 9>&-
+	code=$?
+	# What the machine's own cgroups left would greet its next boot.
+` + clean.String() + `	# 133: the machine rebooted itself.
+	[ $code = 133 ] || break
+done
+echo $code > ` + shell.Quote(m.exitFile()) + `
+`
+}
+
+// nspawnArgs is the machine's command line. What each is for:
+// systemd-nspawn(1); a node needs all privileges, as the kubelet does.
+func (m *node) nspawnArgs() []string {
+	return []string{
+		"--quiet", "--register=no", "--keep-unit", "--boot",
+		"--directory=" + m.root(), "--machine=" + m.unit(), "--hostname=" + m.name,
+		"--network-bridge=" + m.p.bridge(),
+		"--bind=" + strings.ReplaceAll(m.containerd(), ":", `\:`) + ":/var/lib/containerd",
+		"--capability=all", "--system-call-filter=add_key keyctl bpf",
+		"--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=read-only",
+		// systemd 256 and later refuse cgroup v1 unless told.
+		"--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
+	}
+}
+
+// exitDetail says how the machine ended, as far as is known.
+func (m *node) exitDetail() string {
+	b, err := os.ReadFile(m.exitFile())
+	if err != nil {
+		return lang.T("switched off", "전원이 꺼짐")
+	}
+	if code := strings.TrimSpace(string(b)); code != "0" {
+		return lang.Textf("systemd-nspawn ended with exit status %s", "systemd-nspawn이 종료 상태 %s(으)로 끝남", code).String()
+	}
+	return lang.T("powered off by itself", "스스로 전원을 끔")
+}
+
+// consoleTail is the end of what the machine printed while booting.
+func (m *node) consoleTail() string {
+	b, err := os.ReadFile(m.console())
+	if err != nil {
+		return err.Error()
+	}
+	if len(b) > 2000 {
+		b = b[len(b)-2000:]
+	}
+	return strings.ToValidUTF8(string(b), "?")
+}
