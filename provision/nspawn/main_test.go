@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/crypto/ssh"
 
 	"noriter.dev/noriter/internal/mountinfo"
 	"noriter.dev/noriter/provision/image"
@@ -133,11 +134,11 @@ func (b *bed) up(ctx context.Context, names ...string) {
 
 func (b *bed) dial(ctx context.Context, name string) *remote.Client {
 	b.t.Helper()
-	signer, err := remote.ParseKey(b.key.Private)
+	signer, err := ssh.ParsePrivateKey(b.key.Private)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	host, err := remote.ParseKey(b.hosts[name].Private)
+	host, err := ssh.ParsePrivateKey(b.hosts[name].Private)
 	if err != nil {
 		b.t.Fatal(err)
 	}

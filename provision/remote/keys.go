@@ -39,13 +39,3 @@ func NewKeyPair(comment string) (KeyPair, error) {
 	}
 	return KeyPair{Private: pem.EncodeToMemory(block), Public: line}, nil
 }
-
-// ParseKey reads a private key file. The signer's PublicKey serves as the
-// HostKey of a Target where the file is a machine's host key.
-func ParseKey(private []byte) (ssh.Signer, error) {
-	s, err := ssh.ParsePrivateKey(private)
-	if err != nil {
-		return nil, lang.Errorf("reading an SSH key: %w", "SSH 키 읽기: %w", err)
-	}
-	return s, nil
-}

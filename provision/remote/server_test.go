@@ -64,7 +64,7 @@ func newKey(t *testing.T) ssh.Signer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer, err := ParseKey(pair.Private)
+	signer, err := ssh.ParsePrivateKey(pair.Private)
 	if err != nil {
 		t.Fatal(err)
 	}
