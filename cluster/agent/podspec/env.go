@@ -141,10 +141,10 @@ func forgive(err error, optional *bool) error {
 func (r *resolver) value(from *v1.EnvVarSource) (value string, skip bool, err error) {
 	switch {
 	case from.FieldRef != nil:
-		value, err = Field(r.pod, from.FieldRef.FieldPath, r.facts.PodIPs, r.facts.HostIPs)
+		value, err = FieldValue(r.pod, from.FieldRef.FieldPath, r.facts.PodIPs, r.facts.HostIPs)
 		return value, false, err
 	case from.ResourceFieldRef != nil:
-		value, err = Resource(r.pod, r.container, from.ResourceFieldRef, r.facts.Allocatable)
+		value, err = ResourceValue(r.pod, r.container, from.ResourceFieldRef, r.facts.Allocatable)
 		return value, false, err
 	case from.ConfigMapKeyRef != nil:
 		return r.configMapKey(from.ConfigMapKeyRef)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -56,7 +57,7 @@ func visible(t *testing.T, dir string) map[string]string {
 	return out
 }
 
-func sameStrings(a, b map[string]string) bool { return sameMap(a, b) }
+func sameStrings(a, b map[string]string) bool { return maps.Equal(a, b) }
 
 func TestWriteAtomicShowsExactlyTheFiles(t *testing.T) {
 	dir := t.TempDir()

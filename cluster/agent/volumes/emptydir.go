@@ -9,6 +9,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"noriter.dev/noriter/cluster/agent/podspec"
 )
 
 // emptyDir makes scratch space that lives as long as the pod, on the disk or in
@@ -97,7 +99,7 @@ func podMemoryLimit(pod *v1.Pod) int64 {
 		if l == 0 {
 			return 0
 		}
-		if c.RestartPolicy != nil && *c.RestartPolicy == v1.ContainerRestartPolicyAlways {
+		if podspec.IsSidecar(&c) {
 			sum += l
 		}
 		init = max(init, l)

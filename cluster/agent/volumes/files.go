@@ -118,27 +118,6 @@ func pick(data map[string][]byte, items []v1.KeyToPath, mode *int32, optional bo
 	return out, nil
 }
 
-func (m *Manager) downwardFiles(pod *v1.Pod, items []v1.DownwardAPIVolumeFile, mode *int32) (map[string]file, error) {
-	out := map[string]file{}
-	var errs []error
-	for _, item := range items {
-		var text string
-		var err error
-		switch {
-		case item.FieldRef != nil:
-			text, err = FieldValue(pod, item.FieldRef.FieldPath)
-		case item.ResourceFieldRef != nil:
-			text, err = ResourceValue(pod, "", item.ResourceFieldRef, m.cfg.Node())
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		out[filepath.Clean(item.Path)] = file{data: []byte(text), mode: fileMode(mode, item.Mode), uid: -1}
-	}
-	return out, errors.Join(errs...)
-}
-
 // projectedFiles puts several sources into one directory; later ones win.
 func (m *Manager) projectedFiles(ctx context.Context, pod *v1.Pod, src *v1.ProjectedVolumeSource) (map[string]file, error) {
 	out := map[string]file{}

@@ -59,56 +59,6 @@ func TestHostPathTypes(t *testing.T) {
 	}
 }
 
-func TestFieldValue(t *testing.T) {
-	p := pod()
-	p.Annotations = map[string]string{"note": "two\nlines", "Team/name": "x"}
-	for path, want := range map[string]string{
-		"metadata.name": "web", "metadata.namespace": "default", "metadata.uid": "uid-1", "metadata.labels": `app="web"`,
-		"metadata.annotations": "Team/name=\"x\"\nnote=\"two\\nlines\"", "metadata.labels['app']": "web", "metadata.labels['none']": "",
-		"metadata.annotations['Team/name']": "x",
-	} {
-		if got, err := FieldValue(p, path); err != nil || got != want {
-			t.Errorf("%s: got %q, %v; want %q", path, got, err, want)
-		}
-	}
-	for _, path := range []string{"spec.nodeName", "metadata.labels['a b']", "status['x']", "['x']"} {
-		if got, err := FieldValue(p, path); err == nil {
-			t.Errorf("%s gave %q, want an error", path, got)
-		}
-	}
-}
-
-func FuzzFieldValue(f *testing.F) {
-	f.Add("metadata.labels['app']")
-	f.Fuzz(func(_ *testing.T, path string) { _, _ = FieldValue(pod(), path) })
-}
-
-func TestResourceValue(t *testing.T) {
-	p := pod()
-	p.Spec.Containers[0].Resources = v1.ResourceRequirements{
-		Requests: v1.ResourceList{v1.ResourceCPU: resource.MustParse("250m"), v1.ResourceMemory: resource.MustParse("100Mi")},
-		Limits:   v1.ResourceList{v1.ResourceMemory: resource.MustParse("200Mi")},
-	}
-	node := &v1.Node{Status: v1.NodeStatus{Allocatable: v1.ResourceList{v1.ResourceCPU: resource.MustParse("2")}}}
-	for _, c := range []struct{ what, divisor, want string }{
-		{"requests.cpu", "0", "1"}, {"requests.cpu", "1m", "250"}, {"limits.cpu", "0", "2"}, {"limits.cpu", "1m", "2000"},
-		{"requests.memory", "1Mi", "100"}, {"limits.memory", "1Gi", "1"}, {"limits.memory", "0", "209715200"}, {"requests.ephemeral-storage", "0", "0"},
-	} {
-		got, err := ResourceValue(p, "main", &v1.ResourceFieldSelector{Resource: c.what, Divisor: resource.MustParse(c.divisor)}, node)
-		if err != nil || got != c.want {
-			t.Errorf("%s / %s: got %q, %v; want %q", c.what, c.divisor, got, err, c.want)
-		}
-	}
-	for _, what := range []string{"cpu", "limits.gpu", "status.cpu", ""} {
-		if _, err := ResourceValue(p, "main", &v1.ResourceFieldSelector{Resource: what}, node); err == nil {
-			t.Errorf("%q was taken", what)
-		}
-	}
-	if _, err := ResourceValue(p, "none", &v1.ResourceFieldSelector{Resource: "limits.cpu"}, nil); err == nil || err.Error() != "container none not found" {
-		t.Errorf("got %v", err)
-	}
-}
-
 // What a container may have put into the volume must not lead out of it.
 func TestSubPathStaysInside(t *testing.T) {
 	top := t.TempDir()

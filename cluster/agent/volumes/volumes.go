@@ -16,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
@@ -131,7 +132,7 @@ func (m *Manager) SetUp(ctx context.Context, pod *v1.Pod) (map[string]Mounted, e
 		return nil, fmt.Errorf("the volumes of pod %s/%s (%s) were torn down already", pod.Namespace, pod.Name, pod.UID)
 	}
 	if len(state.mounted) == len(pod.Spec.Volumes) && !m.stale(state, pod) {
-		return copyMounted(state.mounted), nil
+		return maps.Clone(state.mounted), nil
 	}
 	return m.setUpLocked(ctx, state, pod)
 }
@@ -213,7 +214,7 @@ func (m *Manager) setUpLocked(ctx context.Context, state *podVolumes, pod *v1.Po
 		mounted[volume.Name] = got
 	}
 	state.mounted, state.pod, state.refreshed = mounted, pod, m.cfg.Clock.Now()
-	return copyMounted(mounted), failed.asError()
+	return maps.Clone(mounted), failed.asError()
 }
 
 // setUpOne makes one volume ready.
@@ -273,12 +274,4 @@ func (m *Manager) podDir(uid types.UID) string {
 // after the slash.
 func (m *Manager) volumeDir(uid types.UID, plugin, name string) string {
 	return filepath.Join(m.podDir(uid), "volumes", "kubernetes.io~"+plugin, name)
-}
-
-func copyMounted(in map[string]Mounted) map[string]Mounted {
-	out := make(map[string]Mounted, len(in))
-	for k, v := range in {
-		out[k] = v
-	}
-	return out
 }

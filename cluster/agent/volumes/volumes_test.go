@@ -221,9 +221,9 @@ func TestDownwardAPIFollowsLabels(t *testing.T) {
 		t.Errorf("shows %v", files)
 	}
 	p = p.DeepCopy()
-	p.Labels["tier"] = "front"
+	p.Labels["app.tier"] = "front" // by whole lines this would come first
 	mustSetUp(t, b, p)
-	if got := visible(t, dir)["labels"]; got != "app=\"web\"\ntier=\"front\"" {
+	if got := visible(t, dir)["labels"]; got != "app=\"web\"\napp.tier=\"front\"" {
 		t.Errorf("after a change the labels are %q", got)
 	}
 }
