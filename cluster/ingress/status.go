@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"noriter.dev/noriter/cluster/conditions"
 )
 
 // podLabels find the controller's pods.
@@ -50,7 +52,7 @@ func addresses(pods []*corev1.Pod) []networkingv1.IngressLoadBalancerIngress {
 	var ips []netip.Addr
 	for _, p := range pods {
 		ip, err := netip.ParseAddr(p.Status.HostIP)
-		if err == nil && p.DeletionTimestamp == nil && isReady(p) {
+		if err == nil && p.DeletionTimestamp == nil && conditions.PodReady(p) {
 			ips = append(ips, ip)
 		}
 	}
@@ -60,13 +62,4 @@ func addresses(pods []*corev1.Pod) []networkingv1.IngressLoadBalancerIngress {
 		list = append(list, networkingv1.IngressLoadBalancerIngress{IP: ip.String()})
 	}
 	return list
-}
-
-func isReady(p *corev1.Pod) bool {
-	for _, condition := range p.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"noriter.dev/noriter/cluster/conditions"
 	"noriter.dev/noriter/cluster/dns"
 	"noriter.dev/noriter/cluster/ingress/deploy"
 	"noriter.dev/noriter/provision/machine"
@@ -170,7 +171,7 @@ func (c *Cluster) notReady(ctx context.Context, client kubernetes.Interface, sin
 				return nil, err
 			}
 		}
-		if ready, why := nodeReady(n); !ready {
+		if ready, why := conditions.NodeReady(n); !ready {
 			waiting = append(waiting, want.Name+": "+why)
 			continue
 		}
@@ -213,19 +214,6 @@ func labelControl(ctx context.Context, client kubernetes.Interface, name string)
 		return fmt.Errorf("labelling the control node: %w", err)
 	}
 	return nil
-}
-
-// nodeReady reads the Ready condition.
-func nodeReady(n *corev1.Node) (bool, string) {
-	for _, cond := range n.Status.Conditions {
-		if cond.Type == corev1.NodeReady {
-			if cond.Status == corev1.ConditionTrue {
-				return true, ""
-			}
-			return false, cond.Message
-		}
-	}
-	return false, "no status yet"
 }
 
 // askDNS waits until, seen from the control node, the cluster's DNS knows the

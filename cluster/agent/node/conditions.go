@@ -11,6 +11,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"noriter.dev/noriter/cluster/conditions"
 )
 
 // runtimeDown is for how long the runtime may not answer before the node counts as
@@ -85,7 +87,7 @@ func (m *Manager) unready(now time.Time) error {
 func setCondition(st *v1.NodeStatus, kind v1.NodeConditionType, status v1.ConditionStatus, reason, message string, now time.Time) {
 	at := metav1.NewTime(now).Rfc3339Copy()
 	next := v1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: message, LastHeartbeatTime: at, LastTransitionTime: at}
-	old := condition(st, kind)
+	old := conditions.Node(st, kind)
 	if old == nil {
 		st.Conditions = append(st.Conditions, next)
 		return
@@ -94,21 +96,6 @@ func setCondition(st *v1.NodeStatus, kind v1.NodeConditionType, status v1.Condit
 		next.LastTransitionTime = old.LastTransitionTime
 	}
 	*old = next
-}
-
-// condition finds a condition, or nil.
-func condition(st *v1.NodeStatus, kind v1.NodeConditionType) *v1.NodeCondition {
-	for i := range st.Conditions {
-		if st.Conditions[i].Type == kind {
-			return &st.Conditions[i]
-		}
-	}
-	return nil
-}
-
-func isReady(node *v1.Node) bool {
-	c := condition(&node.Status, v1.NodeReady)
-	return c != nil && c.Status == v1.ConditionTrue
 }
 
 // runtimeState is what the container runtime last said of itself.

@@ -23,8 +23,15 @@ import (
 	"k8s.io/client-go/tools/record"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	testingclock "k8s.io/utils/clock/testing"
+
 	"noriter.dev/noriter/cluster/agent/node/machine"
+	"noriter.dev/noriter/cluster/conditions"
 )
+
+func isReady(n *v1.Node) bool {
+	ready, _ := conditions.NodeReady(n)
+	return ready
+}
 
 // fakeRuntime answers as a runtime would.
 type fakeRuntime struct {
@@ -210,7 +217,7 @@ func TestRegistersWithWhatANodeHas(t *testing.T) {
 		t.Errorf("conditions %v, want %v", kinds, want)
 	}
 	want := "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:" + noCNI
-	if got := condition(&node.Status, v1.NodeReady).Message; got != want {
+	if got := conditions.Node(&node.Status, v1.NodeReady).Message; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if got := b.drain(); !slices.Equal(got, []string{"Normal Starting Starting kubelet.",
@@ -235,7 +242,7 @@ func TestBecomesReadyAndSaysSo(t *testing.T) {
 	b.clock.Step(3 * time.Second)
 	b.runtime.set("", nil)
 	node := b.look(t)
-	c := condition(&node.Status, v1.NodeReady)
+	c := conditions.Node(&node.Status, v1.NodeReady)
 	if c.Status != v1.ConditionTrue || c.Reason != "KubeletReady" || c.Message != "kubelet is posting ready status" || !c.LastTransitionTime.Time.Equal(b.clock.Now()) {
 		t.Errorf("got %+v", c)
 	}
@@ -249,7 +256,7 @@ func TestBecomesReadyAndSaysSo(t *testing.T) {
 		t.Error("not ready after 29 s without a runtime")
 	}
 	b.clock.Step(2 * time.Second)
-	if c := condition(&b.look(t).Status, v1.NodeReady); c.Status != v1.ConditionFalse || c.Message != "container runtime is down" {
+	if c := conditions.Node(&b.look(t).Status, v1.NodeReady); c.Status != v1.ConditionFalse || c.Message != "container runtime is down" {
 		t.Errorf("after 31 s: %+v", c)
 	}
 	if got := b.drain(); !slices.Equal(got, []string{"Normal NodeNotReady Node node1 status is now: NodeNotReady"}) {
@@ -274,7 +281,7 @@ func TestSendsOnlyNews(t *testing.T) {
 	if b.patches() != first+1 {
 		t.Errorf("%d patches after five minutes, want 1", b.patches()-first)
 	}
-	c := condition(&node.Status, v1.NodeReady)
+	c := conditions.Node(&node.Status, v1.NodeReady)
 	if !c.LastHeartbeatTime.Time.Equal(b.clock.Now()) || c.LastTransitionTime.Time.Equal(b.clock.Now()) {
 		t.Errorf("times of %+v", c)
 	}
@@ -285,14 +292,14 @@ func TestOthersWordsInTheStatusStay(t *testing.T) {
 	b.start(t)
 	node := b.look(t).DeepCopy()
 	node.Status.Conditions = append(node.Status.Conditions, v1.NodeCondition{Type: "NetworkUnavailable", Status: v1.ConditionFalse})
-	condition(&node.Status, v1.NodeReady).Status = v1.ConditionUnknown // the node lifecycle controller's
+	conditions.Node(&node.Status, v1.NodeReady).Status = v1.ConditionUnknown // the node lifecycle controller's
 	if _, err := b.client.CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	b.set(node)
 	b.drain()
 	got := b.look(t)
-	if condition(&got.Status, "NetworkUnavailable") == nil || !isReady(got) {
+	if conditions.Node(&got.Status, "NetworkUnavailable") == nil || !isReady(got) {
 		t.Errorf("conditions %v", got.Status.Conditions)
 	}
 	if e := b.drain(); !slices.Equal(e, []string{"Normal NodeReady Node node1 status is now: NodeReady"}) {
@@ -311,7 +318,7 @@ func TestPressure(t *testing.T) {
 	node := b.look(t)
 	for kind, want := range map[v1.NodeConditionType]string{v1.NodeMemoryPressure: "kubelet has insufficient memory available",
 		v1.NodeDiskPressure: "kubelet has disk pressure", v1.NodePIDPressure: "kubelet has insufficient PID available"} {
-		if c := condition(&node.Status, kind); c.Status != v1.ConditionTrue || c.Message != want {
+		if c := conditions.Node(&node.Status, kind); c.Status != v1.ConditionTrue || c.Message != want {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -320,11 +327,11 @@ func TestPressure(t *testing.T) {
 	}
 	b.file(t, "/proc/meminfo", "MemTotal: 2097152 kB\nMemAvailable: 1048576 kB\n")
 	b.clock.Step(relief - time.Second)
-	if condition(&b.look(t).Status, v1.NodeMemoryPressure).Status != v1.ConditionTrue {
+	if conditions.Node(&b.look(t).Status, v1.NodeMemoryPressure).Status != v1.ConditionTrue {
 		t.Error("relieved at once; it would flap")
 	}
 	b.clock.Step(2 * time.Second)
-	if condition(&b.look(t).Status, v1.NodeMemoryPressure).Status != v1.ConditionFalse {
+	if conditions.Node(&b.look(t).Status, v1.NodeMemoryPressure).Status != v1.ConditionFalse {
 		t.Error("not relieved after five minutes")
 	}
 }

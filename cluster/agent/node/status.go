@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"noriter.dev/noriter/cluster/conditions"
 )
 
 const (
@@ -37,7 +39,7 @@ func (m *Manager) sync(ctx context.Context) (ready bool, err error) {
 	have := m.Node()
 	now := have.DeepCopy()
 	m.fill(ctx, now)
-	ready = isReady(now)
+	ready, _ = conditions.NodeReady(now)
 	if equalStatus(&have.Status, &now.Status) && m.cfg.Clock.Since(m.lastReport) < reportPeriod {
 		m.schedulable(have)
 		return ready, nil
@@ -190,7 +192,7 @@ func (m *Manager) fillImages(ctx context.Context, st *v1.NodeStatus) {
 // announce records the events of what changed between two statuses.
 func (m *Manager) announce(have, now *v1.Node) {
 	for _, c := range now.Status.Conditions {
-		old := condition(&have.Status, c.Type)
+		old := conditions.Node(&have.Status, c.Type)
 		if old != nil && old.Status == c.Status {
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 
 	"noriter.dev/noriter/cluster/agent/runtime"
 	"noriter.dev/noriter/cluster/agent/status"
+	"noriter.dev/noriter/cluster/conditions"
 )
 
 // State is where a pod is in its life on the node.
@@ -210,10 +211,8 @@ func equal(a, b *int64) bool {
 }
 
 func conditionStatus(pod *v1.Pod, kind v1.PodConditionType) v1.ConditionStatus {
-	for _, c := range pod.Status.Conditions {
-		if c.Type == kind {
-			return c.Status
-		}
+	if c := conditions.Pod(&pod.Status, kind); c != nil {
+		return c.Status
 	}
 	return ""
 }
