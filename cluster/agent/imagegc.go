@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/util/wait"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"noriter.dev/noriter/cluster/agent/runtime"
@@ -32,16 +33,11 @@ type imageGC struct {
 
 // run looks at the disk until ctx ends.
 func (g *imageGC) run(ctx context.Context) {
-	for {
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
 		if err := g.collect(ctx); err != nil && ctx.Err() == nil {
 			slog.Warn("removing unused images", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(imageGCPeriod):
-		}
-	}
+	}, imageGCPeriod)
 }
 
 func (g *imageGC) collect(ctx context.Context) error {

@@ -12,7 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 
+	"noriter.dev/noriter/cluster/backoff"
 	"noriter.dev/noriter/cluster/trace"
 )
 
@@ -53,7 +55,7 @@ func (c *controller) run(ctx context.Context) error {
 			return fmt.Errorf("nginx has ended by itself: %w", err)
 		case <-after(wait):
 		case <-c.watch.changed:
-			pause(ctx, gather)
+			_ = backoff.Wait(ctx, clock.RealClock{}, gather) // the loop ends with ctx
 		}
 	}
 }
@@ -64,13 +66,6 @@ func after(d time.Duration) <-chan time.Time {
 		return nil
 	}
 	return time.After(d)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }
 
 // sync looks at the world once and makes nginx serve it.

@@ -9,6 +9,10 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"k8s.io/utils/clock"
+
+	"noriter.dev/noriter/cluster/backoff"
 )
 
 // loop decides when to sync. It is the only goroutine that touches the kernel.
@@ -19,7 +23,7 @@ type loop struct {
 	ready   func() error
 
 	told  bool          // systemd knows that we are ready
-	retry time.Duration // 0: the last sync worked
+	retry backoff.Pause // after a sync that failed
 }
 
 // run syncs at once, then whenever something changed, no two syncs closer
@@ -41,10 +45,8 @@ func (l *loop) run(ctx context.Context) {
 		case <-again.C:
 		}
 		if pause := l.options.MinSyncPeriod - time.Since(last); pause > 0 {
-			select {
-			case <-ctx.Done():
+			if backoff.Wait(ctx, clock.RealClock{}, pause) != nil {
 				return
-			case <-time.After(pause):
 			}
 		}
 		if next := l.once(ctx); next > 0 {
@@ -60,11 +62,11 @@ func (l *loop) once(ctx context.Context) time.Duration {
 		if ctx.Err() != nil {
 			return 0
 		}
-		l.retry = min(max(2*l.retry, firstRetry), lastRetry)
-		slog.Error("bringing the rules up to date failed", "error", err, "retryIn", l.retry.String())
-		return l.retry
+		next := l.retry.Next()
+		slog.Error("bringing the rules up to date failed", "error", err, "retryIn", next.String())
+		return next
 	}
-	l.retry = 0
+	l.retry.Reset()
 	l.health.good()
 	if !l.told {
 		l.told = true

@@ -33,6 +33,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/knftables"
 
+	"noriter.dev/noriter/cluster/backoff"
 	"noriter.dev/noriter/cluster/component"
 )
 
@@ -107,7 +108,10 @@ func run(ctx context.Context, o Options, services, endpointSlices cache.ListerWa
 		}
 		return err
 	}
-	l := loop{proxier: p, options: o, health: health, ready: ready}
+	l := loop{
+		proxier: p, options: o, health: health, ready: ready,
+		retry: backoff.Pause{First: firstRetry, Most: lastRetry},
+	}
 	l.run(ctx)
 	return nil
 }

@@ -32,7 +32,10 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/knftables"
+
+	"noriter.dev/noriter/cluster/backoff"
 )
 
 const (
@@ -41,8 +44,8 @@ const (
 	// DefaultClusterCIDR holds the pod networks of all nodes.
 	DefaultClusterCIDR = "10.244.0.0/16"
 
-	// settle lets the news of a cluster that starts arrive together.
-	settle = 20 * time.Millisecond
+	// gather lets the news of a cluster that starts arrive together.
+	gather = 20 * time.Millisecond
 	// checkPeriod is how often it is looked whether routes and rules are still
 	// there.
 	checkPeriod = 15 * time.Second
@@ -120,10 +123,7 @@ func Run(ctx context.Context, cfg Config) error {
 		case <-ctx.Done():
 		case <-time.After(pause):
 		case <-changed:
-			select {
-			case <-ctx.Done():
-			case <-time.After(settle):
-			}
+			_ = backoff.Wait(ctx, clock.RealClock{}, gather) // the loop ends with ctx
 		}
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"noriter.dev/noriter/cluster/backoff"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 // renewLease keeps the node's Lease fresh until ctx is done.
 func (m *Manager) renewLease(ctx context.Context) {
 	var lease *coordv1.Lease
-	for ctx.Err() == nil {
+	for {
 		next, err := m.renew(ctx, lease)
 		pause := leasePeriod
 		if err != nil {
@@ -36,12 +38,9 @@ func (m *Manager) renewLease(ctx context.Context) {
 			next, pause = nil, leaseRetry
 		}
 		lease = next
-		timer := m.cfg.Clock.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-timer.C():
+		if backoff.Wait(ctx, m.cfg.Clock, pause) != nil {
+			return
 		}
-		timer.Stop()
 	}
 }
 

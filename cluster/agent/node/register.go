@@ -21,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/component-base/version"
+
+	"noriter.dev/noriter/cluster/backoff"
 )
 
 // The pauses between attempts to register double from the first to the last.
@@ -35,21 +37,17 @@ const attachDetach = "volumes.kubernetes.io/controller-managed-attach-detach"
 
 // register makes the Node object exist, trying until ctx is done.
 func (m *Manager) register(ctx context.Context) error {
-	pause := firstPause
+	pause := backoff.Pause{First: firstPause, Most: lastPause}
 	for {
 		err := m.tryRegister(ctx)
 		if err == nil {
 			return nil
 		}
-		slog.Warn("registering the node failed, will try again", "node", m.cfg.Name, "in", pause, "err", err)
-		timer := m.cfg.Clock.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		next := pause.Next()
+		slog.Warn("registering the node failed, will try again", "node", m.cfg.Name, "in", next, "err", err)
+		if backoff.Wait(ctx, m.cfg.Clock, next) != nil {
 			return fmt.Errorf("waiting for the API server to accept node %s: %w (last: %w)", m.cfg.Name, context.Cause(ctx), err)
-		case <-timer.C():
 		}
-		pause = min(2*pause, lastPause)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"noriter.dev/noriter/cluster/agent/podspec"
 	"noriter.dev/noriter/cluster/agent/runtime"
 	"noriter.dev/noriter/cluster/agent/status"
+	"noriter.dev/noriter/cluster/backoff"
 )
 
 // maxHookBody is how much of an HTTP hook's answer is read, in bytes.
@@ -100,9 +101,7 @@ func (w *worker) runHook(ctx context.Context, pod *v1.Pod, c *v1.Container, id s
 			return fmt.Sprintf("HTTP lifecycle hook (%s) for Container %q in Pod %q failed - error: %v", h.HTTPGet.Path, c.Name, full, err), err
 		}
 	case h.Sleep != nil:
-		select {
-		case <-w.m.Clock.After(time.Duration(h.Sleep.Seconds) * time.Second):
-		case <-ctx.Done():
+		if backoff.Wait(ctx, w.m.Clock, time.Duration(h.Sleep.Seconds)*time.Second) != nil {
 			err := fmt.Errorf("container terminated before sleep hook finished")
 			return fmt.Sprintf("Sleep lifecycle hook (%d) for Container %q in Pod %q failed - error: %v", h.Sleep.Seconds, c.Name, full, err), err
 		}

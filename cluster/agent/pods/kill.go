@@ -14,6 +14,7 @@ import (
 	"noriter.dev/noriter/cluster/agent/podspec"
 	"noriter.dev/noriter/cluster/agent/probe"
 	"noriter.dev/noriter/cluster/agent/runtime"
+	"noriter.dev/noriter/cluster/backoff"
 	"noriter.dev/noriter/cluster/trace"
 )
 
@@ -203,10 +204,7 @@ func (w *worker) settle(ctx context.Context, c *runtime.Container) {
 	if c.StartedAt.IsZero() || young <= 0 {
 		return
 	}
-	select {
-	case <-w.m.Clock.After(young):
-	case <-ctx.Done():
-	}
+	_ = backoff.Wait(ctx, w.m.Clock, young) // if ctx ends, so does what follows
 }
 
 // awaitTurn waits until every container in turn has ended, or the deadline.

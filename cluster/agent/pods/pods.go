@@ -25,12 +25,12 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
-	"noriter.dev/noriter/cluster/agent/backoff"
 	"noriter.dev/noriter/cluster/agent/podspec"
 	"noriter.dev/noriter/cluster/agent/probe"
 	"noriter.dev/noriter/cluster/agent/pull"
 	"noriter.dev/noriter/cluster/agent/runtime"
 	"noriter.dev/noriter/cluster/agent/status"
+	"noriter.dev/noriter/cluster/backoff"
 )
 
 // Volumes sets the volumes of pods up and takes them down again.

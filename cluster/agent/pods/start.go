@@ -17,11 +17,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"noriter.dev/noriter/cluster/agent/backoff"
 	"noriter.dev/noriter/cluster/agent/podspec"
 	"noriter.dev/noriter/cluster/agent/pull"
 	"noriter.dev/noriter/cluster/agent/runtime"
 	"noriter.dev/noriter/cluster/agent/status"
+	"noriter.dev/noriter/cluster/backoff"
 	"noriter.dev/noriter/cluster/trace"
 )
 

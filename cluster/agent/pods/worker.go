@@ -12,6 +12,7 @@ import (
 
 	"noriter.dev/noriter/cluster/agent/runtime"
 	"noriter.dev/noriter/cluster/agent/status"
+	"noriter.dev/noriter/cluster/backoff"
 	"noriter.dev/noriter/cluster/conditions"
 )
 
@@ -78,8 +79,8 @@ func newWorker(m *Manager, pod *v1.Pod) *worker {
 	return &worker{
 		m: m, uid: pod.UID, pod: pod, wake: make(chan struct{}, 1), state: Syncing,
 		waiting: map[string]status.Waiting{}, notBefore: map[string]time.Time{},
-		mounting: retry{first: 500 * time.Millisecond, most: 2*time.Minute + 2*time.Second},
-		sandbox:  retry{first: time.Second, most: syncRetry},
+		mounting: retry{Pause: backoff.Pause{First: 500 * time.Millisecond, Most: 2*time.Minute + 2*time.Second}},
+		sandbox:  retry{Pause: backoff.Pause{First: time.Second, Most: syncRetry}},
 		hooked:   newHookRecord(),
 	}
 }
@@ -219,19 +220,21 @@ func conditionStatus(pod *v1.Pod, kind v1.PodConditionType) v1.ConditionStatus {
 
 // retry is a pause that doubles with every failure in a row.
 type retry struct {
-	first, most time.Duration
-	now         time.Duration
-	due         time.Time
+	backoff.Pause
+	due time.Time
 }
 
 // failed notes a failure at that time and returns the pause.
 func (r *retry) failed(at time.Time) time.Duration {
-	r.now = min(max(2*r.now, r.first), r.most)
-	r.due = at.Add(r.now)
-	return r.now
+	next := r.Next()
+	r.due = at.Add(next)
+	return next
 }
 
 // left is how long the pause still lasts.
 func (r *retry) left(now time.Time) time.Duration { return r.due.Sub(now) }
 
-func (r *retry) succeeded() { r.now, r.due = 0, time.Time{} }
+func (r *retry) succeeded() {
+	r.Reset()
+	r.due = time.Time{}
+}

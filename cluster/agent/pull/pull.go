@@ -19,9 +19,9 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/utils/clock"
 
-	"noriter.dev/noriter/cluster/agent/backoff"
 	"noriter.dev/noriter/cluster/agent/podspec"
 	"noriter.dev/noriter/cluster/agent/runtime"
+	"noriter.dev/noriter/cluster/backoff"
 	"noriter.dev/noriter/cluster/trace"
 )
 

@@ -7,6 +7,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/utils/clock"
+
+	"noriter.dev/noriter/cluster/backoff"
 )
 
 const (
@@ -50,7 +53,7 @@ func stream(ctx context.Context, service Service, changed func(types.UID), conne
 		default: // the relist loop is behind; the next report will do
 		}
 	}
-	for ctx.Err() == nil {
+	for {
 		events := make(chan *cri.ContainerEventResponse, 64)
 		drained := make(chan struct{})
 		go func() {
@@ -68,9 +71,8 @@ func stream(ctx context.Context, service Service, changed func(types.UID), conne
 		if ctx.Err() == nil {
 			slog.Debug("container events ended; relisting until they are back", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(reconnect):
+		if backoff.Wait(ctx, clock.RealClock{}, reconnect) != nil {
+			return
 		}
 	}
 }

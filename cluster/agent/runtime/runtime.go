@@ -8,12 +8,14 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"k8s.io/apimachinery/pkg/util/wait"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	criclient "k8s.io/cri-client/pkg"
 
@@ -23,6 +25,10 @@ import (
 // requestTimeout is how long one CRI call may take, as upstream's
 // runtimeRequestTimeout. Pulls and stops with a grace period have limits of their own.
 const requestTimeout = 2 * time.Minute
+
+// dialPoll is how often a runtime that does not answer yet is asked again: after a boot
+// it is often up a moment later than the agent.
+const dialPoll = 200 * time.Millisecond
 
 // Service is what the agent asks of the container half of CRI. It is a part of
 // k8s.io/cri-api's RuntimeService, so that a test can stand in for the runtime.
@@ -56,19 +62,17 @@ type Images interface {
 // Dial connects to the runtime's socket ("unix:///run/containerd/containerd.sock"),
 // which serves both halves, and waits at most limit for it to answer.
 func Dial(ctx context.Context, endpoint string, limit time.Duration) (criapi.RuntimeService, criapi.ImageManagerService, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		service, images, err := dialOnce(ctx, endpoint)
-		if err == nil {
-			return service, images, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, nil, fmt.Errorf("waiting %v for the container runtime at %s (is containerd running?): %w", limit, endpoint, err)
-		case <-time.After(200 * time.Millisecond):
-		}
+	var service criapi.RuntimeService
+	var images criapi.ImageManagerService
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, dialPoll, limit, true, func(ctx context.Context) (bool, error) {
+		service, images, last = dialOnce(ctx, endpoint)
+		return last == nil, nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("waiting %v for the container runtime at %s (is containerd running?): %w", limit, endpoint, cmp.Or(last, err))
 	}
+	return service, images, nil
 }
 
 func dialOnce(ctx context.Context, endpoint string) (criapi.RuntimeService, criapi.ImageManagerService, error) {
