@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"noriter.dev/noriter/cluster/conditions"
@@ -54,32 +54,11 @@ func (m *Manager) fillConditions(ctx context.Context, node *v1.Node) {
 		}
 		setCondition(&node.Status, kind, status, text[0], text[1], now)
 	}
-	if err := m.unready(now); err != nil {
+	if err := utilerrors.NewAggregate(m.runtime.errs(now)); err != nil {
 		setCondition(&node.Status, v1.NodeReady, v1.ConditionFalse, "KubeletNotReady", err.Error(), now)
 		return
 	}
 	setCondition(&node.Status, v1.NodeReady, v1.ConditionTrue, "KubeletReady", "kubelet is posting ready status", now)
-}
-
-// unready says why no pods may come, or nil.
-func (m *Manager) unready(now time.Time) error {
-	errs := m.runtime.errs(now)
-	if m.cfg.Healthy != nil {
-		if err := m.cfg.Healthy(); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	switch len(errs) {
-	case 0:
-		return nil
-	case 1:
-		return errs[0]
-	}
-	texts := make([]string, len(errs))
-	for i, err := range errs {
-		texts[i] = err.Error()
-	}
-	return fmt.Errorf("[%s]", strings.Join(texts, ", "))
 }
 
 // setCondition changes a condition in its place; the time of transition stays if

@@ -67,11 +67,9 @@ type Config struct {
 	Labels map[string]string
 	// Taints are put on the Node when it is created; later they belong to the
 	// administrator.
-	Taints []v1.Taint
-	// Unschedulable registers the Node as cordoned.
-	Unschedulable bool
-	Runtime       Runtime
-	Images        Images
+	Taints  []v1.Taint
+	Runtime Runtime
+	Images  Images
 	// Recorder takes the events of the Node.
 	Recorder record.EventRecorder
 	// RootDir is the agent's directory; its file system is the ephemeral storage.
@@ -87,9 +85,6 @@ type Config struct {
 	Machine machine.Machine
 	// Pressure says when resources are short; zero values mean the defaults.
 	Pressure Thresholds
-	// Healthy may name a reason why the node isn't ready besides the runtime;
-	// nil means there is none.
-	Healthy func() error
 	// Clock is the time source; nil means the real one.
 	Clock clock.WithTicker
 }
@@ -100,12 +95,10 @@ type Manager struct {
 	pressure pressure
 	runtime  runtimeState
 
-	mu         sync.Mutex // held to change node
-	node       atomic.Pointer[v1.Node]
-	deleted    atomic.Pointer[time.Time] // when the Node was, if it was
-	registered chan struct{}
-	once       sync.Once
-	again      chan struct{}
+	mu      sync.Mutex // held to change node
+	node    atomic.Pointer[v1.Node]
+	deleted atomic.Pointer[time.Time] // when the Node was, if it was
+	again   chan struct{}
 
 	// Of the reporting goroutine.
 	lastReport     time.Time
@@ -145,15 +138,12 @@ func New(cfg Config) (*Manager, error) {
 		cfg.Recorder = &record.FakeRecorder{} // drops everything
 	}
 	cfg.Pressure = cfg.Pressure.withDefaults()
-	return &Manager{cfg: cfg, registered: make(chan struct{}), again: make(chan struct{}, 1)}, nil
+	return &Manager{cfg: cfg, again: make(chan struct{}, 1)}, nil
 }
 
 // Node is the latest known Node object, or nil before it is registered. It is
 // shared: don't change it.
 func (m *Manager) Node() *v1.Node { return m.node.Load() }
-
-// Registered is closed once the Node object exists.
-func (m *Manager) Registered() <-chan struct{} { return m.registered }
 
 // Refresh makes the Manager look at the machine and the runtime now.
 func (m *Manager) Refresh() {

@@ -94,7 +94,7 @@ func (m *Manager) initial(ctx context.Context) *v1.Node {
 			Labels:      m.labels(),
 			Annotations: map[string]string{attachDetach: "true"},
 		},
-		Spec: v1.NodeSpec{Taints: m.cfg.Taints, Unschedulable: m.cfg.Unschedulable},
+		Spec: v1.NodeSpec{Taints: m.cfg.Taints},
 	}
 	m.fill(ctx, node)
 	return node
@@ -185,7 +185,6 @@ func (m *Manager) set(node *v1.Node) {
 	}
 	m.deleted.Store(nil)
 	m.node.Store(node)
-	m.once.Do(func() { close(m.registered) })
 }
 
 // newer reports whether a is a later state than b of the same object.

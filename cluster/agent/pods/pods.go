@@ -23,6 +23,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
+	kubelettypes "k8s.io/kubelet/pkg/types"
 	"k8s.io/utils/clock"
 
 	"noriter.dev/noriter/cluster/agent/podspec"
@@ -165,7 +166,7 @@ func (m *Manager) Synced(ctx context.Context) {
 		slog.Error("looking for orphaned pods", "error", err) // the next relist finds them too
 	}
 	for _, s := range sandboxes {
-		if uid := s.Labels[runtime.LabelPodUID]; uid != "" {
+		if uid := kubelettypes.GetPodUID(s.Labels); uid != "" {
 			m.Wake(types.UID(uid))
 		}
 	}

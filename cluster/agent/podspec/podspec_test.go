@@ -17,8 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
-
-	"noriter.dev/noriter/cluster/agent/runtime"
+	kubelettypes "k8s.io/kubelet/pkg/types"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -386,7 +385,7 @@ func TestSandbox(t *testing.T) {
 	if got.Hostname != "web" || got.LogDirectory != "/var/log/pods/shop_web_u1" || got.Metadata.Attempt != 2 ||
 		ns.Pid != cri.NamespaceMode_POD || ns.Network != cri.NamespaceMode_POD ||
 		got.PortMappings[0].HostPort != 8080 || got.PortMappings[0].Protocol != cri.Protocol_UDP || got.Linux.Sysctls["net.core.somaxconn"] != "1" ||
-		got.Labels[runtime.LabelPodUID] != "u1" {
+		got.Labels[kubelettypes.KubernetesPodUIDLabel] != "u1" {
 		t.Errorf("%v", got)
 	}
 	pod.Spec.HostNetwork, pod.Spec.HostPID = true, true

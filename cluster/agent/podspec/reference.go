@@ -20,6 +20,19 @@ func FindContainer(pod *v1.Pod, name string) *v1.Container {
 	return nil
 }
 
+// FindContainerStatus is the status of the container of that name: main, init or
+// ephemeral, else nil (GetContainerStatus in pkg/api/v1/pod/util.go).
+func FindContainerStatus(status *v1.PodStatus, name string) *v1.ContainerStatus {
+	for _, list := range [][]v1.ContainerStatus{status.ContainerStatuses, status.InitContainerStatuses, status.EphemeralContainerStatuses} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
 // fieldPath is where a container stands in the pod, as events name it:
 // "spec.containers{web}".
 func fieldPath(pod *v1.Pod, name string) string {

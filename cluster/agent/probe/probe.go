@@ -5,7 +5,6 @@ package probe
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"noriter.dev/noriter/cluster/agent/podspec"
-	"noriter.dev/noriter/cluster/agent/status"
+	"noriter.dev/noriter/cluster/agent/runtime"
 )
 
 // Manager runs the probes of all pods of the node.
@@ -152,4 +151,4 @@ func (m *Manager) Ready(pod *v1.Pod, c *v1.Container, s *v1.ContainerStatus) boo
 	return !known && s.Ready
 }
 
-func idOf(s *v1.ContainerStatus) string { return strings.TrimPrefix(s.ContainerID, status.Scheme) }
+func idOf(s *v1.ContainerStatus) string { return runtime.ParseContainerID(s.ContainerID) }

@@ -87,7 +87,7 @@ func (w *worker) probe(ctx context.Context) (goOn bool) {
 	if status.IsTerminal(podStatus.Phase) {
 		return false
 	}
-	s := w.findStatus(&podStatus)
+	s := podspec.FindContainerStatus(&podStatus, w.container.Name)
 	if s == nil || s.ContainerID == "" {
 		return true // not created yet
 	}
@@ -109,17 +109,6 @@ func (w *worker) probe(ctx context.Context) (goOn bool) {
 	}
 	w.judge(ctx, pod, w.m.prober.probe(ctx, w.kind, w.spec, pod, &podStatus, w.container, w.id))
 	return true
-}
-
-func (w *worker) findStatus(p *v1.PodStatus) *v1.ContainerStatus {
-	for _, list := range [][]v1.ContainerStatus{p.ContainerStatuses, p.InitContainerStatuses} {
-		for i := range list {
-			if list[i].Name == w.container.Name {
-				return &list[i]
-			}
-		}
-	}
-	return nil
 }
 
 // follow notices that the container was restarted and starts over.

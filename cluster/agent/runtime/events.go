@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+	kubelettypes "k8s.io/kubelet/pkg/types"
 	"k8s.io/utils/clock"
 
 	"noriter.dev/noriter/cluster/backoff"
@@ -102,11 +103,11 @@ func relist(ctx context.Context, service Service, before listing, changed func(t
 		now[id] = e
 	}
 	for _, s := range sandboxes {
-		note(s.Id, s.Labels[LabelPodUID], int32(s.State))
+		note(s.Id, kubelettypes.GetPodUID(s.Labels), int32(s.State))
 	}
 	for _, c := range containers {
 		// Sandbox and container states both start at 0: keep them apart.
-		note(c.Id, c.Labels[LabelPodUID], 100+int32(c.State))
+		note(c.Id, kubelettypes.GetPodUID(c.Labels), 100+int32(c.State))
 	}
 	dirty := map[types.UID]bool{}
 	for id, e := range now {

@@ -8,15 +8,7 @@ import (
 	"strconv"
 
 	v1 "k8s.io/api/core/v1"
-)
-
-// The labels by which pods are found again in the runtime. crictl and every log
-// collector know them too (k8s.io/kubernetes/pkg/kubelet/types/labels.go).
-const (
-	LabelPodName       = "io.kubernetes.pod.name"
-	LabelPodNamespace  = "io.kubernetes.pod.namespace"
-	LabelPodUID        = "io.kubernetes.pod.uid"
-	LabelContainerName = "io.kubernetes.container.name"
+	kubelettypes "k8s.io/kubelet/pkg/types"
 )
 
 // The annotations that keep what the agent must know about a container after the
@@ -38,19 +30,19 @@ func SandboxLabels(pod *v1.Pod) map[string]string {
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[LabelPodName] = pod.Name
-	labels[LabelPodNamespace] = pod.Namespace
-	labels[LabelPodUID] = string(pod.UID)
+	labels[kubelettypes.KubernetesPodNameLabel] = pod.Name
+	labels[kubelettypes.KubernetesPodNamespaceLabel] = pod.Namespace
+	labels[kubelettypes.KubernetesPodUIDLabel] = string(pod.UID)
 	return labels
 }
 
 // ContainerLabels name a container and its pod.
 func ContainerLabels(pod *v1.Pod, container *v1.Container) map[string]string {
 	return map[string]string{
-		LabelPodName:       pod.Name,
-		LabelPodNamespace:  pod.Namespace,
-		LabelPodUID:        string(pod.UID),
-		LabelContainerName: container.Name,
+		kubelettypes.KubernetesPodNameLabel:       pod.Name,
+		kubelettypes.KubernetesPodNamespaceLabel:  pod.Namespace,
+		kubelettypes.KubernetesPodUIDLabel:        string(pod.UID),
+		kubelettypes.KubernetesContainerNameLabel: container.Name,
 	}
 }
 
@@ -102,9 +94,9 @@ func Hash(container *v1.Container) string {
 // enough to stop it properly when the pod object is gone.
 func Restored(labels, annotations map[string]string) (*v1.Pod, *v1.Container) {
 	pod := &v1.Pod{}
-	pod.Name, pod.Namespace = labels[LabelPodName], labels[LabelPodNamespace]
+	pod.Name, pod.Namespace = kubelettypes.GetPodName(labels), kubelettypes.GetPodNamespace(labels)
 	container := &v1.Container{
-		Name:                     labels[LabelContainerName],
+		Name:                     kubelettypes.GetContainerName(labels),
 		TerminationMessagePath:   annotations[annotationMessagePath],
 		TerminationMessagePolicy: v1.TerminationMessagePolicy(annotations[annotationMessagePolicy]),
 	}
@@ -120,15 +112,4 @@ func Restored(labels, annotations map[string]string) (*v1.Pod, *v1.Container) {
 		container.Ports = ports
 	}
 	return pod, container
-}
-
-// RestoredGrace is the grace period noted on a container in seconds, or fallback.
-func RestoredGrace(c *Container, fallback int64) int64 {
-	for _, key := range []string{annotationDeletionGrace, annotationPodGrace} {
-		var n int64
-		if json.Unmarshal([]byte(c.Annotations[key]), &n) == nil {
-			return n
-		}
-	}
-	return fallback
 }

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+	kubelettypes "k8s.io/kubelet/pkg/types"
 )
 
 // State is how far a container is in its life, in CRI's terms.
@@ -64,14 +66,14 @@ type Container struct {
 
 // Read asks the runtime for everything it has of the pod.
 func Read(ctx context.Context, service Service, uid types.UID) (*Pod, error) {
-	selector := map[string]string{LabelPodUID: string(uid)}
+	selector := map[string]string{kubelettypes.KubernetesPodUIDLabel: string(uid)}
 	pod := &Pod{UID: uid}
 
 	sandboxes, err := service.ListPodSandbox(ctx, &cri.PodSandboxFilter{LabelSelector: selector})
 	if err != nil {
 		return nil, fmt.Errorf("listing the sandboxes of pod %s: %w", uid, err)
 	}
-	slices.SortFunc(sandboxes, func(a, b *cri.PodSandbox) int { return int(sign(b.CreatedAt - a.CreatedAt)) })
+	slices.SortFunc(sandboxes, func(a, b *cri.PodSandbox) int { return cmp.Compare(b.CreatedAt, a.CreatedAt) })
 	for _, s := range sandboxes {
 		response, err := service.PodSandboxStatus(ctx, s.Id, false)
 		if IsNotFound(err) {
@@ -81,7 +83,7 @@ func Read(ctx context.Context, service Service, uid types.UID) (*Pod, error) {
 			return nil, fmt.Errorf("reading the sandbox of pod %s: %w", uid, err)
 		}
 		pod.Sandboxes = append(pod.Sandboxes, response.GetStatus())
-		pod.Name, pod.Namespace = s.Labels[LabelPodName], s.Labels[LabelPodNamespace]
+		pod.Name, pod.Namespace = kubelettypes.GetPodName(s.Labels), kubelettypes.GetPodNamespace(s.Labels)
 	}
 	if sandbox := pod.ReadySandbox(); sandbox != nil {
 		pod.IPs = addresses(sandbox)
@@ -97,22 +99,12 @@ func Read(ctx context.Context, service Service, uid types.UID) (*Pod, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading container %s of pod %s: %w", c.Labels[LabelContainerName], uid, err)
+			return nil, fmt.Errorf("reading container %s of pod %s: %w", kubelettypes.GetContainerName(c.Labels), uid, err)
 		}
 		pod.Containers = append(pod.Containers, convert(response.GetStatus(), c.PodSandboxId))
 	}
 	slices.SortFunc(pod.Containers, func(a, b *Container) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return pod, nil
-}
-
-func sign(n int64) int64 {
-	switch {
-	case n < 0:
-		return -1
-	case n > 0:
-		return 1
-	}
-	return 0
 }
 
 // addresses are the IPs the network plugin gave the sandbox, the primary first.
@@ -132,7 +124,7 @@ func addresses(sandbox *cri.PodSandboxStatus) []string {
 
 func convert(s *cri.ContainerStatus, sandboxID string) *Container {
 	c := &Container{
-		ID: s.Id, Name: s.Labels[LabelContainerName], SandboxID: sandboxID,
+		ID: s.Id, Name: kubelettypes.GetContainerName(s.Labels), SandboxID: sandboxID,
 		State:     stateOf(s.State),
 		CreatedAt: time.Unix(0, s.CreatedAt),
 		Image:     s.GetImage().GetImage(), ImageRef: s.ImageRef,

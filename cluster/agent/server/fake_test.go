@@ -75,7 +75,7 @@ func (f *fakeCRI) ExecSync(_ context.Context, r *cri.ExecSyncRequest) (*cri.Exec
 }
 
 func (f *fakeCRI) ListPodSandbox(_ context.Context, r *cri.ListPodSandboxRequest) (*cri.ListPodSandboxResponse, error) {
-	if r.GetFilter().GetLabelSelector()[labelPodUID] != "uid-web" {
+	if r.GetFilter().GetLabelSelector()["io.kubernetes.pod.uid"] != "uid-web" {
 		return &cri.ListPodSandboxResponse{}, nil
 	}
 	return &cri.ListPodSandboxResponse{Items: []*cri.PodSandbox{{Id: "sandbox-old", CreatedAt: 1}, {Id: "sandbox-new", CreatedAt: 2}}}, nil

@@ -13,6 +13,9 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/cri-client/pkg/logs"
+
+	"noriter.dev/noriter/cluster/agent/podspec"
+	"noriter.dev/noriter/cluster/agent/runtime"
 )
 
 // logRequest is what the query of /containerLogs asks for; the fields are those of
@@ -37,7 +40,7 @@ func (s *Server) containerLogs(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("pod %q does not exist", name), http.StatusNotFound)
 		return
 	}
-	if !hasContainer(pod, container) {
+	if podspec.FindContainer(pod, container) == nil {
 		http.Error(w, fmt.Sprintf("container %q not found in pod %q", container, name), http.StatusNotFound)
 		return
 	}
@@ -59,7 +62,7 @@ func (s *Server) copyLogs(ctx context.Context, pod *v1.Pod, container string, as
 	}
 	status, err := s.cfg.Runtime.ContainerStatus(ctx, id, false)
 	if err != nil {
-		return fmt.Errorf("unable to retrieve container logs for %s: %w", runtimeName+"://"+id, err)
+		return fmt.Errorf("unable to retrieve container logs for %s: %w", runtime.ContainerID(id), err)
 	}
 	path := status.GetStatus().GetLogPath()
 	if path == "" {
@@ -142,7 +145,7 @@ func parseBool(text string) (bool, error) {
 // logContainer finds the runtime's ID of the container whose log is meant: the
 // running one, or else the last that ran, or with previous the one before.
 func logContainer(pod *v1.Pod, name string, previous bool) (string, error) {
-	status := containerStatus(pod, name)
+	status := podspec.FindContainerStatus(&pod.Status, name)
 	if status == nil {
 		return "", fmt.Errorf("container %q in pod %q is not available", name, pod.Name)
 	}
@@ -155,13 +158,13 @@ func logContainer(pod *v1.Pod, name string, previous bool) (string, error) {
 		if last == "" {
 			return "", fmt.Errorf("previous terminated container %q in pod %q not found", name, pod.Name)
 		}
-		return bareID(last), nil
+		return runtime.ParseContainerID(last), nil
 	case state.Running != nil:
-		return bareID(status.ContainerID), nil
+		return runtime.ParseContainerID(status.ContainerID), nil
 	case state.Terminated != nil && state.Terminated.ContainerID != "":
-		return bareID(state.Terminated.ContainerID), nil
+		return runtime.ParseContainerID(state.Terminated.ContainerID), nil
 	case last != "":
-		return bareID(last), nil
+		return runtime.ParseContainerID(last), nil
 	case state.Terminated != nil, status.LastTerminationState.Terminated != nil:
 		return "", fmt.Errorf("container %q in pod %q is terminated", name, pod.Name)
 	case state.Waiting != nil:

@@ -16,26 +16,22 @@ import (
 	"google.golang.org/grpc/status"
 	v1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
-)
+	kubelettypes "k8s.io/kubelet/pkg/types"
 
-// labelPodUID is the label by which a pod's sandbox is found.
-const labelPodUID = "io.kubernetes.pod.uid"
+	"noriter.dev/noriter/cluster/agent/podspec"
+	"noriter.dev/noriter/cluster/agent/runtime"
+)
 
 // runLimit bounds a command of /run, which answers with the output as a whole.
 const runLimit = 2 * time.Minute
 
 // exec runs a command in a container, with its streams over this connection.
 func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
-	pod, ok := s.streamPod(w, r)
+	pod, streams, ok := s.streamRequest(w, r)
 	if !ok {
 		return
 	}
 	container := r.PathValue("container")
-	streams, err := parseStreams(r.URL.Query())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
 	id := runningID(pod, container)
 	if id == "" {
 		http.Error(w, fmt.Sprintf("container not found (%q)", container), http.StatusNotFound)
@@ -49,22 +45,18 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 // attach connects to the streams of a container's main process. Whether that has a
 // terminal was decided when it was started.
 func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
-	pod, ok := s.streamPod(w, r)
+	pod, streams, ok := s.streamRequest(w, r)
 	if !ok {
 		return
 	}
 	container := r.PathValue("container")
-	streams, err := parseStreams(r.URL.Query())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
 	id := runningID(pod, container)
 	if id == "" {
 		http.Error(w, fmt.Sprintf("container %s not found in pod %s_%s", container, pod.Name, pod.Namespace), http.StatusNotFound)
 		return
 	}
-	tty, _ := containerTTY(pod, container)
+	spec := podspec.FindContainer(pod, container)
+	tty := spec != nil && spec.TTY
 	got, err := s.cfg.Runtime.Attach(r.Context(), &cri.AttachRequest{ContainerId: id,
 		Stdin: streams.stdin, Stdout: streams.stdout, Stderr: streams.stderr && !tty, Tty: tty})
 	s.pass(w, r, got.GetUrl(), err)
@@ -115,6 +107,29 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(append(stdout, stderr...))
 }
 
+// streamRequest finds the pod of a request and the streams that it asks for, or answers
+// what is wrong with it.
+func (s *Server) streamRequest(w http.ResponseWriter, r *http.Request) (*v1.Pod, streams, bool) {
+	pod, ok := s.streamPod(w, r)
+	if !ok {
+		return nil, streams{}, false
+	}
+	wanted, err := parseStreams(r.URL.Query())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	}
+	return pod, wanted, err == nil
+}
+
+// runningID is the runtime's ID of a container that runs, or "".
+func runningID(pod *v1.Pod, name string) string {
+	st := podspec.FindContainerStatus(&pod.Status, name)
+	if st == nil || st.State.Running == nil {
+		return ""
+	}
+	return runtime.ParseContainerID(st.ContainerID)
+}
+
 // streamPod finds the pod of a request, or answers that there is none.
 func (s *Server) streamPod(w http.ResponseWriter, r *http.Request) (*v1.Pod, bool) {
 	pod, ok := s.cfg.Pods.Get(r.PathValue("namespace"), r.PathValue("pod"))
@@ -132,7 +147,7 @@ func (s *Server) streamPod(w http.ResponseWriter, r *http.Request) (*v1.Pod, boo
 // sandbox finds the runtime's ID of the pod's running sandbox.
 func (s *Server) sandbox(ctx context.Context, pod *v1.Pod) (string, error) {
 	list, err := s.cfg.Runtime.ListPodSandbox(ctx, &cri.PodSandboxFilter{
-		LabelSelector: map[string]string{labelPodUID: string(pod.UID)},
+		LabelSelector: map[string]string{kubelettypes.KubernetesPodUIDLabel: string(pod.UID)},
 		State:         &cri.PodSandboxStateValue{State: cri.PodSandboxState_SANDBOX_READY},
 	})
 	if err != nil {
@@ -153,7 +168,7 @@ func (s *Server) sandbox(ctx context.Context, pod *v1.Pod) (string, error) {
 // pass hands the connection over to the stream that the runtime prepared.
 func (s *Server) pass(w http.ResponseWriter, r *http.Request, address string, err error) {
 	if err != nil {
-		http.Error(w, grpcText(err), grpcStatus(err))
+		http.Error(w, runtime.Message(err), grpcStatus(err))
 		return
 	}
 	target, err := url.Parse(address)
@@ -215,11 +230,4 @@ func grpcStatus(err error) int {
 		return http.StatusTooManyRequests
 	}
 	return http.StatusInternalServerError
-}
-
-func grpcText(err error) string {
-	if st, ok := status.FromError(err); ok {
-		return st.Message()
-	}
-	return err.Error()
 }

@@ -11,7 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
+
 	"noriter.dev/noriter/cluster/agent/node/machine"
+	"noriter.dev/noriter/cluster/agent/podspec"
 )
 
 // usageTTL keeps a flood of questions from becoming a flood of measurements.
@@ -73,7 +75,7 @@ func (u *usage) started(got *stats.PodStats) {
 		got.StartTime = *pod.Status.StartTime
 	}
 	for i := range got.Containers {
-		if st := containerStatus(pod, got.Containers[i].Name); st != nil && st.State.Running != nil {
+		if st := podspec.FindContainerStatus(&pod.Status, got.Containers[i].Name); st != nil && st.State.Running != nil {
 			got.Containers[i].StartTime = st.State.Running.StartedAt
 		}
 	}

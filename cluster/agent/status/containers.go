@@ -11,9 +11,6 @@ import (
 	"noriter.dev/noriter/cluster/agent/runtime"
 )
 
-// Scheme begins every container ID in a status: the runtime's name, as upstream.
-const Scheme = "containerd://"
-
 // Reasons of waiting and lost containers (pkg/kubelet/kubelet_pods.go).
 const (
 	ContainerCreating      = "ContainerCreating"
@@ -66,7 +63,7 @@ func instancesOf(have *runtime.Pod, name string) []*runtime.Container {
 func fromRuntime(c *v1.Container, instances []*runtime.Container, old *v1.ContainerStatus) v1.ContainerStatus {
 	newest := instances[0]
 	s := v1.ContainerStatus{
-		Name: c.Name, Image: newest.Image, ImageID: newest.ImageRef, ContainerID: Scheme + newest.ID,
+		Name: c.Name, Image: newest.Image, ImageID: newest.ImageRef, ContainerID: runtime.ContainerID(newest.ID),
 		RestartCount: int32(newest.Restarts), State: stateOf(newest, old),
 		VolumeMounts: volumeMounts(c),
 		Resources:    c.Resources.DeepCopy(), AllocatedResources: c.Resources.Requests.DeepCopy(),
@@ -94,7 +91,7 @@ func stateOf(c *runtime.Container, old *v1.ContainerStatus) v1.ContainerState {
 	case c.State == runtime.Exited:
 		return v1.ContainerState{Terminated: &v1.ContainerStateTerminated{
 			ExitCode: c.ExitCode, Reason: c.Reason, Message: c.Message,
-			StartedAt: timeOrEpoch(c), FinishedAt: metav1.NewTime(c.FinishedAt), ContainerID: Scheme + c.ID,
+			StartedAt: timeOrEpoch(c), FinishedAt: metav1.NewTime(c.FinishedAt), ContainerID: runtime.ContainerID(c.ID),
 		}}
 	case c.State == runtime.Unknown && old != nil && old.State.Running != nil:
 		return v1.ContainerState{Terminated: &v1.ContainerStateTerminated{

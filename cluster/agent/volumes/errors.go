@@ -38,21 +38,8 @@ func (e *MountError) Error() string {
 // Unwrap gives the cause.
 func (e *MountError) Unwrap() error { return e.Err }
 
-// MountErrors takes an error of SetUp or Refresh apart, one element per volume. It
-// is empty if the error is of another kind.
-func MountErrors(err error) []*MountError {
-	var all mountFailures
-	if errors.As(err, &all) {
-		return all
-	}
-	var one *MountError
-	if errors.As(err, &one) {
-		return []*MountError{one}
-	}
-	return nil
-}
-
-// mountFailures is what SetUp returns where volumes failed.
+// mountFailures is what SetUp returns where volumes failed: one error per volume, so that
+// each can have an event of its own.
 type mountFailures []*MountError
 
 func (f mountFailures) Error() string {
@@ -63,7 +50,7 @@ func (f mountFailures) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Unwrap lets errors.Is and errors.As see each of them.
+// Unwrap gives each of them.
 func (f mountFailures) Unwrap() []error {
 	errs := make([]error, len(f))
 	for i, e := range f {

@@ -11,6 +11,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 )
 
 // defaultFileMode is what the API fills in for defaultMode.
@@ -132,11 +133,8 @@ func (m *Manager) projectedFiles(ctx context.Context, pod *v1.Pod, src *v1.Proje
 			out[path] = f
 		}
 	}
-	if len(errs) == 1 {
-		return nil, errs[0]
-	}
-	if len(errs) > 1 {
-		return nil, fmt.Errorf("[%s]", joinTexts(errs, ", "))
+	if err := utilerrors.NewAggregate(errs); err != nil {
+		return nil, err
 	}
 	return out, nil
 }
@@ -223,12 +221,4 @@ func hasParent(mounts []v1.VolumeMount, outer, inner string) bool {
 		}
 	}
 	return false
-}
-
-func joinTexts(errs []error, sep string) string {
-	texts := make([]string, len(errs))
-	for i, err := range errs {
-		texts[i] = err.Error()
-	}
-	return strings.Join(texts, sep)
 }

@@ -2,9 +2,7 @@ package volumes
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -56,23 +54,4 @@ func (m *Manager) removePod(ctx context.Context, uid types.UID) error {
 		return fmt.Errorf("still mounted, so nothing is removed yet: %v", left)
 	}
 	return os.RemoveAll(dir)
-}
-
-// OnDisk lists the pods that have a directory on this node, those of an earlier
-// life of the agent included.
-func (m *Manager) OnDisk() ([]types.UID, error) {
-	entries, err := os.ReadDir(filepath.Join(m.cfg.RootDir, "pods"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("looking for pods of an earlier life: %w", err)
-	}
-	var uids []types.UID
-	for _, e := range entries {
-		if e.IsDir() {
-			uids = append(uids, types.UID(e.Name()))
-		}
-	}
-	return uids, nil
 }

@@ -123,7 +123,7 @@ func (m *Manager) Objects() *Objects { return m.objects }
 // SetUp makes every volume of the pod ready and says where each is. It is cheap
 // when they are ready already, so it can be called at every sync of the pod.
 // Where some fail, the rest is still set up, and the error joins one
-// *MountError per volume (see MountErrors).
+// *MountError per volume that Unwrap gives.
 func (m *Manager) SetUp(ctx context.Context, pod *v1.Pod) (map[string]Mounted, error) {
 	state := m.state(pod.UID)
 	state.mu.Lock()
