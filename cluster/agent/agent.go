@@ -7,8 +7,8 @@
 //	pods        the worker of each pod: what runs, restarts, stops
 //	podspec     pods translated for the runtime
 //	runtime     the container runtime's side of it (CRI)
-//	pull        images and their back-off
-//	probe       startup, liveness and readiness
+//	images      pulling images, with back-off, and removing them
+//	prober      startup, liveness and readiness
 //	status      the pod's status, generated and written
 //	volumes     what is mounted into containers
 //	node        the Node object: registration, lease, conditions
@@ -39,12 +39,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"noriter.dev/noriter/cluster/agent/images"
 	"noriter.dev/noriter/cluster/agent/netsetup"
 	"noriter.dev/noriter/cluster/agent/node"
 	"noriter.dev/noriter/cluster/agent/node/machine"
 	"noriter.dev/noriter/cluster/agent/pods"
 	"noriter.dev/noriter/cluster/agent/podspec"
-	"noriter.dev/noriter/cluster/agent/pull"
 	"noriter.dev/noriter/cluster/agent/runtime"
 	"noriter.dev/noriter/cluster/agent/server"
 	"noriter.dev/noriter/cluster/agent/status"
@@ -72,7 +72,7 @@ type parts struct {
 	node     *node.Manager
 	volumes  *volumes.Manager
 	statuses *status.Manager
-	pods     *pods.Manager
+	pods     *pods.PodWorkers
 	server   *server.Server
 	rotator  *server.LogRotator
 }
@@ -172,7 +172,7 @@ func (p *parts) assemble(ctx context.Context) error {
 			SeccompDir: filepath.Join(o.RootDir, "seccomp"), MemoryBytes: p.memory,
 		},
 		HostIPs: p.hostIPs, Allocatable: p.allocatable,
-		Runtime: p.runtime, Images: pull.NewManager(p.images, p.events, clock.RealClock{}),
+		Runtime: p.runtime, Images: images.NewManager(p.images, p.events, clock.RealClock{}),
 		Statuses: p.statuses, Volumes: podVolumes{p.volumes}, Objects: newObjects(ctx, p.client, p.volumes.Objects()),
 		Events: p.events, Clock: clock.RealClock{}, ContainerLogs: o.ContainerLogDir,
 	})
@@ -211,11 +211,8 @@ func (p *parts) run(ctx context.Context) error {
 	forever(p.rotator.Run)
 	forever(func(ctx context.Context) { watchPods(ctx, p.client, p.name, p.pods) })
 	if p.options.ImageGCHigh < 100 {
-		gc := &imageGC{
-			node: p.name, high: p.options.ImageGCHigh, low: p.options.ImageGCLow, containers: p.runtime, images: p.images,
-			usage: func() (int, error) { return diskUsage(p.options.RootDir) },
-		}
-		forever(gc.run)
+		policy := images.GCPolicy{High: p.options.ImageGCHigh, Low: p.options.ImageGCLow}
+		forever(images.NewGCManager(p.name, p.options.RootDir, policy, p.runtime, p.images).Run)
 	}
 	if err := component.NotifyReady(); err != nil {
 		slog.Warn("telling systemd", "error", err)

@@ -21,27 +21,27 @@ import (
 )
 
 // watchPods feeds the pods bound to this node to the manager until ctx ends.
-func watchPods(ctx context.Context, client kubernetes.Interface, node string, m *pods.Manager) {
+func watchPods(ctx context.Context, client kubernetes.Interface, node string, m *pods.PodWorkers) {
 	own := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll,
 		fields.OneTermEqualSelector("spec.nodeName", node))
 	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: own, ObjectType: &v1.Pod{}, Transform: slim,
 		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(obj any) { m.Update(obj.(*v1.Pod)) },
-			UpdateFunc: func(_, obj any) { m.Update(obj.(*v1.Pod)) },
+			AddFunc:    func(obj any) { m.UpdatePod(obj.(*v1.Pod)) },
+			UpdateFunc: func(_, obj any) { m.UpdatePod(obj.(*v1.Pod)) },
 			DeleteFunc: func(obj any) {
 				if missed, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 					obj = missed.Obj
 				}
 				if pod, ok := obj.(*v1.Pod); ok {
-					m.Delete(pod)
+					m.RemovePod(pod)
 				}
 			},
 		},
 	})
 	go informer.RunWithContext(ctx)
 	if cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
-		m.Synced(ctx)
+		m.HandlePodCleanups(ctx)
 	}
 	<-ctx.Done()
 }

@@ -40,9 +40,9 @@ import (
 
 const (
 	// DefaultConfDir is where runtimes look for CNI configurations.
-	DefaultConfDir = "/etc/cni/net.d"
+	defaultConfDir = "/etc/cni/net.d"
 	// DefaultClusterCIDR holds the pod networks of all nodes.
-	DefaultClusterCIDR = "10.244.0.0/16"
+	defaultClusterCIDR = "10.244.0.0/16"
 
 	// gather lets the news of a cluster that starts arrive together.
 	gather = 20 * time.Millisecond
@@ -54,7 +54,7 @@ const (
 )
 
 // DefaultBinDirs are where Debian and everybody else keep CNI plugins.
-var DefaultBinDirs = []string{"/usr/lib/cni", "/opt/cni/bin"}
+var defaultBinDirs = []string{"/usr/lib/cni", "/opt/cni/bin"}
 
 // Config is what Run needs.
 type Config struct {
@@ -135,17 +135,17 @@ func (c *Config) complete() error {
 		return errors.New("the pod network needs the name of this node")
 	}
 	if c.ConfDir == "" {
-		c.ConfDir = DefaultConfDir
+		c.ConfDir = defaultConfDir
 	}
 	if c.BinDirs == nil {
-		c.BinDirs = DefaultBinDirs
+		c.BinDirs = defaultBinDirs
 	}
 	if c.ClusterCIDR == "" {
-		c.ClusterCIDR = DefaultClusterCIDR
+		c.ClusterCIDR = defaultClusterCIDR
 	}
 	cidr, err := netip.ParsePrefix(c.ClusterCIDR)
 	if err != nil || !cidr.Addr().Is4() {
-		return fmt.Errorf("%q is not an IPv4 network such as %s; see --cluster-cidr", c.ClusterCIDR, DefaultClusterCIDR)
+		return fmt.Errorf("%q is not an IPv4 network such as %s; see --cluster-cidr", c.ClusterCIDR, defaultClusterCIDR)
 	}
 	if c.forwarding == "" {
 		c.forwarding = "/proc/sys/net/ipv4/ip_forward"

@@ -44,7 +44,7 @@ var pressureTexts = map[v1.NodeConditionType][2][2]string{
 }
 
 // fillConditions judges the machine and the runtime.
-func (m *Manager) fillConditions(ctx context.Context, node *v1.Node) {
+func (m *Manager) setConditions(ctx context.Context, node *v1.Node) {
 	now := m.cfg.Clock.Now()
 	under := m.pressure.look(ctx, &m.cfg, now)
 	for _, kind := range []v1.NodeConditionType{v1.NodeMemoryPressure, v1.NodeDiskPressure, v1.NodePIDPressure} {

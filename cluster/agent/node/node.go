@@ -28,7 +28,7 @@ import (
 // Timings of the kubelet.
 const (
 	// settledPeriod is how often a node that is ready looks at itself.
-	settledPeriod = 5 * time.Second
+	readyPeriod = 5 * time.Second
 	// eagerPeriod is how often one that isn't looks whether it is by now;
 	// after eagerFor it takes turns of a second.
 	eagerPeriod  = 100 * time.Millisecond
@@ -156,7 +156,7 @@ func (m *Manager) Refresh() {
 // Run registers the node and reports until ctx is done.
 func (m *Manager) Run(ctx context.Context) error {
 	m.runtime.look(ctx, m.cfg.Runtime, m.cfg.Clock.Now())
-	if err := m.register(ctx); err != nil {
+	if err := m.registerWithAPIServer(ctx); err != nil {
 		return err
 	}
 	var work sync.WaitGroup
@@ -165,21 +165,21 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer cancel()
 	work.Go(func() { m.watch(ctx) })
 	work.Go(func() { m.renewLease(ctx) })
-	m.report(ctx)
+	m.syncNodeStatus(ctx)
 	return nil
 }
 
 // report looks and reports until ctx is done.
-func (m *Manager) report(ctx context.Context) {
+func (m *Manager) syncNodeStatus(ctx context.Context) {
 	unreadySince := m.cfg.Clock.Now()
 	for ctx.Err() == nil {
 		m.runtime.look(ctx, m.cfg.Runtime, m.cfg.Clock.Now())
-		ready, err := m.sync(ctx)
+		ready, err := m.tryUpdateNodeStatus(ctx)
 		if err != nil && ctx.Err() == nil {
 			slog.Warn("reporting the node's status failed, will try again", "err", err)
 		}
 		now := m.cfg.Clock.Now()
-		pause := settledPeriod
+		pause := readyPeriod
 		switch {
 		case err != nil, m.deleted.Load() != nil:
 			pause = patientPause

@@ -127,7 +127,7 @@ func newBench(t *testing.T, change func(*Config), objects ...runtime.Object) *be
 func (b *bench) start(t *testing.T) {
 	t.Helper()
 	b.Manager.runtime.look(t.Context(), b.runtime, b.clock.Now())
-	if err := b.register(t.Context()); err != nil {
+	if err := b.registerWithAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -136,7 +136,7 @@ func (b *bench) start(t *testing.T) {
 func (b *bench) look(t *testing.T) *v1.Node {
 	t.Helper()
 	b.Manager.runtime.look(t.Context(), b.runtime, b.clock.Now())
-	if _, err := b.sync(t.Context()); err != nil {
+	if _, err := b.tryUpdateNodeStatus(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	node, err := b.client.CoreV1().Nodes().Get(t.Context(), "node1", metav1.GetOptions{})
@@ -375,7 +375,7 @@ func TestRegistersUntilItSucceeds(t *testing.T) {
 		return false, nil, nil
 	})
 	done := make(chan error, 1)
-	go func() { done <- b.register(t.Context()) }()
+	go func() { done <- b.registerWithAPIServer(t.Context()) }()
 	for _, pause := range []time.Duration{100, 200, 400} {
 		waitFor(t, b.clock.HasWaiters)
 		b.clock.Step(pause * time.Millisecond)
@@ -393,7 +393,7 @@ func TestComesBackAfterBeingDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.lost()
-	if _, err := b.sync(t.Context()); err != nil {
+	if _, err := b.tryUpdateNodeStatus(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.client.CoreV1().Nodes().Get(t.Context(), "node1", metav1.GetOptions{}); !apierrors.IsNotFound(err) {

@@ -36,10 +36,10 @@ const (
 const attachDetach = "volumes.kubernetes.io/controller-managed-attach-detach"
 
 // register makes the Node object exist, trying until ctx is done.
-func (m *Manager) register(ctx context.Context) error {
+func (m *Manager) registerWithAPIServer(ctx context.Context) error {
 	pause := backoff.Pause{First: firstPause, Most: lastPause}
 	for {
-		err := m.tryRegister(ctx)
+		err := m.tryRegisterWithAPIServer(ctx)
 		if err == nil {
 			return nil
 		}
@@ -53,17 +53,17 @@ func (m *Manager) register(ctx context.Context) error {
 
 // tryRegister creates the Node, or takes the one that is there and gives it the
 // labels it should have.
-func (m *Manager) tryRegister(ctx context.Context) error {
+func (m *Manager) tryRegisterWithAPIServer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
 	nodes := m.cfg.Client.CoreV1().Nodes()
-	node := m.initial(ctx)
+	node := m.initialNode(ctx)
 	made, err := nodes.Create(ctx, node, metav1.CreateOptions{})
 	if err == nil {
 		slog.Info("registered the node", "node", m.cfg.Name)
 		m.set(made)
 		m.event(v1.EventTypeNormal, "Starting", "Starting kubelet.")
-		m.announce(&v1.Node{}, made)
+		m.recordConditionEvents(&v1.Node{}, made)
 		return nil
 	}
 	if !apierrors.IsAlreadyExists(err) {
@@ -87,7 +87,7 @@ func (m *Manager) tryRegister(ctx context.Context) error {
 }
 
 // initial is the Node as it is created.
-func (m *Manager) initial(ctx context.Context) *v1.Node {
+func (m *Manager) initialNode(ctx context.Context) *v1.Node {
 	node := &v1.Node{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:        m.cfg.Name,
@@ -96,7 +96,7 @@ func (m *Manager) initial(ctx context.Context) *v1.Node {
 		},
 		Spec: v1.NodeSpec{Taints: m.cfg.Taints},
 	}
-	m.fill(ctx, node)
+	m.setNodeStatus(ctx, node)
 	return node
 }
 

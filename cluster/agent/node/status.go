@@ -29,24 +29,24 @@ const (
 
 // sync looks at everything and sends what changed. It reports whether the node is
 // ready.
-func (m *Manager) sync(ctx context.Context) (ready bool, err error) {
+func (m *Manager) tryUpdateNodeStatus(ctx context.Context) (ready bool, err error) {
 	if at := m.deleted.Load(); at != nil {
 		if m.cfg.Clock.Since(*at) < leasePeriod {
 			return true, nil // nothing to hurry for
 		}
-		return false, m.tryRegister(ctx)
+		return false, m.tryRegisterWithAPIServer(ctx)
 	}
 	have := m.Node()
 	now := have.DeepCopy()
-	m.fill(ctx, now)
+	m.setNodeStatus(ctx, now)
 	ready, _ = conditions.NodeReady(now)
 	if equalStatus(&have.Status, &now.Status) && m.cfg.Clock.Since(m.lastReport) < reportPeriod {
-		m.schedulable(have)
+		m.recordSchedulableEvent(have)
 		return ready, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
-	got, err := m.patch(ctx, have, now)
+	got, err := m.patchNodeStatus(ctx, have, now)
 	if apierrors.IsNotFound(err) {
 		m.lost()
 		return ready, nil
@@ -54,15 +54,15 @@ func (m *Manager) sync(ctx context.Context) (ready bool, err error) {
 	if err != nil {
 		return ready, err
 	}
-	m.announce(have, now)
+	m.recordConditionEvents(have, now)
 	m.lastReport = m.cfg.Clock.Now()
 	m.set(got)
-	m.schedulable(got)
+	m.recordSchedulableEvent(got)
 	return ready, nil
 }
 
 // patch sends the difference of two statuses.
-func (m *Manager) patch(ctx context.Context, have, now *v1.Node) (*v1.Node, error) {
+func (m *Manager) patchNodeStatus(ctx context.Context, have, now *v1.Node) (*v1.Node, error) {
 	before, err := json.Marshal(v1.Node{Status: have.Status})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the node's status: %w", err)
@@ -102,20 +102,20 @@ func withoutHeartbeats(in []v1.NodeCondition) []v1.NodeCondition {
 }
 
 // fill writes into the status what is so now.
-func (m *Manager) fill(ctx context.Context, node *v1.Node) {
+func (m *Manager) setNodeStatus(ctx context.Context, node *v1.Node) {
 	st := &node.Status
 	st.Addresses = []v1.NodeAddress{
 		{Type: v1.NodeInternalIP, Address: m.cfg.IP.String()},
 		{Type: v1.NodeHostName, Address: m.cfg.Name},
 	}
 	st.DaemonEndpoints.KubeletEndpoint.Port = m.cfg.Port
-	m.fillInfo(st)
-	m.fillCapacity(st)
-	m.fillImages(ctx, st)
-	m.fillConditions(ctx, node)
+	m.setNodeInfo(st)
+	m.setMachineInfo(st)
+	m.setImages(ctx, st)
+	m.setConditions(ctx, node)
 }
 
-func (m *Manager) fillInfo(st *v1.NodeStatus) {
+func (m *Manager) setNodeInfo(st *v1.NodeStatus) {
 	id := m.cfg.Machine.Identity()
 	if old := st.NodeInfo.BootID; old != "" && id.BootID != "" && old != id.BootID && !m.rebootReported {
 		m.rebootReported = true
@@ -132,7 +132,7 @@ func (m *Manager) fillInfo(st *v1.NodeStatus) {
 
 // fillCapacity says what the machine has, and what of it pods can have: the rest
 // is what pressure thresholds keep free.
-func (m *Manager) fillCapacity(st *v1.NodeStatus) {
+func (m *Manager) setMachineInfo(st *v1.NodeStatus) {
 	memory, err := m.cfg.Machine.Memory()
 	if err != nil {
 		slog.Error("reading the memory failed", "err", err)
@@ -162,7 +162,7 @@ func (m *Manager) fillCapacity(st *v1.NodeStatus) {
 
 // fillImages lists the largest images, for schedulers that like a node better that
 // has them already.
-func (m *Manager) fillImages(ctx context.Context, st *v1.NodeStatus) {
+func (m *Manager) setImages(ctx context.Context, st *v1.NodeStatus) {
 	now := m.cfg.Clock.Now()
 	if st.Images != nil && now.Sub(m.imagesAt) < imagesPeriod {
 		return
@@ -190,7 +190,7 @@ func (m *Manager) fillImages(ctx context.Context, st *v1.NodeStatus) {
 }
 
 // announce records the events of what changed between two statuses.
-func (m *Manager) announce(have, now *v1.Node) {
+func (m *Manager) recordConditionEvents(have, now *v1.Node) {
 	for _, c := range now.Status.Conditions {
 		old := conditions.Node(&have.Status, c.Type)
 		if old != nil && old.Status == c.Status {
@@ -203,7 +203,7 @@ func (m *Manager) announce(have, now *v1.Node) {
 }
 
 // schedulable records it if somebody cordoned or uncordoned the node.
-func (m *Manager) schedulable(node *v1.Node) {
+func (m *Manager) recordSchedulableEvent(node *v1.Node) {
 	now := node.Spec.Unschedulable
 	if last := m.lastSpecSeen; last != nil && *last != now {
 		reason := "NodeSchedulable"

@@ -20,8 +20,8 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
+	"noriter.dev/noriter/cluster/agent/images"
 	"noriter.dev/noriter/cluster/agent/podspec"
-	"noriter.dev/noriter/cluster/agent/pull"
 	fakeruntime "noriter.dev/noriter/cluster/agent/runtime/fake"
 	"noriter.dev/noriter/cluster/agent/status"
 )
@@ -35,7 +35,7 @@ type bench struct {
 	volumes *fakeVolumes
 	events  *record.FakeRecorder
 	node    *podspec.Node
-	manager *Manager
+	manager *PodWorkers
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
 }
@@ -103,7 +103,7 @@ func (b *bench) up() {
 	b.manager = New(Config{
 		Node: b.node, HostIPs: func() []string { return []string{"10.77.0.11"} },
 		Allocatable: func() v1.ResourceList { return nil },
-		Runtime:     b.runtime, Images: pull.NewManager(b.runtime, b.events, clock.RealClock{}),
+		Runtime:     b.runtime, Images: images.NewManager(b.runtime, b.events, clock.RealClock{}),
 		Statuses: statuses, Volumes: b.volumes, Objects: noObjects{}, Events: b.events, Clock: clock.RealClock{},
 	})
 	b.wg.Go(func() { statuses.Run(ctx) })
@@ -113,10 +113,10 @@ func (b *bench) up() {
 		b.t.Fatal(err)
 	}
 	for i := range pods.Items {
-		b.manager.Update(&pods.Items[i])
+		b.manager.UpdatePod(&pods.Items[i])
 	}
 	synctest.Wait() // Run has set its context
-	b.manager.Synced(ctx)
+	b.manager.HandlePodCleanups(ctx)
 	changes, err := b.client.CoreV1().Pods("").Watch(ctx, metav1.ListOptions{})
 	if err != nil {
 		b.t.Fatal(err)
@@ -130,9 +130,9 @@ func (b *bench) up() {
 			case e := <-changes.ResultChan():
 				pod := e.Object.(*v1.Pod)
 				if e.Type == watch.Deleted {
-					b.manager.Delete(pod)
+					b.manager.RemovePod(pod)
 				} else {
-					b.manager.Update(pod)
+					b.manager.UpdatePod(pod)
 				}
 			}
 		}

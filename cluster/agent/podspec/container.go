@@ -22,16 +22,16 @@ type Instance struct {
 
 // Container describes one container to the runtime. An error is the user's to mend
 // (a missing ConfigMap key, a non-root rule): CreateContainerConfigError.
-func (n *Node) Container(ctx context.Context, objects Objects, pod *v1.Pod, c *v1.Container, facts Facts, in Instance) (*cri.ContainerConfig, error) {
-	sc := Effective(pod, c)
-	if err := CheckNonRoot(pod, c, sc, in.User); err != nil {
+func (n *Node) GenerateContainerConfig(ctx context.Context, objects Objects, pod *v1.Pod, c *v1.Container, facts Facts, in Instance) (*cri.ContainerConfig, error) {
+	sc := determineEffectiveSecurityContext(pod, c)
+	if err := verifyRunAsNonRoot(pod, c, sc, in.User); err != nil {
 		return nil, err
 	}
-	env, err := Environment(ctx, objects, pod, c, facts)
+	env, err := makeEnvironmentVariables(ctx, objects, pod, c, facts)
 	if err != nil {
 		return nil, err
 	}
-	mounts, err := n.mounts(pod, c, facts, env)
+	mounts, err := n.makeMounts(pod, c, facts, env)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +47,8 @@ func (n *Node) Container(ctx context.Context, objects Objects, pod *v1.Pod, c *v
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return nil, fmt.Errorf("create container log directory for container %s failed: %w", c.Name, err)
 	}
-	resources := LinuxResources(c.Resources)
-	resources.OomScoreAdj = OOMScoreAdj(pod, c, n.MemoryBytes)
+	resources := calculateLinuxResources(c.Resources)
+	resources.OomScoreAdj = getContainerOOMScoreAdjust(pod, c, n.MemoryBytes)
 
 	lookup := func(name string) (string, bool) {
 		for _, kv := range env {

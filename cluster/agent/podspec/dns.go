@@ -21,7 +21,7 @@ const (
 // DNS is the resolv.conf of the pod's containers after its dnsPolicy and dnsConfig.
 // warnings are what the pod's owner should hear as events, because some of it did
 // not fit. Source: pkg/kubelet/network/dns.
-func (n *Node) DNS(pod *v1.Pod) (config *cri.DNSConfig, warnings []string, err error) {
+func (n *Node) getPodDNS(pod *v1.Pod) (config *cri.DNSConfig, warnings []string, err error) {
 	policy := pod.Spec.DNSPolicy
 	if policy == v1.DNSClusterFirst && pod.Spec.HostNetwork {
 		policy = v1.DNSDefault // the node's processes use the node's DNS
@@ -40,7 +40,7 @@ func (n *Node) DNS(pod *v1.Pod) (config *cri.DNSConfig, warnings []string, err e
 		}
 		if len(n.ClusterDNS) == 0 {
 			warnings = append(warnings, fmt.Sprintf("pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to %q policy.",
-				Full(pod), v1.DNSClusterFirst, v1.DNSDefault))
+				FormatPod(pod), v1.DNSClusterFirst, v1.DNSDefault))
 			config = host
 			break
 		}
@@ -68,12 +68,12 @@ func (n *Node) hostDNS() (*cri.DNSConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the node's DNS configuration (--resolv-conf): %w", err)
 	}
-	return ParseResolvConf(string(data)), nil
+	return parseResolvConf(string(data)), nil
 }
 
 // ParseResolvConf reads what resolv.conf(5) says of servers, search domains and
 // options; the last line of each but "nameserver" wins.
-func ParseResolvConf(text string) *cri.DNSConfig {
+func parseResolvConf(text string) *cri.DNSConfig {
 	config := &cri.DNSConfig{}
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)

@@ -16,7 +16,7 @@ func TestLabelsAreInTheOrderOfTheirKeys(t *testing.T) {
 	c := &v1.Container{Name: "main", Env: []v1.EnvVar{{Name: "LABELS", ValueFrom: &v1.EnvVarSource{
 		FieldRef: &v1.ObjectFieldSelector{FieldPath: "metadata.labels"},
 	}}}}
-	got, err := Environment(t.Context(), world{}, pod, c, Facts{})
+	got, err := makeEnvironmentVariables(t.Context(), world{}, pod, c, Facts{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,15 +44,15 @@ type Volume struct {
 // Environment is the container's environment in CRI's form, sorted by name.
 // envFrom comes first, then env in its order, each variable able to use those
 // before it and the services'; services fill in what is missing.
-func Environment(ctx context.Context, objects Objects, pod *v1.Pod, container *v1.Container, facts Facts) ([]*cri.KeyValue, error) {
+func makeEnvironmentVariables(ctx context.Context, objects Objects, pod *v1.Pod, container *v1.Container, facts Facts) ([]*cri.KeyValue, error) {
 	services, err := objects.Services()
 	if err != nil {
 		return nil, fmt.Errorf("listing services for the environment of %s: %w", container.Name, err)
 	}
 	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
-	fromServices := ServiceEnv(services, pod.Namespace, links)
+	fromServices := getServiceEnvVarMap(services, pod.Namespace, links)
 
-	r := resolver{ctx: ctx, objects: objects, pod: pod, container: container, facts: facts, env: map[string]string{}}
+	r := envResolver{ctx: ctx, objects: objects, pod: pod, container: container, facts: facts, env: map[string]string{}}
 	for _, source := range container.EnvFrom {
 		if err := r.addFrom(source); err != nil {
 			return nil, err
@@ -67,7 +67,7 @@ func Environment(ctx context.Context, objects Objects, pod *v1.Pod, container *v
 	}
 	for _, e := range container.Env {
 		if e.Value != "" || e.ValueFrom == nil {
-			r.env[e.Name] = Expand(e.Value, lookup)
+			r.env[e.Name] = expand(e.Value, lookup)
 			continue
 		}
 		value, skip, err := r.value(e.ValueFrom)
@@ -96,7 +96,7 @@ func keyValues(env map[string]string) []*cri.KeyValue {
 }
 
 // resolver collects one container's variables.
-type resolver struct {
+type envResolver struct {
 	ctx       context.Context
 	objects   Objects
 	pod       *v1.Pod
@@ -107,7 +107,7 @@ type resolver struct {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-func (r *resolver) addFrom(source v1.EnvFromSource) error {
+func (r *envResolver) addFrom(source v1.EnvFromSource) error {
 	switch {
 	case source.ConfigMapRef != nil:
 		cm, err := r.objects.ConfigMap(r.ctx, r.pod.Namespace, source.ConfigMapRef.Name)
@@ -138,7 +138,7 @@ func forgive(err error, optional *bool) error {
 }
 
 // value resolves one valueFrom. skip means that an optional source is missing.
-func (r *resolver) value(from *v1.EnvVarSource) (value string, skip bool, err error) {
+func (r *envResolver) value(from *v1.EnvVarSource) (value string, skip bool, err error) {
 	switch {
 	case from.FieldRef != nil:
 		value, err = FieldValue(r.pod, from.FieldRef.FieldPath, r.facts.PodIPs, r.facts.HostIPs)
@@ -156,7 +156,7 @@ func (r *resolver) value(from *v1.EnvVarSource) (value string, skip bool, err er
 	return "", false, nil
 }
 
-func (r *resolver) configMapKey(ref *v1.ConfigMapKeySelector) (string, bool, error) {
+func (r *envResolver) configMapKey(ref *v1.ConfigMapKeySelector) (string, bool, error) {
 	cm, err := r.objects.ConfigMap(r.ctx, r.pod.Namespace, ref.Name)
 	if err != nil {
 		err = forgive(err, ref.Optional)
@@ -169,7 +169,7 @@ func (r *resolver) configMapKey(ref *v1.ConfigMapKeySelector) (string, bool, err
 	return value, !ok, nil
 }
 
-func (r *resolver) secretKey(ref *v1.SecretKeySelector) (string, bool, error) {
+func (r *envResolver) secretKey(ref *v1.SecretKeySelector) (string, bool, error) {
 	secret, err := r.objects.Secret(r.ctx, r.pod.Namespace, ref.Name)
 	if err != nil {
 		err = forgive(err, ref.Optional)
@@ -183,7 +183,7 @@ func (r *resolver) secretKey(ref *v1.SecretKeySelector) (string, bool, error) {
 }
 
 // fileKey reads NAME=value lines that an init container left in a volume (KEP-3721).
-func (r *resolver) fileKey(ref *v1.FileKeySelector) (string, bool, error) {
+func (r *envResolver) fileKey(ref *v1.FileKeySelector) (string, bool, error) {
 	volume, ok := r.facts.Volumes[ref.VolumeName]
 	if !ok || volume.HostPath == "" {
 		return "", false, fmt.Errorf("cannot find the volume %q referenced by FileKeyRef", ref.VolumeName)
@@ -201,7 +201,7 @@ func (r *resolver) fileKey(ref *v1.FileKeySelector) (string, bool, error) {
 		return "", false, fmt.Errorf("couldn't parse env file %q of volume %q: %w", ref.Path, ref.VolumeName, err)
 	}
 	defer file.Close()
-	value, found, err := ParseEnvFile(bufio.NewScanner(file), ref.Key)
+	value, found, err := parseEnvFile(bufio.NewScanner(file), ref.Key)
 	if err != nil {
 		return "", false, fmt.Errorf("couldn't parse env file %q of volume %q: %w", ref.Path, ref.VolumeName, err)
 	}
@@ -213,7 +213,7 @@ func (r *resolver) fileKey(ref *v1.FileKeySelector) (string, bool, error) {
 
 // ParseEnvFile finds key among lines of NAME='value'. Blank lines and comments are
 // skipped; a value is taken between its single quotes if it has them.
-func ParseEnvFile(lines *bufio.Scanner, key string) (value string, found bool, err error) {
+func parseEnvFile(lines *bufio.Scanner, key string) (value string, found bool, err error) {
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || strings.HasPrefix(line, "#") {

@@ -7,7 +7,7 @@ import "strings"
 // and so does everything that is no complete reference.
 // Source: the API reference of Container.args, and
 // third_party/forked/golang/expansion of Kubernetes for the corner cases.
-func Expand(text string, lookup func(name string) (string, bool)) string {
+func expand(text string, lookup func(name string) (string, bool)) string {
 	var out strings.Builder
 	for {
 		before, rest, found := strings.Cut(text, "$")
@@ -46,7 +46,7 @@ func expandAll(words []string, lookup func(string) (string, bool)) []string {
 	}
 	out := make([]string, len(words))
 	for i, w := range words {
-		out[i] = Expand(w, lookup)
+		out[i] = expand(w, lookup)
 	}
 	return out
 }

@@ -16,7 +16,7 @@ const hostnameMax = 63
 
 // Hostname is the pod's host name and, with a subdomain, its domain: a headless
 // service of that name makes HOSTNAME.SUBDOMAIN.NAMESPACE.svc.DOMAIN resolvable.
-func (n *Node) Hostname(pod *v1.Pod) (hostname, domain string, err error) {
+func (n *Node) generatePodHostNameAndDomain(pod *v1.Pod) (hostname, domain string, err error) {
 	hostname = pod.Name
 	switch {
 	case pod.Spec.HostnameOverride != nil:
@@ -42,7 +42,7 @@ func (n *Node) Hostname(pod *v1.Pod) (hostname, domain string, err error) {
 // kernelHostname is what uname(2) will say: the fully qualified name if the pod asks
 // for it (setHostnameAsFQDN).
 func (n *Node) kernelHostname(pod *v1.Pod) (string, error) {
-	hostname, domain, err := n.Hostname(pod)
+	hostname, domain, err := n.generatePodHostNameAndDomain(pod)
 	if err != nil || domain == "" || !isTrue(pod.Spec.SetHostnameAsFQDN) {
 		return hostname, err
 	}
@@ -56,7 +56,7 @@ func (n *Node) kernelHostname(pod *v1.Pod) (string, error) {
 
 // HostsFile is the content of the pod's /etc/hosts. A pod on the node's network gets
 // the node's file (nodeHosts), any other a fresh one with its own addresses.
-func HostsFile(pod *v1.Pod, hostname, domain string, podIPs []string, nodeHosts []byte) []byte {
+func managedHostsFileContent(pod *v1.Pod, hostname, domain string, podIPs []string, nodeHosts []byte) []byte {
 	var b bytes.Buffer
 	if pod.Spec.HostNetwork {
 		b.WriteString("# Kubernetes-managed hosts file (host network).\n")
@@ -85,7 +85,7 @@ func HostsFile(pod *v1.Pod, hostname, domain string, podIPs []string, nodeHosts 
 
 // writeHosts puts the pod's /etc/hosts into its directory and returns the path.
 func (n *Node) writeHosts(pod *v1.Pod, podIPs []string) (string, error) {
-	hostname, domain, err := n.Hostname(pod)
+	hostname, domain, err := n.generatePodHostNameAndDomain(pod)
 	if err != nil {
 		return "", err
 	}
@@ -101,7 +101,7 @@ func (n *Node) writeHosts(pod *v1.Pod, podIPs []string) (string, error) {
 	}
 	path := filepath.Join(dir, "etc-hosts")
 	// Rewritten in place, not replaced: running containers hold a mount of this inode.
-	if err := os.WriteFile(path, HostsFile(pod, hostname, domain, podIPs, nodeHosts), 0o644); err != nil {
+	if err := os.WriteFile(path, managedHostsFileContent(pod, hostname, domain, podIPs, nodeHosts), 0o644); err != nil {
 		return "", fmt.Errorf("writing the pod's hosts file: %w", err)
 	}
 	return path, os.Chmod(path, 0o644)

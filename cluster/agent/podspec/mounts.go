@@ -12,7 +12,7 @@ import (
 )
 
 // mounts are the container's volumes, its /etc/hosts and its termination log.
-func (n *Node) mounts(pod *v1.Pod, container *v1.Container, facts Facts, env []*cri.KeyValue) ([]*cri.Mount, error) {
+func (n *Node) makeMounts(pod *v1.Pod, container *v1.Container, facts Facts, env []*cri.KeyValue) ([]*cri.Mount, error) {
 	var out []*cri.Mount
 	ownHosts := false
 	for i := range container.VolumeMounts {
@@ -74,7 +74,7 @@ func subPathOf(m *v1.VolumeMount, env []*cri.KeyValue) (string, error) {
 		return m.SubPath, nil
 	}
 	var missing []string
-	path := Expand(m.SubPathExpr, func(name string) (string, bool) {
+	path := expand(m.SubPathExpr, func(name string) (string, bool) {
 		for _, kv := range env {
 			if kv.Key == name {
 				return string(kv.Value), true

@@ -41,6 +41,6 @@ func LogPath(container string, restarts int) string {
 }
 
 // Full names a pod as the kubelet's messages do: name_namespace(uid).
-func Full(pod *v1.Pod) string {
+func FormatPod(pod *v1.Pod) string {
 	return fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID)
 }

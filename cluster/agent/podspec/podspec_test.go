@@ -30,7 +30,7 @@ func TestExpand(t *testing.T) {
 		"$(B)": "$(A)", "$(EMPTY)": "", "$(NONE)": "$(NONE)", "$(A": "$(A", "$": "$", "$A": "$A", "$(": "$(",
 		"$()": "$()", "cost: 5$": "cost: 5$", "$(A)$(NONE)$(A)": "a$(NONE)a",
 	} {
-		if got := Expand(in, lookup); got != want {
+		if got := expand(in, lookup); got != want {
 			t.Errorf("Expand(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -42,11 +42,11 @@ func FuzzExpand(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		none := func(string) (string, bool) { return "", false }
-		got := Expand(s, none)
+		got := expand(s, none)
 		if !strings.Contains(s, "$$") && got != s {
 			t.Errorf("Expand(%q) = %q without any variable", s, got)
 		}
-		if escaped := strings.ReplaceAll(s, "$", "$$"); Expand(escaped, none) != s {
+		if escaped := strings.ReplaceAll(s, "$", "$$"); expand(escaped, none) != s {
 			t.Errorf("escaping %q did not protect it", s)
 		}
 	})
@@ -55,7 +55,7 @@ func FuzzExpand(f *testing.F) {
 func FuzzParseResolvConf(f *testing.F) {
 	f.Add("nameserver 1.2.3.4\nsearch a. b .\noptions ndots:5 rotate\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		c := ParseResolvConf(text)
+		c := parseResolvConf(text)
 		for _, s := range slices.Concat(c.Servers, c.Searches, c.Options) {
 			if strings.ContainsAny(s, " \t\n") {
 				t.Errorf("%q has white space in it", s)
@@ -67,7 +67,7 @@ func FuzzParseResolvConf(f *testing.F) {
 func FuzzParseEnvFile(f *testing.F) {
 	f.Add("# c\nA='x y'\nB=2", "A")
 	f.Fuzz(func(t *testing.T, text, key string) {
-		if _, _, err := ParseEnvFile(bufio.NewScanner(strings.NewReader(text)), key); err != nil && strings.Contains(err.Error(), "line 0") {
+		if _, _, err := parseEnvFile(bufio.NewScanner(strings.NewReader(text)), key); err != nil && strings.Contains(err.Error(), "line 0") {
 			t.Error("lines count from 1")
 		}
 	})
@@ -136,7 +136,7 @@ func TestEnvironment(t *testing.T) {
 		{Name: "MISSING", ValueFrom: from(v1.EnvVarSource{SecretKeyRef: &v1.SecretKeySelector{LocalObjectReference: v1.LocalObjectReference{Name: "s"}, Key: "nope", Optional: ptr(true)}})},
 	}
 	facts := Facts{PodIPs: []string{"10.244.1.2"}, Allocatable: v1.ResourceList{"memory": resource.MustParse("700Mi")}}
-	got, err := Environment(t.Context(), w, pod, c, facts)
+	got, err := makeEnvironmentVariables(t.Context(), w, pod, c, facts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 	pod.Spec.EnableServiceLinks = ptr(false)
-	got, err = Environment(t.Context(), w, pod, &v1.Container{Name: "main"}, facts)
+	got, err = makeEnvironmentVariables(t.Context(), w, pod, &v1.Container{Name: "main"}, facts)
 	if err != nil || len(got) != 8 {
 		t.Errorf("without links only the API server's address should be left: %v, %v", got, err)
 	}
@@ -172,7 +172,7 @@ func TestEnvironmentErrors(t *testing.T) {
 		"unsupported fieldPath: spec.nope":         {FieldRef: &v1.ObjectFieldSelector{FieldPath: "spec.nope"}},
 	} {
 		c := &v1.Container{Name: "main", Env: []v1.EnvVar{{Name: "X", ValueFrom: &from}}}
-		if _, err := Environment(t.Context(), w, pod, c, Facts{}); err == nil || err.Error() != want {
+		if _, err := makeEnvironmentVariables(t.Context(), w, pod, c, Facts{}); err == nil || err.Error() != want {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -203,7 +203,7 @@ func TestDNS(t *testing.T) {
 	} {
 		pod := testPod()
 		tc.change(&pod.Spec)
-		got, warnings, err := n.DNS(pod)
+		got, warnings, err := n.getPodDNS(pod)
 		if err != nil || len(warnings) > 0 {
 			t.Errorf("%s: %v %v", tc.name, warnings, err)
 		}
@@ -213,7 +213,7 @@ func TestDNS(t *testing.T) {
 	}
 	pod := testPod()
 	pod.Spec.DNSConfig = &v1.PodDNSConfig{Nameservers: []string{"1.1.1.1", "2.2.2.2", "3.3.3.3"}}
-	got, warnings, err := n.DNS(pod)
+	got, warnings, err := n.getPodDNS(pod)
 	if err != nil || len(got.Servers) != 3 || len(warnings) != 1 || !strings.HasPrefix(warnings[0], "Nameserver limits were exceeded") {
 		t.Errorf("%v %v %v", got, warnings, err)
 	}
@@ -224,11 +224,11 @@ func TestHosts(t *testing.T) {
 	pod.Spec.Hostname, pod.Spec.Subdomain = "db-0", "db"
 	pod.Spec.HostAliases = []v1.HostAlias{{IP: "192.0.2.9", Hostnames: []string{"a", "b"}}}
 	n := Node{ClusterDomain: "cluster.local"}
-	hostname, domain, err := n.Hostname(pod)
+	hostname, domain, err := n.generatePodHostNameAndDomain(pod)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := string(HostsFile(pod, hostname, domain, []string{"10.244.1.2"}, nil))
+	got := string(managedHostsFileContent(pod, hostname, domain, []string{"10.244.1.2"}, nil))
 	for _, want := range []string{
 		"# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n",
 		"10.244.1.2\tdb-0.db.shop.svc.cluster.local\tdb-0\n",
@@ -239,12 +239,12 @@ func TestHosts(t *testing.T) {
 		}
 	}
 	pod.Spec.HostNetwork = true
-	if got := string(HostsFile(pod, hostname, domain, nil, []byte("127.0.0.1 me\n"))); !strings.HasPrefix(got, "# Kubernetes-managed hosts file (host network).\n127.0.0.1 me\n") {
+	if got := string(managedHostsFileContent(pod, hostname, domain, nil, []byte("127.0.0.1 me\n"))); !strings.HasPrefix(got, "# Kubernetes-managed hosts file (host network).\n127.0.0.1 me\n") {
 		t.Error(got)
 	}
 	long := testPod()
 	long.Name = strings.Repeat("a", 62) + "-bcd"
-	if h, _, _ := n.Hostname(long); h != strings.Repeat("a", 62) {
+	if h, _, _ := n.generatePodHostNameAndDomain(long); h != strings.Repeat("a", 62) {
 		t.Errorf("%q: a host name has 63 characters at most and no - at its end", h)
 	}
 }
@@ -268,10 +268,10 @@ func TestQOSAndOOMScore(t *testing.T) {
 	} {
 		pod := testPod()
 		pod.Spec.Containers[0].Resources = tc.r
-		if got := QOS(pod); got != tc.qos {
+		if got := GetPodQOS(pod); got != tc.qos {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.qos)
 		}
-		if got := OOMScoreAdj(pod, &pod.Spec.Containers[0], 1<<30); got != tc.oom {
+		if got := getContainerOOMScoreAdjust(pod, &pod.Spec.Containers[0], 1<<30); got != tc.oom {
 			t.Errorf("%s: oom_score_adj %d, want %d", tc.name, got, tc.oom)
 		}
 	}
@@ -296,7 +296,7 @@ func TestLinuxResources(t *testing.T) {
 		set(r.Requests, "cpu", tc.request)
 		set(r.Limits, "cpu", tc.limit)
 		set(r.Limits, "memory", tc.memory)
-		if got := LinuxResources(r); got.String() != tc.want.String() {
+		if got := calculateLinuxResources(r); got.String() != tc.want.String() {
 			t.Errorf("%s/%s/%s: %v, want %v", tc.request, tc.limit, tc.memory, got, &tc.want)
 		}
 	}
@@ -326,7 +326,7 @@ func TestContainer(t *testing.T) {
 	c.VolumeMounts = []v1.VolumeMount{{Name: "data", MountPath: "/data", SubPathExpr: "sub/$(X)"}, {Name: "ro", MountPath: "/ro"}}
 	facts := Facts{PodIPs: []string{"10.244.1.2"}, Volumes: map[string]Volume{"data": {HostPath: "/v/data"}, "ro": {HostPath: "/v/ro", ReadOnly: true}},
 		SubPath: func(container string, index int, volume, path string) (string, error) { return "/sub/" + path, nil }}
-	got, err := n.Container(t.Context(), world{}, pod, c, facts, Instance{Restarts: 3, ImageRef: "sha256:1"})
+	got, err := n.GenerateContainerConfig(t.Context(), world{}, pod, c, facts, Instance{Restarts: 3, ImageRef: "sha256:1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,12 +346,12 @@ func TestContainer(t *testing.T) {
 		t.Errorf("%v", slices.Collect(maps.Keys(mounts)))
 	}
 	c.VolumeMounts = []v1.VolumeMount{{Name: "nowhere", MountPath: "/x"}}
-	if _, err := n.Container(t.Context(), world{}, pod, c, facts, Instance{}); err == nil || err.Error() != `cannot find volume "nowhere" to mount into container "main"` {
+	if _, err := n.GenerateContainerConfig(t.Context(), world{}, pod, c, facts, Instance{}); err == nil || err.Error() != `cannot find volume "nowhere" to mount into container "main"` {
 		t.Error(err)
 	}
 	c.VolumeMounts = nil
 	c.SecurityContext = &v1.SecurityContext{RunAsNonRoot: ptr(true), RunAsUser: ptr(int64(0))}
-	if _, err := n.Container(t.Context(), world{}, pod, c, facts, Instance{}); err == nil || !strings.Contains(err.Error(), "container's runAsUser breaks non-root policy") {
+	if _, err := n.GenerateContainerConfig(t.Context(), world{}, pod, c, facts, Instance{}); err == nil || !strings.Contains(err.Error(), "container's runAsUser breaks non-root policy") {
 		t.Error(err)
 	}
 }
@@ -364,7 +364,7 @@ func TestNonRootByImage(t *testing.T) {
 		"image has non-numeric user (nobody)": {Name: "nobody"},
 		"":                                    {UID: ptr(int64(7))},
 	} {
-		err := CheckNonRoot(pod, &pod.Spec.Containers[0], sc, user)
+		err := verifyRunAsNonRoot(pod, &pod.Spec.Containers[0], sc, user)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v", user, err)
 		}
@@ -377,7 +377,7 @@ func TestSandbox(t *testing.T) {
 	pod.Spec.ShareProcessNamespace = ptr(true)
 	pod.Spec.Containers[0].Ports = []v1.ContainerPort{{ContainerPort: 80, HostPort: 8080, Protocol: v1.ProtocolUDP}}
 	pod.Spec.SecurityContext = &v1.PodSecurityContext{Sysctls: []v1.Sysctl{{Name: "net/core/somaxconn", Value: "1"}}}
-	got, _, err := n.Sandbox(pod, 2)
+	got, _, err := n.GeneratePodSandboxConfig(pod, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -389,13 +389,13 @@ func TestSandbox(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	pod.Spec.HostNetwork, pod.Spec.HostPID = true, true
-	got, _, err = n.Sandbox(pod, 0)
+	got, _, err = n.GeneratePodSandboxConfig(pod, 0)
 	if err != nil || got.Hostname != "" || got.Linux.SecurityContext.NamespaceOptions.Network != cri.NamespaceMode_NODE ||
 		got.Linux.SecurityContext.NamespaceOptions.Pid != cri.NamespaceMode_NODE {
 		t.Errorf("%v %v", got, err)
 	}
 	pod.Spec.HostUsers = ptr(false)
-	if _, _, err := n.Sandbox(pod, 0); err == nil {
+	if _, _, err := n.GeneratePodSandboxConfig(pod, 0); err == nil {
 		t.Error("user namespaces are refused, not ignored")
 	}
 }

@@ -8,7 +8,7 @@ import (
 // QOS is the pod's quality-of-service class. The API server writes it into the
 // status of every new pod; it is worked out again here for objects that lack it.
 // Source: pkg/apis/core/v1/helper/qos.
-func QOS(pod *v1.Pod) v1.PodQOSClass {
+func GetPodQOS(pod *v1.Pod) v1.PodQOSClass {
 	if pod.Status.QOSClass != "" {
 		return pod.Status.QOSClass
 	}
@@ -45,12 +45,12 @@ const (
 // OOMScoreAdj is the container's oom_score_adj on a node with that much memory in
 // bytes: a Burstable container's is lower the more of the node it requested.
 // Source: pkg/kubelet/qos/policy.go.
-func OOMScoreAdj(pod *v1.Pod, container *v1.Container, nodeMemory int64) int64 {
+func getContainerOOMScoreAdjust(pod *v1.Pod, container *v1.Container, nodeMemory int64) int64 {
 	const nodeCritical = 2000001000 // the priority of system-node-critical
 	if pod.Spec.Priority != nil && *pod.Spec.Priority >= nodeCritical {
 		return oomGuaranteed
 	}
-	switch QOS(pod) {
+	switch GetPodQOS(pod) {
 	case v1.PodQOSGuaranteed:
 		return oomGuaranteed
 	case v1.PodQOSBestEffort:

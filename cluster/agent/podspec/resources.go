@@ -23,7 +23,7 @@ const (
 // becomes a weight, the CPU limit a quota, the memory limit a hard bound. Memory
 // requests set nothing here; they only count when pods are scheduled and when the
 // kernel has to choose whom to kill (OOMScoreAdj).
-func LinuxResources(r v1.ResourceRequirements) *cri.LinuxContainerResources {
+func calculateLinuxResources(r v1.ResourceRequirements) *cri.LinuxContainerResources {
 	request, has := r.Requests[v1.ResourceCPU]
 	limit := r.Limits.Cpu()
 	if !has {
@@ -83,7 +83,7 @@ func add(list v1.ResourceList, name v1.ResourceName, q resource.Quantity) {
 // that classes compete first and pods within a class afterwards.
 func (n *Node) CgroupParent(pod *v1.Pod) string {
 	parts := []string{"kubepods"}
-	switch QOS(pod) {
+	switch GetPodQOS(pod) {
 	case v1.PodQOSBurstable:
 		parts = append(parts, "burstable")
 	case v1.PodQOSBestEffort:

@@ -62,7 +62,7 @@ func RestartsOnFailure(spec *v1.PodSpec, c *v1.Container) bool {
 
 // ShouldStart tells whether the container has to be started now, given what the
 // runtime has of it: because it never was, or because it ended and is to run again.
-func ShouldStart(pod *v1.Pod, c *v1.Container, now *runtime.Container) bool {
+func ShouldContainerBeRestarted(pod *v1.Pod, c *v1.Container, now *runtime.Container) bool {
 	switch {
 	case pod.DeletionTimestamp != nil:
 		return false

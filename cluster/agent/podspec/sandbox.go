@@ -13,11 +13,11 @@ import (
 // Sandbox describes the pod's sandbox: its network, host name, DNS, log directory
 // and shared namespaces, all that containers of a pod have in common. attempt counts
 // the pod's sandboxes from 0. warnings are for events (DNSConfigForming).
-func (n *Node) Sandbox(pod *v1.Pod, attempt uint32) (config *cri.PodSandboxConfig, warnings []string, err error) {
+func (n *Node) GeneratePodSandboxConfig(pod *v1.Pod, attempt uint32) (config *cri.PodSandboxConfig, warnings []string, err error) {
 	if pod.Spec.HostUsers != nil && !*pod.Spec.HostUsers {
 		return nil, nil, fmt.Errorf("this node has no user namespaces for pods: leave out hostUsers or set it to true")
 	}
-	dns, warnings, err := n.DNS(pod)
+	dns, warnings, err := n.getPodDNS(pod)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -69,7 +69,7 @@ func (n *Node) linuxSandbox(pod *v1.Pod) (*cri.LinuxPodSandboxConfig, error) {
 	lc := &cri.LinuxPodSandboxConfig{
 		CgroupParent: n.CgroupParent(pod),
 		Sysctls:      map[string]string{},
-		Resources:    LinuxResources(podLimits(pod)),
+		Resources:    calculateLinuxResources(podLimits(pod)),
 		SecurityContext: &cri.LinuxSandboxSecurityContext{
 			NamespaceOptions:   namespaces(pod),
 			Privileged:         anyPrivileged(pod),
@@ -108,8 +108,8 @@ func anyPrivileged(pod *v1.Pod) bool {
 }
 
 // SandboxVerdict says whether a pod can go on in the sandbox it has.
-type SandboxVerdict struct {
-	Needed  bool   // a new sandbox has to be made
+type SandboxChange struct {
+	Changed bool   // a new sandbox has to be made
 	Attempt uint32 // its number, or that of the present one
 	ID      string // the present newest sandbox, "" if there is none to replace
 	Why     string // the text of condition PodReadyToStartContainers
@@ -117,9 +117,9 @@ type SandboxVerdict struct {
 
 // JudgeSandbox compares the pod's sandboxes with what the pod needs.
 // Source: pkg/kubelet/kuberuntime/util PodSandboxChanged.
-func JudgeSandbox(pod *v1.Pod, have *runtime.Pod) SandboxVerdict {
+func PodSandboxChanged(pod *v1.Pod, have *runtime.Pod) SandboxChange {
 	if len(have.Sandboxes) == 0 {
-		return SandboxVerdict{Needed: true, Why: "no pod sandbox exists"}
+		return SandboxChange{Changed: true, Why: "no pod sandbox exists"}
 	}
 	ready := 0
 	for _, s := range have.Sandboxes {
@@ -128,18 +128,18 @@ func JudgeSandbox(pod *v1.Pod, have *runtime.Pod) SandboxVerdict {
 		}
 	}
 	newest := have.Sandboxes[0]
-	again := SandboxVerdict{Needed: true, Attempt: newest.GetMetadata().GetAttempt() + 1, ID: newest.Id}
+	again := SandboxChange{Changed: true, Attempt: newest.GetMetadata().GetAttempt() + 1, ID: newest.Id}
 	switch {
 	case ready > 1:
 		again.Why = "multiple pod sandboxes are ready and need to be reconciled"
 	case newest.State != cri.PodSandboxState_SANDBOX_READY:
 		again.Why = "pod sandbox is not ready"
-	case newest.GetLinux().GetNamespaces().GetOptions().GetNetwork() != NetworkMode(pod):
+	case newest.GetLinux().GetNamespaces().GetOptions().GetNetwork() != networkMode(pod):
 		again.ID, again.Why = "", "network namespace mode changed and sandbox needs to be recreated"
 	case !pod.Spec.HostNetwork && newest.Network != nil && newest.Network.Ip == "":
 		again.Why = "pod sandbox has no IP address"
 	default:
-		return SandboxVerdict{Attempt: newest.GetMetadata().GetAttempt(), ID: newest.Id}
+		return SandboxChange{Attempt: newest.GetMetadata().GetAttempt(), ID: newest.Id}
 	}
 	return again
 }

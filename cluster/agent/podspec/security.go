@@ -41,11 +41,11 @@ func namespaces(pod *v1.Pod) *cri.NamespaceOption {
 }
 
 // NetworkMode is the network namespace a sandbox of this pod must have.
-func NetworkMode(pod *v1.Pod) cri.NamespaceMode { return namespaces(pod).Network }
+func networkMode(pod *v1.Pod) cri.NamespaceMode { return namespaces(pod).Network }
 
 // Effective is the container's security context with what it leaves open taken from
 // the pod's.
-func Effective(pod *v1.Pod, container *v1.Container) v1.SecurityContext {
+func determineEffectiveSecurityContext(pod *v1.Pod, container *v1.Container) v1.SecurityContext {
 	var sc v1.SecurityContext
 	if container.SecurityContext != nil {
 		sc = *container.SecurityContext.DeepCopy()
@@ -83,11 +83,11 @@ type ImageUser struct {
 }
 
 // CheckNonRoot holds runAsNonRoot against the user the container would run as.
-func CheckNonRoot(pod *v1.Pod, container *v1.Container, sc v1.SecurityContext, image ImageUser) error {
+func verifyRunAsNonRoot(pod *v1.Pod, container *v1.Container, sc v1.SecurityContext, image ImageUser) error {
 	if !isTrue(sc.RunAsNonRoot) {
 		return nil
 	}
-	where := fmt.Sprintf("(pod: %q, container: %s)", Full(pod), container.Name)
+	where := fmt.Sprintf("(pod: %q, container: %s)", FormatPod(pod), container.Name)
 	switch {
 	case sc.RunAsUser != nil && *sc.RunAsUser == 0:
 		return fmt.Errorf("container's runAsUser breaks non-root policy %s", where)

@@ -14,7 +14,7 @@ import (
 // The service default/kubernetes is always among them, because clients inside the
 // cluster find the API server by it; the others only with links
 // (pod.spec.enableServiceLinks). Source: pkg/kubelet/envvars.
-func ServiceEnv(services []*v1.Service, namespace string, links bool) map[string]string {
+func getServiceEnvVarMap(services []*v1.Service, namespace string, links bool) map[string]string {
 	env := map[string]string{}
 	for _, s := range services {
 		if s.Spec.ClusterIP == "" || s.Spec.ClusterIP == v1.ClusterIPNone || len(s.Spec.Ports) == 0 {

@@ -49,7 +49,7 @@ func ContainerLabels(pod *v1.Pod, container *v1.Container) map[string]string {
 // ContainerAnnotations are the facts about a container that outlive the agent.
 func ContainerAnnotations(pod *v1.Pod, container *v1.Container, restarts int) (map[string]string, error) {
 	a := map[string]string{
-		annotationHash:          Hash(container),
+		annotationHash:          HashContainer(container),
 		annotationRestartCount:  strconv.Itoa(restarts),
 		annotationMessagePath:   container.TerminationMessagePath,
 		annotationMessagePolicy: string(container.TerminationMessagePolicy),
@@ -84,7 +84,7 @@ func putJSON(annotations map[string]string, key string, value any) error {
 
 // Hash changes exactly when a container has to be replaced: when its name or image
 // does, the only parts of a running container that a pod update may touch.
-func Hash(container *v1.Container) string {
+func HashContainer(container *v1.Container) string {
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%q %q", container.Name, container.Image)
 	return strconv.FormatUint(uint64(h.Sum32()), 16)
@@ -92,7 +92,7 @@ func Hash(container *v1.Container) string {
 
 // Restored is what the annotations of a container tell about the pod it belongs to,
 // enough to stop it properly when the pod object is gone.
-func Restored(labels, annotations map[string]string) (*v1.Pod, *v1.Container) {
+func RestoreSpecs(labels, annotations map[string]string) (*v1.Pod, *v1.Container) {
 	pod := &v1.Pod{}
 	pod.Name, pod.Namespace = kubelettypes.GetPodName(labels), kubelettypes.GetPodNamespace(labels)
 	container := &v1.Container{

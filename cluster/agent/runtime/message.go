@@ -24,7 +24,7 @@ const (
 // terminationMessage is the runtime's own message and what the container left at its
 // terminationMessagePath; with FallbackToLogsOnError the end of a failed
 // container's log stands in for a missing one.
-func terminationMessage(s *cri.ContainerStatus) string {
+func getTerminationMessage(s *cri.ContainerStatus) string {
 	path := s.Annotations[annotationMessagePath]
 	policy := v1.TerminationMessagePolicy(s.Annotations[annotationMessagePolicy])
 	text := ""

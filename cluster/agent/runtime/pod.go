@@ -65,7 +65,7 @@ type Container struct {
 }
 
 // Read asks the runtime for everything it has of the pod.
-func Read(ctx context.Context, service Service, uid types.UID) (*Pod, error) {
+func GetPodStatus(ctx context.Context, service Service, uid types.UID) (*Pod, error) {
 	selector := map[string]string{kubelettypes.KubernetesPodUIDLabel: string(uid)}
 	pod := &Pod{UID: uid}
 
@@ -85,7 +85,7 @@ func Read(ctx context.Context, service Service, uid types.UID) (*Pod, error) {
 		pod.Sandboxes = append(pod.Sandboxes, response.GetStatus())
 		pod.Name, pod.Namespace = kubelettypes.GetPodName(s.Labels), kubelettypes.GetPodNamespace(s.Labels)
 	}
-	if sandbox := pod.ReadySandbox(); sandbox != nil {
+	if sandbox := pod.readySandbox(); sandbox != nil {
 		pod.IPs = addresses(sandbox)
 	}
 
@@ -139,7 +139,7 @@ func convert(s *cri.ContainerStatus, sandboxID string) *Container {
 	if c.State == Exited {
 		c.FinishedAt = time.Unix(0, s.FinishedAt)
 		c.ExitCode, c.Reason = s.ExitCode, s.Reason
-		c.Message = terminationMessage(s)
+		c.Message = getTerminationMessage(s)
 	}
 	return c
 }
@@ -157,7 +157,7 @@ func stateOf(s cri.ContainerState) State {
 }
 
 // ReadySandbox is the newest sandbox if it is ready, else nil.
-func (p *Pod) ReadySandbox() *cri.PodSandboxStatus {
+func (p *Pod) readySandbox() *cri.PodSandboxStatus {
 	if len(p.Sandboxes) == 0 || p.Sandboxes[0].State != cri.PodSandboxState_SANDBOX_READY {
 		return nil
 	}
@@ -177,7 +177,7 @@ func (p *Pod) Newest(name string) *Container {
 // Active is the newest container of that name in the ready sandbox, or nil. What
 // ran in an earlier sandbox does not count: a new sandbox starts the pod over.
 func (p *Pod) Active(name string) *Container {
-	sandbox := p.ReadySandbox()
+	sandbox := p.readySandbox()
 	if sandbox == nil {
 		return nil
 	}

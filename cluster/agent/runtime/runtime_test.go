@@ -49,25 +49,25 @@ func TestReadAndRestore(t *testing.T) {
 	r := fake.New()
 	c := v1.Container{Name: "main", Image: "busybox", Lifecycle: &v1.Lifecycle{PreStop: &v1.LifecycleHandler{Exec: &v1.ExecAction{Command: []string{"bye"}}}}}
 	makePod(t, r, c)
-	have, err := runtime.Read(t.Context(), r, "u1")
+	have, err := runtime.GetPodStatus(t.Context(), r, "u1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	main := have.Active("main")
-	if have.Name != "web" || len(have.IPs) != 1 || main == nil || main.State != runtime.Running || main.Restarts != 2 || main.Hash != runtime.Hash(&c) {
+	if have.Name != "web" || len(have.IPs) != 1 || main == nil || main.State != runtime.Running || main.Restarts != 2 || main.Hash != runtime.HashContainer(&c) {
 		t.Errorf("%+v %+v", have, main)
 	}
-	pod, restored := runtime.Restored(main.Labels, main.Annotations)
+	pod, restored := runtime.RestoreSpecs(main.Labels, main.Annotations)
 	if pod.Namespace != "shop" || *pod.Spec.TerminationGracePeriodSeconds != 7 || restored.Lifecycle.PreStop.Exec.Command[0] != "bye" {
 		t.Errorf("%+v %+v", pod, restored)
 	}
 	r.KillSandboxes()
-	if have, err = runtime.Read(t.Context(), r, "u1"); err != nil || have.Active("main") != nil || have.Newest("main") == nil || len(have.IPs) != 0 {
+	if have, err = runtime.GetPodStatus(t.Context(), r, "u1"); err != nil || have.Active("main") != nil || have.Newest("main") == nil || len(have.IPs) != 0 {
 		t.Errorf("%+v %v", have, err)
 	}
 	changed := c
 	changed.Image = "busybox:2"
-	if runtime.Hash(&changed) == runtime.Hash(&c) {
+	if runtime.HashContainer(&changed) == runtime.HashContainer(&c) {
 		t.Error("another image is another container")
 	}
 }
@@ -98,7 +98,7 @@ func TestTerminationMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Exit("main", tc.code)
-		have, err := runtime.Read(t.Context(), r, "u1")
+		have, err := runtime.GetPodStatus(t.Context(), r, "u1")
 		if err != nil {
 			t.Fatal(err)
 		}

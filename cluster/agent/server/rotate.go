@@ -20,8 +20,8 @@ import (
 
 // The kubelet's defaults for logs of containers.
 const (
-	DefaultLogMaxSize  = 10 << 20
-	DefaultLogMaxFiles = 5
+	defaultLogMaxSize  = 10 << 20
+	defaultLogMaxFiles = 5
 	logCheckPeriod     = 10 * time.Second
 )
 
@@ -47,10 +47,10 @@ type LogRotator struct {
 // file too and is at least 2. Zeros mean the defaults.
 func NewLogRotator(runtime LogRuntime, maxSize int64, maxFiles int) (*LogRotator, error) {
 	if maxSize == 0 {
-		maxSize = DefaultLogMaxSize
+		maxSize = defaultLogMaxSize
 	}
 	if maxFiles == 0 {
-		maxFiles = DefaultLogMaxFiles
+		maxFiles = defaultLogMaxFiles
 	}
 	if maxSize < 0 || maxFiles < 2 {
 		return nil, fmt.Errorf("container logs need a size above 0 bytes and at least 2 files, not %d bytes and %d files", maxSize, maxFiles)

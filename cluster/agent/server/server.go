@@ -30,11 +30,11 @@ import (
 
 const (
 	// DefaultAddress is where the API server looks for a node's API.
-	DefaultAddress = ":10250"
+	defaultAddress = ":10250"
 	// DefaultCertDir is where a serving certificate is made if none is given.
-	DefaultCertDir = "/var/lib/kubelet/pki"
+	defaultCertDir = "/var/lib/kubelet/pki"
 	// DefaultClientCA signs those who may ask.
-	DefaultClientCA = "/etc/kubernetes/pki/ca.crt"
+	defaultClientCA = "/etc/kubernetes/pki/ca.crt"
 
 	shutdownLimit = 2 * time.Second
 	headerLimit   = 30 * time.Second
@@ -86,13 +86,13 @@ type Server struct {
 // New prepares a server. It fails if the authorities of clients can't be read.
 func New(cfg Config) (*Server, error) {
 	if cfg.Address == "" {
-		cfg.Address = DefaultAddress
+		cfg.Address = defaultAddress
 	}
 	if cfg.CertDir == "" {
-		cfg.CertDir = DefaultCertDir
+		cfg.CertDir = defaultCertDir
 	}
 	if cfg.ClientCAFile == "" {
-		cfg.ClientCAFile = DefaultClientCA
+		cfg.ClientCAFile = defaultClientCA
 	}
 	if cfg.RootDir == "" {
 		cfg.RootDir = "/var/lib/kubelet"

@@ -45,7 +45,7 @@ func condition(kind v1.PodConditionType, reason, message string) v1.PodCondition
 
 // conditions are those of others, kept, and the agent's own in their usual order.
 // status is complete but for them.
-func conditions(pod *v1.Pod, status *v1.PodStatus, have *runtime.Pod) []v1.PodCondition {
+func generateConditions(pod *v1.Pod, status *v1.PodStatus, have *runtime.Pod) []v1.PodCondition {
 	var all []v1.PodCondition
 	for _, c := range pod.Status.Conditions {
 		if !owned[c.Type] {
@@ -53,30 +53,30 @@ func conditions(pod *v1.Pod, status *v1.PodStatus, have *runtime.Pod) []v1.PodCo
 		}
 	}
 	statuses := append(append([]v1.ContainerStatus(nil), status.InitContainerStatuses...), status.ContainerStatuses...)
-	ready := containersReady(pod, statuses, status.Phase)
+	ready := generateContainersReadyCondition(pod, statuses, status.Phase)
 	return append(all,
-		readyToStart(pod, have),
-		initialized(pod, statuses, status.Phase),
-		podReady(pod, all, ready),
+		generatePodReadyToStartContainersCondition(pod, have),
+		generatePodInitializedCondition(pod, statuses, status.Phase),
+		generatePodReadyCondition(pod, all, ready),
 		ready,
 		condition(v1.PodScheduled, "", ""),
 	)
 }
 
 // readyToStart says whether the pod has a sandbox with its network (KEP-3085).
-func readyToStart(pod *v1.Pod, have *runtime.Pod) v1.PodCondition {
-	if verdict := podspec.JudgeSandbox(pod, have); verdict.Needed {
+func generatePodReadyToStartContainersCondition(pod *v1.Pod, have *runtime.Pod) v1.PodCondition {
+	if verdict := podspec.PodSandboxChanged(pod, have); verdict.Changed {
 		return condition(v1.PodReadyToStartContainers, reasonSandboxNotReady, verdict.Why)
 	}
 	return condition(v1.PodReadyToStartContainers, "", "")
 }
 
 // initialized is true once the init containers are done, and stays so.
-func initialized(pod *v1.Pod, statuses []v1.ContainerStatus, phase v1.PodPhase) v1.PodCondition {
+func generatePodInitializedCondition(pod *v1.Pod, statuses []v1.ContainerStatus, phase v1.PodPhase) v1.PodCondition {
 	var unknown, incomplete []string
 	for i := range pod.Spec.InitContainers {
 		c := &pod.Spec.InitContainers[i]
-		switch s := find(statuses, c.Name); {
+		switch s := findContainerStatus(statuses, c.Name); {
 		case s == nil:
 			unknown = append(unknown, c.Name)
 		case podspec.IsSidecar(c) && (s.Started == nil || !*s.Started), !podspec.IsSidecar(c) && !s.Ready:
@@ -89,7 +89,7 @@ func initialized(pod *v1.Pod, statuses []v1.ContainerStatus, phase v1.PodPhase) 
 		return done
 	}
 	for i := range pod.Spec.Containers {
-		if s := find(statuses, pod.Spec.Containers[i].Name); s != nil && (s.State.Running != nil || s.State.Terminated != nil) {
+		if s := findContainerStatus(statuses, pod.Spec.Containers[i].Name); s != nil && (s.State.Running != nil || s.State.Terminated != nil) {
 			return condition(v1.PodInitialized, "", "")
 		}
 	}
@@ -105,13 +105,13 @@ func initialized(pod *v1.Pod, statuses []v1.ContainerStatus, phase v1.PodPhase) 
 }
 
 // containersReady is true if every main container and sidecar is ready.
-func containersReady(pod *v1.Pod, statuses []v1.ContainerStatus, phase v1.PodPhase) v1.PodCondition {
+func generateContainersReadyCondition(pod *v1.Pod, statuses []v1.ContainerStatus, phase v1.PodPhase) v1.PodCondition {
 	if statuses == nil {
 		return condition(v1.ContainersReady, reasonUnknownStatuses, "")
 	}
 	var unknown, unready []string
 	look := func(c *v1.Container) {
-		switch s := find(statuses, c.Name); {
+		switch s := findContainerStatus(statuses, c.Name); {
 		case s == nil:
 			unknown = append(unknown, c.Name)
 		case !s.Ready:
@@ -150,7 +150,7 @@ func join(unknown []string, format string, rest []string) string {
 }
 
 // podReady is ContainersReady and every readiness gate, which others set (KEP-580).
-func podReady(pod *v1.Pod, all []v1.PodCondition, ready v1.PodCondition) v1.PodCondition {
+func generatePodReadyCondition(pod *v1.Pod, all []v1.PodCondition, ready v1.PodCondition) v1.PodCondition {
 	if ready.Status != conditionTrue {
 		return condition(v1.PodReady, ready.Reason, ready.Message)
 	}

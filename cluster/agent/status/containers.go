@@ -13,26 +13,26 @@ import (
 
 // Reasons of waiting and lost containers (pkg/kubelet/kubelet_pods.go).
 const (
-	ContainerCreating      = "ContainerCreating"
-	PodInitializing        = "PodInitializing"
+	containerCreating      = "ContainerCreating"
+	podInitializing        = "PodInitializing"
 	containerStatusUnknown = "ContainerStatusUnknown"
 	exitKilled             = 137
 )
 
 // containerStatuses describes one of the pod's lists of containers. before are the
 // statuses last written, which remember what the runtime has already removed.
-func containerStatuses(in *Input, list []v1.Container, before []v1.ContainerStatus, init bool) []v1.ContainerStatus {
+func convertToAPIContainerStatuses(in *Input, list []v1.Container, before []v1.ContainerStatus, init bool) []v1.ContainerStatus {
 	if len(list) == 0 {
 		return nil
 	}
-	waiting := ContainerCreating
+	waiting := containerCreating
 	if len(in.Pod.Spec.InitContainers) > 0 {
-		waiting = PodInitializing
+		waiting = podInitializing
 	}
 	out := make([]v1.ContainerStatus, 0, len(list))
 	for i := range list {
 		c := &list[i]
-		old := find(before, c.Name)
+		old := findContainerStatus(before, c.Name)
 		var s v1.ContainerStatus
 		if instances := instancesOf(in.Runtime, c.Name); len(instances) > 0 {
 			s = fromRuntime(c, instances, old)
@@ -161,7 +161,7 @@ func applyWaiting(in *Input, c *v1.Container, s *v1.ContainerStatus, init bool) 
 		return
 	}
 	why, failed := in.Waiting[c.Name]
-	if !failed || !podspec.ShouldStart(in.Pod, c, now) {
+	if !failed || !podspec.ShouldContainerBeRestarted(in.Pod, c, now) {
 		return
 	}
 	if s.State.Terminated != nil {

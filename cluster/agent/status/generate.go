@@ -49,11 +49,11 @@ type Input struct {
 }
 
 // Generate is the pod's status at this moment.
-func Generate(in Input) v1.PodStatus {
+func GenerateAPIPodStatus(in Input) v1.PodStatus {
 	pod := in.Pod
 	s := v1.PodStatus{
 		ObservedGeneration: pod.Generation,
-		QOSClass:           podspec.QOS(pod),
+		QOSClass:           podspec.GetPodQOS(pod),
 		StartTime:          in.Before.StartTime,
 	}
 	if s.StartTime.IsZero() {
@@ -62,19 +62,19 @@ func Generate(in Input) v1.PodStatus {
 	}
 	setResources(&s, pod)
 
-	s.InitContainerStatuses = containerStatuses(&in, pod.Spec.InitContainers, in.Before.InitContainerStatuses, true)
-	s.ContainerStatuses = containerStatuses(&in, pod.Spec.Containers, in.Before.ContainerStatuses, false)
-	s.EphemeralContainerStatuses = containerStatuses(&in, ephemeral(pod), in.Before.EphemeralContainerStatuses, false)
-	setProbed(&s, &in)
+	s.InitContainerStatuses = convertToAPIContainerStatuses(&in, pod.Spec.InitContainers, in.Before.InitContainerStatuses, true)
+	s.ContainerStatuses = convertToAPIContainerStatuses(&in, pod.Spec.Containers, in.Before.ContainerStatuses, false)
+	s.EphemeralContainerStatuses = convertToAPIContainerStatuses(&in, ephemeral(pod), in.Before.EphemeralContainerStatuses, false)
+	setReadiness(&s, &in)
 	if in.Terminal {
-		settle(&s, &in)
+		terminateUnknown(&s, &in)
 	}
 
 	setPhase(&s, &in)
 	setIPs(&s, &in)
-	s.Conditions = conditions(pod, &s, in.Runtime)
+	s.Conditions = generateConditions(pod, &s, in.Runtime)
 	stamp(pod, s.Conditions, in.Before.Conditions, metav1.NewTime(in.Now))
-	normalize(pod, &s)
+	normalizeStatus(pod, &s)
 	return s
 }
 
@@ -92,7 +92,7 @@ func setIPs(s *v1.PodStatus, in *Input) {
 	for _, ip := range in.Runtime.IPs {
 		s.PodIPs = append(s.PodIPs, v1.PodIP{IP: ip})
 	}
-	if len(s.PodIPs) == 0 && (in.Stopping || IsTerminal(s.Phase)) {
+	if len(s.PodIPs) == 0 && (in.Stopping || IsPodPhaseTerminal(s.Phase)) {
 		s.PodIPs = in.Before.PodIPs
 	}
 	if in.Pod.Spec.HostNetwork && len(in.HostIPs) > 0 {
@@ -124,15 +124,15 @@ func setResources(s *v1.PodStatus, pod *v1.Pod) {
 }
 
 // setProbed fills in started and ready.
-func setProbed(s *v1.PodStatus, in *Input) {
+func setReadiness(s *v1.PodStatus, in *Input) {
 	for i := range s.ContainerStatuses {
 		cs := &s.ContainerStatuses[i]
-		setOne(in, podspec.FindContainer(in.Pod, cs.Name), cs, find(in.Before.ContainerStatuses, cs.Name))
+		setContainerReadiness(in, podspec.FindContainer(in.Pod, cs.Name), cs, findContainerStatus(in.Before.ContainerStatuses, cs.Name))
 	}
 	for i := range s.InitContainerStatuses {
 		cs := &s.InitContainerStatuses[i]
 		c := podspec.FindContainer(in.Pod, cs.Name)
-		setOne(in, c, cs, find(in.Before.InitContainerStatuses, cs.Name))
+		setContainerReadiness(in, c, cs, findContainerStatus(in.Before.InitContainerStatuses, cs.Name))
 		if !podspec.IsSidecar(c) { // ready means done
 			cs.Ready = cs.State.Terminated != nil && cs.State.Terminated.ExitCode == 0
 		}
@@ -141,7 +141,7 @@ func setProbed(s *v1.PodStatus, in *Input) {
 
 // setOne gives the probes what was known of the same instance before, so that one
 // found again after a restart of the agent stays as ready as it was.
-func setOne(in *Input, c *v1.Container, cs, before *v1.ContainerStatus) {
+func setContainerReadiness(in *Input, c *v1.Container, cs, before *v1.ContainerStatus) {
 	cs.Started, cs.Ready = nil, false
 	if before != nil && before.ContainerID == cs.ContainerID {
 		cs.Started, cs.Ready = before.Started, before.Ready
@@ -154,7 +154,7 @@ func setOne(in *Input, c *v1.Container, cs, before *v1.ContainerStatus) {
 
 // settle ends every main container of which no end is known: nothing of the pod runs
 // any more, so it must not look as if something were still to come.
-func settle(s *v1.PodStatus, in *Input) {
+func terminateUnknown(s *v1.PodStatus, in *Input) {
 	if len(in.Pod.Spec.InitContainers) > 0 && !anyMainContainer(in) {
 		return // the pod never got to its main containers
 	}
@@ -173,13 +173,13 @@ func settle(s *v1.PodStatus, in *Input) {
 // with an unchanged phase.
 func setPhase(s *v1.PodStatus, in *Input) {
 	all := append(append([]v1.ContainerStatus(nil), s.ContainerStatuses...), s.InitContainerStatuses...)
-	s.Phase = Phase(in.Pod, all, in.Terminal, in.Runtime.Initialized(&in.Pod.Spec))
+	s.Phase = getPhase(in.Pod, all, in.Terminal, in.Runtime.Initialized(&in.Pod.Spec))
 	for _, earlier := range []v1.PodStatus{in.Before, in.Pod.Status} {
-		if IsTerminal(earlier.Phase) && (!IsTerminal(s.Phase) || earlier.Phase == in.Pod.Status.Phase) {
+		if IsPodPhaseTerminal(earlier.Phase) && (!IsPodPhaseTerminal(s.Phase) || earlier.Phase == in.Pod.Status.Phase) {
 			s.Phase = earlier.Phase
 		}
 	}
-	if in.Terminal && !IsTerminal(s.Phase) {
+	if in.Terminal && !IsPodPhaseTerminal(s.Phase) {
 		// Containers that never started ran nothing to its end: the pod failed.
 		s.Phase = v1.PodFailed
 	}
@@ -188,7 +188,7 @@ func setPhase(s *v1.PodStatus, in *Input) {
 			s.Reason, s.Message = earlier.Reason, earlier.Message
 		}
 	}
-	if in.Override.Phase != "" && !IsTerminal(in.Pod.Status.Phase) {
+	if in.Override.Phase != "" && !IsPodPhaseTerminal(in.Pod.Status.Phase) {
 		s.Phase, s.Reason, s.Message = in.Override.Phase, in.Override.Reason, in.Override.Message
 	}
 }
@@ -198,7 +198,7 @@ const maxMessages = 12 << 10
 
 // normalize cuts times to what JSON carries, whole seconds, so that a status read
 // back equals the one written, and messages to a size etcd can bear.
-func normalize(pod *v1.Pod, s *v1.PodStatus) {
+func normalizeStatus(pod *v1.Pod, s *v1.PodStatus) {
 	start := s.StartTime.Rfc3339Copy() // a copy: the status before has the original
 	s.StartTime = &start
 	for i := range s.Conditions {
@@ -209,13 +209,13 @@ func normalize(pod *v1.Pod, s *v1.PodStatus) {
 	limit := maxMessages / max(1, n)
 	for _, list := range [][]v1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses} {
 		for i := range list {
-			normalizeState(&list[i].State, limit)
-			normalizeState(&list[i].LastTerminationState, limit)
+			normalizeContainerState(&list[i].State, limit)
+			normalizeContainerState(&list[i].LastTerminationState, limit)
 		}
 	}
 }
 
-func normalizeState(s *v1.ContainerState, limit int) {
+func normalizeContainerState(s *v1.ContainerState, limit int) {
 	if r := s.Running; r != nil {
 		s.Running = &v1.ContainerStateRunning{StartedAt: r.StartedAt.Rfc3339Copy()}
 	}

@@ -16,7 +16,7 @@ import (
 // terminal says that nothing of the pod will be started again whatever its
 // restartPolicy; initialized, that its main containers were started before.
 // Source: getPhase in pkg/kubelet/kubelet_pods.go.
-func Phase(pod *v1.Pod, statuses []v1.ContainerStatus, terminal, initialized bool) v1.PodPhase {
+func getPhase(pod *v1.Pod, statuses []v1.ContainerStatus, terminal, initialized bool) v1.PodPhase {
 	c := count(&pod.Spec, statuses)
 	switch {
 	case c.initFailed > 0:
@@ -49,7 +49,7 @@ func count(spec *v1.PodSpec, statuses []v1.ContainerStatus) counts {
 	var c counts
 	for i := range spec.InitContainers {
 		container := &spec.InitContainers[i]
-		status := find(statuses, container.Name)
+		status := findContainerStatus(statuses, container.Name)
 		if podspec.IsSidecar(container) {
 			c.addSidecar(status)
 		} else {
@@ -57,7 +57,7 @@ func count(spec *v1.PodSpec, statuses []v1.ContainerStatus) counts {
 		}
 	}
 	for i := range spec.Containers {
-		c.addMain(spec, &spec.Containers[i], find(statuses, spec.Containers[i].Name))
+		c.addMain(spec, &spec.Containers[i], findContainerStatus(statuses, spec.Containers[i].Name))
 	}
 	return c
 }
@@ -128,7 +128,7 @@ func (c *counts) addMain(spec *v1.PodSpec, container *v1.Container, s *v1.Contai
 	}
 }
 
-func find(statuses []v1.ContainerStatus, name string) *v1.ContainerStatus {
+func findContainerStatus(statuses []v1.ContainerStatus, name string) *v1.ContainerStatus {
 	for i := range statuses {
 		if statuses[i].Name == name {
 			return &statuses[i]
@@ -138,4 +138,4 @@ func find(statuses []v1.ContainerStatus, name string) *v1.ContainerStatus {
 }
 
 // IsTerminal tells whether a pod in that phase will never run again.
-func IsTerminal(p v1.PodPhase) bool { return p == v1.PodSucceeded || p == v1.PodFailed }
+func IsPodPhaseTerminal(p v1.PodPhase) bool { return p == v1.PodSucceeded || p == v1.PodFailed }

@@ -109,7 +109,7 @@ func TestPhase(t *testing.T) {
 			s, last := state(text)
 			statuses = append(statuses, v1.ContainerStatus{Name: name, State: s, LastTerminationState: last})
 		}
-		if got := Phase(spec(tc.policy, names), statuses, tc.terminal, tc.inited); got != tc.want {
+		if got := getPhase(spec(tc.policy, names), statuses, tc.terminal, tc.inited); got != tc.want {
 			t.Errorf("%s, %s, terminal %v: %s, want %s", tc.policy, tc.states, tc.terminal, got, tc.want)
 		}
 	}
@@ -169,7 +169,7 @@ func TestConditions(t *testing.T) {
 		{"initializing", input(spec(v1.RestartPolicyAlways, "im"), running("i")),
 			map[v1.PodConditionType]string{v1.PodInitialized: "False ContainersNotInitialized containers with incomplete status: [i]"}},
 	} {
-		got := Generate(tc.in)
+		got := GenerateAPIPodStatus(tc.in)
 		for kind, want := range tc.want {
 			if have := text(got, kind); have != want {
 				t.Errorf("%s: %s is %q, want %q", tc.name, kind, have, want)
@@ -187,7 +187,7 @@ func TestTransitionTimesAndForeignConditionsAreKept(t *testing.T) {
 	pod := spec(v1.RestartPolicyAlways, "m")
 	old := metav1.Unix(500, 0)
 	pod.Status.Conditions = []v1.PodCondition{{Type: "lb", Status: "True"}, {Type: v1.PodScheduled, Status: "True", LastTransitionTime: old}}
-	got := Generate(input(pod))
+	got := GenerateAPIPodStatus(input(pod))
 	if c := findCondition(got.Conditions, v1.PodScheduled); !c.LastTransitionTime.Equal(&old) {
 		t.Errorf("%+v", c)
 	}
@@ -201,25 +201,25 @@ func TestContainerStatuses(t *testing.T) {
 	newest := &runtime.Container{ID: "b", Name: "m", State: runtime.Exited, ExitCode: 2, Reason: "Error", Restarts: 1, StartedAt: time.Unix(10, 9), FinishedAt: time.Unix(20, 9), Image: "docker.io/library/busybox:latest", ImageRef: "busybox@sha256:1"}
 	older := &runtime.Container{ID: "a", Name: "m", State: runtime.Exited, ExitCode: 1, Reason: "Error"}
 	in := input(pod, newest, older)
-	s := Generate(in).ContainerStatuses[0]
+	s := GenerateAPIPodStatus(in).ContainerStatuses[0]
 	if s.State.Terminated == nil || s.State.Terminated.ExitCode != 2 || s.LastTerminationState.Terminated.ExitCode != 1 || s.RestartCount != 1 || s.ContainerID != "containerd://b" {
 		t.Errorf("%+v", s)
 	}
 	in.Waiting = map[string]Waiting{"m": {"CrashLoopBackOff", "back-off"}}
-	s = Generate(in).ContainerStatuses[0]
+	s = GenerateAPIPodStatus(in).ContainerStatuses[0]
 	if s.State.Waiting == nil || s.State.Waiting.Reason != "CrashLoopBackOff" || s.LastTerminationState.Terminated.ExitCode != 2 {
 		t.Errorf("%+v", s)
 	}
 
 	// It ran, and the runtime knows it no more.
 	pod.Status.ContainerStatuses = []v1.ContainerStatus{{Name: "m", ContainerID: "containerd://x", RestartCount: 4, State: v1.ContainerState{Running: &v1.ContainerStateRunning{}}}}
-	s = Generate(input(pod)).ContainerStatuses[0]
+	s = GenerateAPIPodStatus(input(pod)).ContainerStatuses[0]
 	if s.State.Waiting == nil || s.LastTerminationState.Terminated == nil || s.LastTerminationState.Terminated.Reason != "ContainerStatusUnknown" || s.RestartCount != 5 {
 		t.Errorf("%+v", s)
 	}
 	in = input(pod)
 	in.Terminal = true
-	if got := Generate(in); got.Phase != v1.PodFailed || got.ContainerStatuses[0].State.Terminated.ExitCode != 137 {
+	if got := GenerateAPIPodStatus(in); got.Phase != v1.PodFailed || got.ContainerStatuses[0].State.Terminated.ExitCode != 137 {
 		t.Errorf("%s %+v", got.Phase, got.ContainerStatuses[0])
 	}
 }
@@ -228,12 +228,12 @@ func TestPhaseNeverGoesBack(t *testing.T) {
 	pod := spec(v1.RestartPolicyAlways, "m")
 	pod.Status.Phase = v1.PodSucceeded
 	running := &runtime.Container{ID: "m", Name: "m", State: runtime.Running}
-	if got := Generate(input(pod, running)); got.Phase != v1.PodSucceeded {
+	if got := GenerateAPIPodStatus(input(pod, running)); got.Phase != v1.PodSucceeded {
 		t.Error(got.Phase)
 	}
 	in := input(spec(v1.RestartPolicyAlways, "m"), running)
 	in.Override = v1.PodStatus{Phase: v1.PodFailed, Reason: "DeadlineExceeded", Message: "m"}
-	if got := Generate(in); got.Phase != v1.PodFailed || got.Reason != "DeadlineExceeded" {
+	if got := GenerateAPIPodStatus(in); got.Phase != v1.PodFailed || got.Reason != "DeadlineExceeded" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -243,7 +243,7 @@ func TestAddressOfAnEndedPodIsKept(t *testing.T) {
 	pod.Status.PodIPs = []v1.PodIP{{IP: "10.244.1.9"}}
 	in := input(pod, &runtime.Container{ID: "m", Name: "m", State: runtime.Exited})
 	in.Runtime.IPs, in.Runtime.Sandboxes = nil, nil
-	if got := Generate(in); got.PodIP != "10.244.1.9" {
+	if got := GenerateAPIPodStatus(in); got.PodIP != "10.244.1.9" {
 		t.Errorf("%q", got.PodIP)
 	}
 }
@@ -279,9 +279,9 @@ func TestOnlyChangesAreWritten(t *testing.T) {
 	inManager(t, spec(v1.RestartPolicyAlways, "m"), func(m *Manager, client *fake.Clientset) {
 		pod := get(t, client)
 		running := &runtime.Container{ID: "m", Name: "m", State: runtime.Running, StartedAt: time.Now()}
-		s := Generate(input(pod, running))
+		s := GenerateAPIPodStatus(input(pod, running))
 		for range 3 {
-			m.Set(pod, s, true)
+			m.SetPodStatus(pod, s, true)
 			synctest.Wait()
 		}
 		patches := 0
@@ -308,13 +308,13 @@ func TestEndIsHeldBackWhileContainersRun(t *testing.T) {
 	pod.Status.Phase = v1.PodRunning
 	inManager(t, pod, func(m *Manager, client *fake.Clientset) {
 		pod := get(t, client)
-		s := Generate(input(pod, &runtime.Container{ID: "m", Name: "m", State: runtime.Exited}))
-		m.Set(pod, s, true)
+		s := GenerateAPIPodStatus(input(pod, &runtime.Container{ID: "m", Name: "m", State: runtime.Exited}))
+		m.SetPodStatus(pod, s, true)
 		synctest.Wait()
 		if got := get(t, client).Status.Phase; got != v1.PodRunning {
 			t.Error(got)
 		}
-		m.Set(pod, s, false)
+		m.SetPodStatus(pod, s, false)
 		synctest.Wait()
 		if got := get(t, client).Status.Phase; got != v1.PodSucceeded {
 			t.Error(got)
@@ -334,13 +334,13 @@ func TestRetriesAndDeletesWhatEnded(t *testing.T) {
 			return failures >= 0, nil, apierrors.NewInternalError(fmt.Errorf("busy"))
 		})
 		pod := get(t, client)
-		m.Set(pod, Generate(input(pod, &runtime.Container{ID: "m", Name: "m", State: runtime.Exited})), false)
+		m.SetPodStatus(pod, GenerateAPIPodStatus(input(pod, &runtime.Container{ID: "m", Name: "m", State: runtime.Exited})), false)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if got := get(t, client).Status.Phase; got != v1.PodSucceeded {
 			t.Errorf("%s: a failed write is tried again", got)
 		}
-		m.Finish("u")
+		m.TerminatePod("u")
 		synctest.Wait()
 		for _, a := range client.Actions() {
 			if d, ok := a.(k8stesting.DeleteActionImpl); ok {
@@ -362,7 +362,7 @@ func TestNamesakeIsLeftAlone(t *testing.T) {
 			wrong := field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), "u", "field is immutable")}
 			return true, nil, apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "web", wrong)
 		})
-		m.Set(get(t, client), Generate(input(get(t, client))), true)
+		m.SetPodStatus(get(t, client), GenerateAPIPodStatus(input(get(t, client))), true)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if tries != 1 {

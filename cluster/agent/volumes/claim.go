@@ -22,16 +22,16 @@ func (m *Manager) claim(ctx context.Context, pod *v1.Pod, name, claimName string
 	defer cancel()
 	pv, err := m.boundVolume(ctx, pod.Namespace, claimName)
 	if err != nil {
-		return Mounted{}, &MountError{Volume: name, unprocessed: true,
+		return Mounted{}, &mountError{Volume: name, unprocessed: true,
 			Err: fmt.Errorf("error processing PVC %s/%s: %w", pod.Namespace, claimName, err)}
 	}
 	if pv.Spec.VolumeMode != nil && *pv.Spec.VolumeMode == v1.PersistentVolumeBlock {
-		return Mounted{}, &MountError{Volume: pv.Name, Step: "MapVolume.MapBlockVolume failed",
+		return Mounted{}, &mountError{Volume: pv.Name, Step: "MapVolume.MapBlockVolume failed",
 			Err: errors.New("volumes of mode Block are not supported on this node; use volumeMode: Filesystem")}
 	}
 	if node := m.cfg.Node(); node != nil {
 		if err := helper.CheckNodeAffinity(pv, node.Labels); err != nil {
-			return Mounted{}, &MountError{Volume: pv.Name, Step: "MountVolume.NodeAffinity check failed", Err: err}
+			return Mounted{}, &mountError{Volume: pv.Name, Step: "MountVolume.NodeAffinity check failed", Err: err}
 		}
 	}
 	switch {
@@ -42,7 +42,7 @@ func (m *Manager) claim(ctx context.Context, pod *v1.Pod, name, claimName string
 	case pv.Spec.Local != nil:
 		return m.local(pod, pv, readOnly)
 	}
-	return Mounted{}, &MountError{Step: "MountVolume.FindPluginBySpec failed", Volume: pv.Name,
+	return Mounted{}, &mountError{Step: "MountVolume.FindPluginBySpec failed", Volume: pv.Name,
 		Err: errors.New("no volume plugin matched: PersistentVolumes on this node are local or hostPath")}
 }
 
@@ -51,7 +51,7 @@ func (m *Manager) local(pod *v1.Pod, pv *v1.PersistentVolume, readOnly bool) (Mo
 	path := pv.Spec.Local.Path
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return Mounted{}, &MountError{Volume: pv.Name, Step: "MountVolume.NewMounter initialization failed",
+		return Mounted{}, &mountError{Volume: pv.Name, Step: "MountVolume.NewMounter initialization failed",
 			Err: fmt.Errorf("path %q does not exist", path)}
 	}
 	if err != nil {
@@ -98,5 +98,5 @@ func named(volume string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &MountError{Volume: volume, Err: err}
+	return &mountError{Volume: volume, Err: err}
 }

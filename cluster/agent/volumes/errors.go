@@ -11,7 +11,7 @@ import (
 
 // MountError says why one volume is not ready. Its text is that of the FailedMount
 // event of Kubernetes.
-type MountError struct {
+type mountError struct {
 	// Volume is the name in spec.volumes, or of the PersistentVolume where one
 	// was found.
 	Volume string
@@ -24,7 +24,7 @@ type MountError struct {
 }
 
 // Error gives the text of the event.
-func (e *MountError) Error() string {
+func (e *mountError) Error() string {
 	if e.unprocessed {
 		return fmt.Sprintf("Unable to attach or mount volumes: unmounted volumes=[%s], unattached volumes=[], failed to process volumes=[%s]: %v", e.Volume, e.Volume, e.Err)
 	}
@@ -36,11 +36,11 @@ func (e *MountError) Error() string {
 }
 
 // Unwrap gives the cause.
-func (e *MountError) Unwrap() error { return e.Err }
+func (e *mountError) Unwrap() error { return e.Err }
 
 // mountFailures is what SetUp returns where volumes failed: one error per volume, so that
 // each can have an event of its own.
-type mountFailures []*MountError
+type mountFailures []*mountError
 
 func (f mountFailures) Error() string {
 	texts := make([]string, len(f))
@@ -66,12 +66,12 @@ func (f mountFailures) asError() error {
 	return f
 }
 
-func asMountError(volume string, err error) *MountError {
-	var me *MountError
+func asMountError(volume string, err error) *mountError {
+	var me *mountError
 	if errors.As(err, &me) {
 		return me
 	}
-	return &MountError{Volume: volume, Err: err}
+	return &mountError{Volume: volume, Err: err}
 }
 
 // sourceName is the name of the source that is set, as it is spelled in a manifest.

@@ -36,7 +36,7 @@ type fetch struct {
 }
 
 // NewObjects makes a reader over a client.
-func NewObjects(client kubernetes.Interface) *Objects {
+func newObjects(client kubernetes.Interface) *Objects {
 	return &Objects{client: client, flights: map[string]*flight{}}
 }
 

@@ -28,11 +28,11 @@ import (
 )
 
 // DefaultRoot is where a node keeps the files of its pods.
-const DefaultRoot = "/var/lib/kubelet"
+const defaultRoot = "/var/lib/kubelet"
 
 // DefaultRefreshPeriod is how often what came from the API is looked at again;
 // the kubelet's sync frequency.
-const DefaultRefreshPeriod = time.Minute
+const defaultRefreshPeriod = time.Minute
 
 // Config is what a Manager needs.
 type Config struct {
@@ -92,13 +92,13 @@ type podVolumes struct {
 // New makes a Manager.
 func New(cfg Config) *Manager {
 	if cfg.RootDir == "" {
-		cfg.RootDir = DefaultRoot
+		cfg.RootDir = defaultRoot
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = clock.RealClock{}
 	}
 	if cfg.RefreshPeriod == 0 {
-		cfg.RefreshPeriod = DefaultRefreshPeriod
+		cfg.RefreshPeriod = defaultRefreshPeriod
 	}
 	if cfg.Mounter == nil {
 		cfg.Mounter = kernelMounter{}
@@ -111,7 +111,7 @@ func New(cfg Config) *Manager {
 	}
 	return &Manager{
 		cfg:     cfg,
-		objects: NewObjects(cfg.Client),
+		objects: newObjects(cfg.Client),
 		tokens:  newTokens(cfg.Client, cfg.Clock),
 		pods:    map[types.UID]*podVolumes{},
 	}
@@ -232,7 +232,7 @@ func (m *Manager) setUpOne(ctx context.Context, pod *v1.Pod, volume *v1.Volume) 
 	case src.Ephemeral != nil:
 		return m.claim(ctx, pod, volume.Name, pod.Name+"-"+volume.Name, false)
 	default:
-		return Mounted{}, &MountError{Step: "MountVolume.FindPluginBySpec failed", Volume: volume.Name,
+		return Mounted{}, &mountError{Step: "MountVolume.FindPluginBySpec failed", Volume: volume.Name,
 			Err: fmt.Errorf("no volume plugin matched: %s volumes are not supported on this node", sourceName(src))}
 	}
 }

@@ -134,7 +134,7 @@ func TestConfigMapIsWrittenAndFollows(t *testing.T) {
 	if visible(t, got.Path)["color"] != "blue" {
 		t.Error("a sync within the period read the ConfigMap again; it should be cheap")
 	}
-	b.clock.Step(DefaultRefreshPeriod)
+	b.clock.Step(defaultRefreshPeriod)
 	mustSetUp(t, b, p)
 	if files := visible(t, got.Path); files["color"] != "red" || len(files) != 1 {
 		t.Errorf("after the period it shows %v", files)
@@ -474,7 +474,7 @@ func TestRunRefreshes(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait(t, b.clock.HasWaiters)
-	b.clock.Step(DefaultRefreshPeriod)
+	b.clock.Step(defaultRefreshPeriod)
 	wait(t, func() bool { return visible(t, dir)["a"] == "2" })
 }
 

@@ -1,4 +1,4 @@
-package probe
+package prober
 
 import (
 	"sync"
@@ -48,14 +48,14 @@ func (k Kind) initial() Result { return [...]Result{Unknown, Success, Failure}[k
 
 // results keeps the verdicts by container ID, so that a restarted container starts
 // without those of the instance before.
-type results struct {
+type resultsManager struct {
 	mu   sync.Mutex
 	byID map[string]*[3]*Result
 }
 
-func newResults() *results { return &results{byID: map[string]*[3]*Result{}} }
+func newResults() *resultsManager { return &resultsManager{byID: map[string]*[3]*Result{}} }
 
-func (r *results) get(id string, k Kind) (Result, bool) {
+func (r *resultsManager) get(id string, k Kind) (Result, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.byID[id]; e != nil && e[k] != nil {
@@ -65,7 +65,7 @@ func (r *results) get(id string, k Kind) (Result, bool) {
 }
 
 // set tells whether the verdict changed.
-func (r *results) set(id string, k Kind, value Result) bool {
+func (r *resultsManager) set(id string, k Kind, value Result) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.byID[id]
@@ -80,7 +80,7 @@ func (r *results) set(id string, k Kind, value Result) bool {
 	return true
 }
 
-func (r *results) remove(id string, k Kind) {
+func (r *resultsManager) remove(id string, k Kind) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.byID[id]; e != nil {

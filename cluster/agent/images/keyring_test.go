@@ -1,4 +1,4 @@
-package pull
+package images
 
 import (
 	"strings"
@@ -13,7 +13,7 @@ func secret(json string) *v1.Secret {
 }
 
 func TestLookup(t *testing.T) {
-	ring, err := NewKeyring([]*v1.Secret{secret(`{"auths": {
+	ring, err := newKeyring([]*v1.Secret{secret(`{"auths": {
 		"https://index.docker.io/v1/": {"auth": "aHViOnB3"},
 		"registry.test:5000": {"username": "whole", "password": "p"},
 		"registry.test:5000/team": {"username": "team", "password": "p"},
@@ -31,7 +31,7 @@ func TestLookup(t *testing.T) {
 		"a.b.glob.test/x":             "",
 	} {
 		var users []string
-		for _, auth := range ring.Lookup(repository) {
+		for _, auth := range ring.lookup(repository) {
 			users = append(users, auth.Username)
 		}
 		if got := strings.Join(users, " "); got != want {
@@ -54,8 +54,8 @@ func TestSecretsAsUpstreamReadsThem(t *testing.T) {
 		`{`: "error: unexpected end of JSON input",
 	} {
 		got := ""
-		ring, err := NewKeyring([]*v1.Secret{secret(config), {Type: v1.SecretTypeOpaque}})
-		for _, auth := range ring.Lookup("r.test/x") {
+		ring, err := newKeyring([]*v1.Secret{secret(config), {Type: v1.SecretTypeOpaque}})
+		for _, auth := range ring.lookup("r.test/x") {
 			got = auth.Username + ":" + auth.Password
 		}
 		if err != nil {
@@ -66,7 +66,7 @@ func TestSecretsAsUpstreamReadsThem(t *testing.T) {
 		}
 	}
 	old := &v1.Secret{Type: v1.SecretTypeDockercfg, Data: map[string][]byte{v1.DockerConfigKey: []byte(`{"r.test": {"auth": "dTpw"}}`)}}
-	if ring, err := NewKeyring([]*v1.Secret{old}); err != nil || len(ring.Lookup("r.test/x")) != 1 {
+	if ring, err := newKeyring([]*v1.Secret{old}); err != nil || len(ring.lookup("r.test/x")) != 1 {
 		t.Errorf("of the old type: %v, %v", ring, err)
 	}
 }
@@ -74,8 +74,8 @@ func TestSecretsAsUpstreamReadsThem(t *testing.T) {
 func FuzzKeyring(f *testing.F) {
 	f.Add(`{"auths": {"r.test/a": {"auth": "aHViOnB3"}}}`, "r.test/a/b")
 	f.Fuzz(func(t *testing.T, config, repository string) {
-		ring, err := NewKeyring([]*v1.Secret{secret(config)})
-		if found := ring.Lookup(repository); len(found) > 0 && err == nil && len(ring) == 0 {
+		ring, err := newKeyring([]*v1.Secret{secret(config)})
+		if found := ring.lookup(repository); len(found) > 0 && err == nil && len(ring) == 0 {
 			t.Error("found something in nothing")
 		}
 	})

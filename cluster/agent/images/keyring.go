@@ -1,4 +1,4 @@
-package pull
+package images
 
 import (
 	"encoding/base64"
@@ -16,7 +16,7 @@ import (
 
 // Keyring holds a pod's registry credentials by the place they are for. What it
 // reads and how it chooses follows pkg/credentialprovider.
-type Keyring map[string][]*cri.AuthConfig
+type keyring map[string][]*cri.AuthConfig
 
 // login is one entry of a Docker configuration.
 type login struct{ username, password string }
@@ -53,8 +53,8 @@ func (l *login) UnmarshalJSON(data []byte) error {
 // NewKeyring reads secrets of the types kubernetes.io/dockerconfigjson and
 // kubernetes.io/dockercfg; others are passed over. One that can't be read fails
 // the whole, in the words of what could not read it, as upstream.
-func NewKeyring(secrets []*v1.Secret) (Keyring, error) {
-	ring := Keyring{}
+func newKeyring(secrets []*v1.Secret) (keyring, error) {
+	ring := keyring{}
 	for _, s := range secrets {
 		logins, err := readLogins(s)
 		if err != nil {
@@ -110,7 +110,7 @@ func placeKey(place string) (string, bool) {
 // Lookup returns the credentials for a repository ("host:port/path"), those of the
 // longest matching place first. A place matches by host, whose parts may be globs
 // (*.example.com), and by its path as a prefix.
-func (k Keyring) Lookup(repository string) []*cri.AuthConfig {
+func (k keyring) lookup(repository string) []*cri.AuthConfig {
 	places := make([]string, 0, len(k))
 	for place := range k {
 		places = append(places, place)

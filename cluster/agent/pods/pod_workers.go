@@ -1,20 +1,7 @@
-// Package pods runs the pods of the node: one goroutine, a worker, per pod. A worker
-// compares what the API wants with what the container runtime has and does the next
-// thing, whenever either side changes:
-//
-//	         pod deleted, ended, or past its deadline        nothing runs any more
-//	Syncing ────────────────────────────────────────▶ Terminating ──────────────▶ Terminated ──▶ Gone
-//	 sandbox, init containers, containers,             preStop, SIGTERM,           volumes,       API object
-//	 restarts, probes                                  grace, SIGKILL              final status   removed
-//
-// The states are in worker.go, the decisions of Syncing in plan.go, and what they
-// come to in sync.go, start.go and kill.go. Workers remember little: after a restart
-// of the agent they find the pod's containers in the runtime and go on.
 package pods
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -23,12 +10,11 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
-	kubelettypes "k8s.io/kubelet/pkg/types"
 	"k8s.io/utils/clock"
 
+	"noriter.dev/noriter/cluster/agent/images"
 	"noriter.dev/noriter/cluster/agent/podspec"
-	"noriter.dev/noriter/cluster/agent/probe"
-	"noriter.dev/noriter/cluster/agent/pull"
+	"noriter.dev/noriter/cluster/agent/prober"
 	"noriter.dev/noriter/cluster/agent/runtime"
 	"noriter.dev/noriter/cluster/agent/status"
 	"noriter.dev/noriter/cluster/backoff"
@@ -46,14 +32,14 @@ type Volumes interface {
 	TearDown(ctx context.Context, uid types.UID) error
 }
 
-// Config is what a Manager works with. All fields are needed.
+// Config is what PodWorkers work with. All fields are needed.
 type Config struct {
 	Node    *podspec.Node
 	HostIPs func() []string // the node's addresses, the primary first
 	// Allocatable is the node's, the default of limits in resourceFieldRef.
 	Allocatable func() v1.ResourceList
 	Runtime     runtime.Service
-	Images      *pull.Manager
+	Images      *images.Manager
 	Statuses    *status.Manager
 	Volumes     Volumes
 	Objects     podspec.Objects
@@ -64,86 +50,95 @@ type Config struct {
 	ContainerLogs string
 }
 
-// Manager runs all pods of the node.
-type Manager struct {
+// PodWorkers runs all pods of the node (podWorkers in pkg/kubelet/pod_workers.go). It
+// hands what comes in, from the API and from the runtime, to the worker of the pod that
+// it is about. So a pod whose image takes minutes to pull delays no other.
+type PodWorkers struct {
 	Config
-	probes *probe.Manager
-	crash  *backoff.Backoff
+	probes *prober.Manager
+	// crash is the back-off of containers that end again and again.
+	crash *backoff.Backoff
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before
 	synced  bool            // the API's pods are all known: others are orphans
-	workers map[types.UID]*worker
+	workers map[types.UID]*podWorker
 	wg      sync.WaitGroup
 
 	busy     atomic.Int32  // pods being started or stopped right now
 	removing chan struct{} // held while a dead pod's remains are removed
 }
 
-// New is a Manager that does nothing until Run.
-func New(cfg Config) *Manager {
-	m := &Manager{Config: cfg, crash: backoff.New(cfg.Clock), workers: map[types.UID]*worker{}, removing: make(chan struct{}, 1)}
-	m.probes = probe.NewManager(cfg.Runtime, cfg.Events, cfg.Clock, cfg.Statuses.Last, m.Wake)
+// New makes PodWorkers that do nothing until Run.
+func New(cfg Config) *PodWorkers {
+	m := &PodWorkers{Config: cfg, crash: backoff.New(cfg.Clock), workers: map[types.UID]*podWorker{}, removing: make(chan struct{}, 1)}
+	m.probes = prober.NewManager(cfg.Runtime, cfg.Events, cfg.Clock, cfg.Statuses.GetPodStatus, m.wake)
 	return m
 }
 
 // Run lets the workers work until ctx ends, and then waits for them. Containers run
 // on.
-func (m *Manager) Run(ctx context.Context) {
+func (m *PodWorkers) Run(ctx context.Context) {
 	m.mu.Lock()
 	m.ctx = ctx
 	for _, w := range m.workers {
 		m.start(w)
 	}
 	m.mu.Unlock()
-	runtime.Watch(ctx, m.Runtime, m.Wake)
+	runtime.Watch(ctx, m.Runtime, m.wake)
 	m.wg.Wait()
 }
 
-// Update tells of a pod as the API has it, new or changed.
-func (m *Manager) Update(pod *v1.Pod) {
-	m.Statuses.Observe(pod)
+// UpdatePod tells of a pod as the API has it, new or changed. Workers go by UID and not
+// by name: a StatefulSet's pod may be deleted and made again while the old one is still
+// being stopped, and these are two pods.
+func (m *PodWorkers) UpdatePod(pod *v1.Pod) {
+	m.Statuses.UpdatePod(pod)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if w := m.workers[pod.UID]; w != nil {
 		w.update(pod)
 		return
 	}
-	m.add(newWorker(m, pod))
+	m.add(newPodWorker(m, pod))
 }
 
-// Delete tells that the API has the pod no more. pod is the last that was seen of it.
-func (m *Manager) Delete(pod *v1.Pod) {
+// RemovePod tells that the API has the pod no more (HandlePodRemoves in
+// pkg/kubelet/kubelet.go). pod is the last that was seen of it. A pod that was deleted
+// with grace is usually finished by then; one deleted with --force still runs.
+func (m *PodWorkers) RemovePod(pod *v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if w := m.workers[pod.UID]; w != nil {
-		w.delete(pod)
+		w.remove(pod)
 	}
 }
 
 // add registers a worker and starts it if there is someone to work for. m.mu is held.
-func (m *Manager) add(w *worker) {
+func (m *PodWorkers) add(w *podWorker) {
 	m.workers[w.uid] = w
 	if m.ctx != nil {
 		m.start(w)
 	}
 }
 
-func (m *Manager) start(w *worker) {
+func (m *PodWorkers) start(w *podWorker) {
 	ctx := m.ctx
 	m.wg.Go(func() {
-		w.run(ctx)
+		w.podWorkerLoop(ctx)
 		m.mu.Lock()
 		defer m.mu.Unlock()
+		// When the agent stops, the pod is not finished: List still names it.
 		if ctx.Err() == nil {
 			delete(m.workers, w.uid)
 		}
 	})
 }
 
-// Wake makes the pod's worker look again. A pod without a worker that the runtime
-// has something of is an orphan: it was deleted while the agent was down.
-func (m *Manager) Wake(uid types.UID) {
+// wake makes the pod's worker look again. A pod without a worker that the runtime
+// has something of is an orphan: it was deleted while the agent was down. That can be
+// said only once all pods of the API are known.
+func (m *PodWorkers) wake(uid types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if w := m.workers[uid]; w != nil {
@@ -155,43 +150,8 @@ func (m *Manager) Wake(uid types.UID) {
 	}
 }
 
-// Synced says that every pod the API has for this node was given to Update. What the
-// runtime has beyond them, and what is left of them on disk, is removed.
-func (m *Manager) Synced(ctx context.Context) {
-	m.mu.Lock()
-	m.synced = true
-	m.mu.Unlock()
-	sandboxes, err := m.Runtime.ListPodSandbox(ctx, nil)
-	if err != nil {
-		slog.Error("looking for orphaned pods", "error", err) // the next relist finds them too
-	}
-	for _, s := range sandboxes {
-		if uid := kubelettypes.GetPodUID(s.Labels); uid != "" {
-			m.Wake(types.UID(uid))
-		}
-	}
-	m.sweep(ctx)
-}
-
-// adoptOrphan starts a worker in state Terminating for a pod the API doesn't know.
-func (m *Manager) adoptOrphan(ctx context.Context, uid types.UID) {
-	have, err := runtime.Read(ctx, m.Runtime, uid)
-	if err != nil {
-		slog.Error("reading an orphaned pod", "uid", string(uid), "error", err)
-		return
-	}
-	if len(have.Sandboxes)+len(have.Containers) == 0 {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.workers[uid] == nil {
-		m.add(newOrphan(m, have))
-	}
-}
-
 // Get finds a pod of this node, with the status the agent generated last.
-func (m *Manager) Get(namespace, name string) (*v1.Pod, bool) {
+func (m *PodWorkers) Get(namespace, name string) (*v1.Pod, bool) {
 	var found *v1.Pod
 	for _, pod := range m.List() {
 		if pod.Namespace != namespace || pod.Name != name {
@@ -206,9 +166,9 @@ func (m *Manager) Get(namespace, name string) (*v1.Pod, bool) {
 }
 
 // List is all pods of this node with the agent's latest status, in order of names.
-func (m *Manager) List() []*v1.Pod {
+func (m *PodWorkers) List() []*v1.Pod {
 	m.mu.Lock()
-	workers := make([]*worker, 0, len(m.workers))
+	workers := make([]*podWorker, 0, len(m.workers))
 	for _, w := range m.workers {
 		workers = append(workers, w)
 	}
@@ -216,11 +176,11 @@ func (m *Manager) List() []*v1.Pod {
 	var out []*v1.Pod
 	for _, w := range workers {
 		if w.orphan {
-			continue
+			continue // what is known of it was put together from labels
 		}
 		pod, _ := w.current()
 		pod = pod.DeepCopy()
-		if s, known := m.Statuses.Last(w.uid); known {
+		if s, known := m.Statuses.GetPodStatus(w.uid); known {
 			pod.Status = s
 		}
 		out = append(out, pod)

@@ -76,7 +76,7 @@ func (m *Manager) Run(ctx context.Context) {
 }
 
 // Observe takes note of the pod as the API has it.
-func (m *Manager) Observe(pod *v1.Pod) {
+func (m *Manager) UpdatePod(pod *v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.pods[pod.UID]
@@ -111,7 +111,7 @@ func newer(a, b *v1.Pod) bool {
 }
 
 // Last is the status generated last, if any since the agent started.
-func (m *Manager) Last(uid types.UID) (v1.PodStatus, bool) {
+func (m *Manager) GetPodStatus(uid types.UID) (v1.PodStatus, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r := m.pods[uid]; r != nil && r.desired != nil {
@@ -122,7 +122,7 @@ func (m *Manager) Last(uid types.UID) (v1.PodStatus, bool) {
 
 // Set wants the pod to have that status. While running, Succeeded and Failed are held
 // back: whoever waits for them counts on nothing running any more.
-func (m *Manager) Set(pod *v1.Pod, s v1.PodStatus, running bool) {
+func (m *Manager) SetPodStatus(pod *v1.Pod, s v1.PodStatus, running bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.pods[pod.UID]
@@ -142,7 +142,7 @@ func (m *Manager) Set(pod *v1.Pod, s v1.PodStatus, running bool) {
 
 // Finish says that nothing of the pod is left on the node. If the pod is being
 // deleted, the API object goes now.
-func (m *Manager) Finish(uid types.UID) {
+func (m *Manager) TerminatePod(uid types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r := m.pods[uid]; r != nil {
@@ -152,7 +152,7 @@ func (m *Manager) Finish(uid types.UID) {
 }
 
 // Forget drops a pod that the API no longer has.
-func (m *Manager) Forget(uid types.UID) {
+func (m *Manager) DeletePodStatus(uid types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.pods, uid)
@@ -162,7 +162,7 @@ func (m *Manager) process(ctx context.Context, uid types.UID) {
 	defer m.queue.Done(uid)
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	if err := m.write(ctx, uid); err != nil {
+	if err := m.syncPod(ctx, uid); err != nil {
 		if ctx.Err() == nil {
 			slog.Warn("writing a pod's status", "uid", string(uid), "error", err)
 		}
@@ -173,14 +173,14 @@ func (m *Manager) process(ctx context.Context, uid types.UID) {
 }
 
 // write brings one pod up to date: its status first, then its deletion.
-func (m *Manager) write(ctx context.Context, uid types.UID) error {
+func (m *Manager) syncPod(ctx context.Context, uid types.UID) error {
 	m.mu.Lock()
 	r := m.pods[uid]
 	if r == nil || r.desired == nil {
 		m.mu.Unlock()
 		return nil
 	}
-	api, want, finished := r.api, merge(r.api.Status, *r.desired, r.running), r.finished
+	api, want, finished := r.api, mergePodStatus(r.api.Status, *r.desired, r.running), r.finished
 	m.mu.Unlock()
 
 	patch, err := patchFor(api, want)
@@ -195,10 +195,10 @@ func (m *Manager) write(ctx context.Context, uid types.UID) error {
 		if err != nil {
 			return fmt.Errorf("patching the status of pod %s/%s: %w", api.Namespace, api.Name, err)
 		}
-		m.Observe(updated)
+		m.UpdatePod(updated)
 		api = updated
 	}
-	if !finished || api.DeletionTimestamp == nil || !IsTerminal(api.Status.Phase) {
+	if !finished || api.DeletionTimestamp == nil || !IsPodPhaseTerminal(api.Status.Phase) {
 		return nil
 	}
 	now := int64(0)
@@ -229,10 +229,10 @@ func gone(err error) bool {
 
 // merge is what the API's status becomes: the agent's fields and conditions as
 // wanted, everything else as it is.
-func merge(api, want v1.PodStatus, running bool) v1.PodStatus {
+func mergePodStatus(api, want v1.PodStatus, running bool) v1.PodStatus {
 	out := *api.DeepCopy()
-	if !IsTerminal(api.Phase) || IsTerminal(want.Phase) {
-		if !IsTerminal(want.Phase) || !running || IsTerminal(api.Phase) {
+	if !IsPodPhaseTerminal(api.Phase) || IsPodPhaseTerminal(want.Phase) {
+		if !IsPodPhaseTerminal(want.Phase) || !running || IsPodPhaseTerminal(api.Phase) {
 			out.Phase, out.Reason, out.Message = want.Phase, want.Reason, want.Message
 		}
 	}

@@ -1,7 +1,7 @@
 // Package probe asks containers whether they have started, are alive and are ready:
 // one goroutine per probe, at the period its spec gives. Whenever a verdict changes,
 // the pod's worker is told, which restarts the container or writes the new status.
-package probe
+package prober
 
 import (
 	"context"
@@ -25,13 +25,13 @@ type Manager struct {
 	// last is the status a pod has; probes learn from it what there is to probe.
 	last    func(types.UID) (v1.PodStatus, bool)
 	changed func(types.UID)
-	results *results
+	results *resultsManager
 
 	mu      sync.Mutex
-	workers map[key]*worker
+	workers map[probeKey]*worker
 }
 
-type key struct {
+type probeKey struct {
 	pod       types.UID
 	container string
 	kind      Kind
@@ -44,13 +44,13 @@ func NewManager(exec Executor, events record.EventRecorder, c clock.WithTicker,
 	last func(types.UID) (v1.PodStatus, bool), changed func(types.UID)) *Manager {
 	return &Manager{
 		prober: newProber(exec, events), clock: c, started: c.Now(),
-		last: last, changed: changed, results: newResults(), workers: map[key]*worker{},
+		last: last, changed: changed, results: newResults(), workers: map[probeKey]*worker{},
 	}
 }
 
 // Add sees to it that the probes of the pod's main containers and sidecars run. It
 // may be called again at any time, with a newer version of the pod.
-func (m *Manager) Add(ctx context.Context, pod *v1.Pod) {
+func (m *Manager) AddPod(ctx context.Context, pod *v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range pod.Spec.Containers {
@@ -68,7 +68,7 @@ func (m *Manager) addContainer(ctx context.Context, pod *v1.Pod, c *v1.Container
 		if kind.spec(c) == nil {
 			continue
 		}
-		k := key{pod.UID, c.Name, kind}
+		k := probeKey{pod.UID, c.Name, kind}
 		if w := m.workers[k]; w != nil {
 			w.pod.Store(pod)
 			continue
@@ -83,16 +83,16 @@ func (m *Manager) addContainer(ctx context.Context, pod *v1.Pod, c *v1.Container
 
 // StopLiveness ends the liveness and startup probes of a pod that is being stopped: it
 // must not be restarted now. Readiness goes on until the pod is gone.
-func (m *Manager) StopLiveness(uid types.UID) {
-	m.stop(func(k key) bool { return k.pod == uid && k.kind != Readiness })
+func (m *Manager) StopLivenessAndStartup(uid types.UID) {
+	m.stop(func(k probeKey) bool { return k.pod == uid && k.kind != Readiness })
 }
 
 // Remove ends all probes of the pod.
-func (m *Manager) Remove(uid types.UID) {
-	m.stop(func(k key) bool { return k.pod == uid })
+func (m *Manager) RemovePod(uid types.UID) {
+	m.stop(func(k probeKey) bool { return k.pod == uid })
 }
 
-func (m *Manager) stop(match func(key) bool) {
+func (m *Manager) stop(match func(probeKey) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for k, w := range m.workers {
@@ -104,7 +104,7 @@ func (m *Manager) stop(match func(key) bool) {
 }
 
 // ended takes a worker that gave up by itself off the list.
-func (m *Manager) ended(k key, w *worker) {
+func (m *Manager) removeWorker(k probeKey, w *worker) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.workers[k] == w {
@@ -112,15 +112,15 @@ func (m *Manager) ended(k key, w *worker) {
 	}
 }
 
-func (m *Manager) worker(uid types.UID, container string, kind Kind) *worker {
+func (m *Manager) getWorker(uid types.UID, container string, kind Kind) *worker {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.workers[key{uid, container, kind}]
+	return m.workers[probeKey{uid, container, kind}]
 }
 
 // Verdict is what a probe of that kind last decided about a container, by its ID in
 // the runtime; false if it has not decided yet.
-func (m *Manager) Verdict(containerID string, kind Kind) (Result, bool) {
+func (m *Manager) GetResult(containerID string, kind Kind) (Result, bool) {
 	return m.results.get(containerID, kind)
 }
 
@@ -144,7 +144,7 @@ func (m *Manager) Ready(pod *v1.Pod, c *v1.Container, s *v1.ContainerStatus) boo
 	if known && r == Success {
 		return true
 	}
-	if w := m.worker(pod.UID, c.Name, Readiness); w != nil {
+	if w := m.getWorker(pod.UID, c.Name, Readiness); w != nil {
 		w.probeNow()
 	}
 	// Without a verdict the agent has just started: what was ready stays so for now.

@@ -1,4 +1,4 @@
-package probe
+package prober
 
 import (
 	"context"
@@ -52,7 +52,7 @@ func (p *prober) probe(ctx context.Context, kind Kind, spec *v1.Probe, pod *v1.P
 	var output string
 	var err error
 	for range tries {
-		if outcome, output, err = p.once(ctx, spec, s, c, id); err == nil || ctx.Err() != nil {
+		if outcome, output, err = p.runProbe(ctx, spec, s, c, id); err == nil || ctx.Err() != nil {
 			break
 		}
 	}
@@ -74,17 +74,17 @@ func (p *prober) probe(ctx context.Context, kind Kind, spec *v1.Probe, pod *v1.P
 	case outcome == upstream.Failure:
 		event("Unhealthy", "%s probe failed: %s", kind, output)
 	default:
-		slog.Debug("probe without a result", "pod", podspec.Full(pod), "container", c.Name, "kind", kind.String())
+		slog.Debug("probe without a result", "pod", podspec.FormatPod(pod), "container", c.Name, "kind", kind.String())
 	}
 	return Failure
 }
 
 // once runs the handler of the spec.
-func (p *prober) once(ctx context.Context, spec *v1.Probe, s *v1.PodStatus, c *v1.Container, id string) (upstream.Result, string, error) {
+func (p *prober) runProbe(ctx context.Context, spec *v1.Probe, s *v1.PodStatus, c *v1.Container, id string) (upstream.Result, string, error) {
 	timeout := time.Duration(max(1, spec.TimeoutSeconds)) * time.Second
 	switch {
 	case spec.Exec != nil:
-		return p.runExec(ctx, spec.Exec.Command, c, id, timeout)
+		return p.runExecProbe(ctx, spec.Exec.Command, c, id, timeout)
 	case spec.HTTPGet != nil:
 		request, err := httpprobe.NewRequestForHTTPGetAction(spec.HTTPGet, c, s.PodIP, "probe")
 		if err != nil {
@@ -111,7 +111,7 @@ func (p *prober) once(ctx context.Context, spec *v1.Probe, s *v1.PodStatus, c *v
 	return upstream.Unknown, "", fmt.Errorf("missing probe handler for container %s", c.Name)
 }
 
-func (p *prober) runExec(ctx context.Context, command []string, c *v1.Container, id string, timeout time.Duration) (upstream.Result, string, error) {
+func (p *prober) runExecProbe(ctx context.Context, command []string, c *v1.Container, id string, timeout time.Duration) (upstream.Result, string, error) {
 	static := map[string]string{}
 	for _, e := range c.Env {
 		if e.ValueFrom == nil {

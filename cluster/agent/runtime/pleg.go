@@ -29,7 +29,7 @@ const (
 // This is upstream's pod lifecycle event generator (KEP-3386).
 func Watch(ctx context.Context, service Service, changed func(types.UID)) {
 	connected := make(chan bool, 1)
-	go stream(ctx, service, changed, connected)
+	go watchEvents(ctx, service, changed, connected)
 	seen := listing{}
 	period := relistAlone
 	for {
@@ -47,7 +47,7 @@ func Watch(ctx context.Context, service Service, changed func(types.UID)) {
 }
 
 // stream follows the runtime's events and connects again when they end.
-func stream(ctx context.Context, service Service, changed func(types.UID), connected chan<- bool) {
+func watchEvents(ctx context.Context, service Service, changed func(types.UID), connected chan<- bool) {
 	report := func(up bool) {
 		select {
 		case connected <- up:

@@ -1,4 +1,4 @@
-package probe
+package prober
 
 import (
 	"context"
@@ -25,10 +25,10 @@ type worker struct {
 	trigger   chan struct{}
 	cancel    context.CancelFunc
 
-	id   string // of the instance being probed
-	last Result // of the last single probe
-	row  int32  // how often in a row it came out so
-	hold bool   // nothing to probe until there is another instance
+	id         string // of the instance being probed
+	lastResult Result // of the last single probe
+	resultRun  int32  // how often in a row it came out so
+	onHold     bool   // nothing to probe until there is another instance
 }
 
 func newWorker(m *Manager, pod *v1.Pod, c *v1.Container, kind Kind) *worker {
@@ -47,7 +47,7 @@ func (w *worker) probeNow() {
 
 // run probes every period until ctx ends or the container is not to run again.
 func (w *worker) run(ctx context.Context) {
-	defer w.m.ended(key{w.pod.Load().UID, w.container.Name, w.kind}, w)
+	defer w.m.removeWorker(probeKey{w.pod.Load().UID, w.container.Name, w.kind}, w)
 	defer func() {
 		if w.id != "" {
 			w.m.results.remove(w.id, w.kind)
@@ -65,7 +65,7 @@ func (w *worker) run(ctx context.Context) {
 	}
 	ticker := w.m.clock.NewTicker(period)
 	defer ticker.Stop()
-	for w.probe(ctx) {
+	for w.doProbe(ctx) {
 		select {
 		case <-ctx.Done():
 			return
@@ -78,28 +78,28 @@ func (w *worker) run(ctx context.Context) {
 }
 
 // probe looks at the container once and tells whether to go on.
-func (w *worker) probe(ctx context.Context) (goOn bool) {
+func (w *worker) doProbe(ctx context.Context) (goOn bool) {
 	pod := w.pod.Load()
 	podStatus, known := w.m.last(pod.UID)
 	if !known {
 		return true
 	}
-	if status.IsTerminal(podStatus.Phase) {
+	if status.IsPodPhaseTerminal(podStatus.Phase) {
 		return false
 	}
 	s := podspec.FindContainerStatus(&podStatus, w.container.Name)
 	if s == nil || s.ContainerID == "" {
 		return true // not created yet
 	}
-	w.follow(ctx, pod, s)
+	w.followRestart(ctx, pod, s)
 	switch {
-	case w.hold:
+	case w.onHold:
 		return true
 	case s.State.Running == nil:
-		w.set(ctx, pod, Failure, "it is not running")
+		w.setResult(ctx, pod, Failure, "it is not running")
 		return s.State.Terminated == nil || podspec.ShouldRestart(&pod.Spec, w.container, s.State.Terminated.ExitCode)
 	case pod.DeletionTimestamp != nil && w.kind != Readiness:
-		w.set(ctx, pod, Success, "the pod is being deleted")
+		w.setResult(ctx, pod, Success, "the pod is being deleted")
 		return false
 	case w.m.clock.Since(s.State.Running.StartedAt.Time) < time.Duration(w.spec.InitialDelaySeconds)*time.Second:
 		return true
@@ -107,12 +107,12 @@ func (w *worker) probe(ctx context.Context) (goOn bool) {
 	if started := s.Started != nil && *s.Started; started == (w.kind == Startup) {
 		return true // startup probes end where the others begin
 	}
-	w.judge(ctx, pod, w.m.prober.probe(ctx, w.kind, w.spec, pod, &podStatus, w.container, w.id))
+	w.countResult(ctx, pod, w.m.prober.probe(ctx, w.kind, w.spec, pod, &podStatus, w.container, w.id))
 	return true
 }
 
 // follow notices that the container was restarted and starts over.
-func (w *worker) follow(ctx context.Context, pod *v1.Pod, s *v1.ContainerStatus) {
+func (w *worker) followRestart(ctx context.Context, pod *v1.Pod, s *v1.ContainerStatus) {
 	id := idOf(s)
 	if id == w.id {
 		return
@@ -120,42 +120,42 @@ func (w *worker) follow(ctx context.Context, pod *v1.Pod, s *v1.ContainerStatus)
 	if w.id != "" {
 		w.m.results.remove(w.id, w.kind)
 	}
-	w.id, w.hold, w.last, w.row = id, false, Unknown, 0
+	w.id, w.onHold, w.lastResult, w.resultRun = id, false, Unknown, 0
 	if r := s.State.Running; r != nil && r.StartedAt.Time.Before(w.m.started.Truncate(time.Second)) {
 		// It ran before the agent did: its verdicts are in its status and stay until
 		// probing says otherwise.
 		if w.kind == Startup && s.Started != nil && *s.Started {
-			w.set(ctx, pod, Success, "")
+			w.setResult(ctx, pod, Success, "")
 		}
 		return
 	}
-	w.set(ctx, pod, w.kind.initial(), "")
+	w.setResult(ctx, pod, w.kind.initial(), "")
 }
 
 // judge counts the result of one probe against the thresholds.
-func (w *worker) judge(ctx context.Context, pod *v1.Pod, r Result) {
+func (w *worker) countResult(ctx context.Context, pod *v1.Pod, r Result) {
 	if r == Unknown || ctx.Err() != nil {
 		return // the probe itself went wrong: that says nothing about the container
 	}
-	if r == w.last {
-		w.row++
+	if r == w.lastResult {
+		w.resultRun++
 	} else {
-		w.last, w.row = r, 1
+		w.lastResult, w.resultRun = r, 1
 	}
-	if r == Failure && w.row < max(1, w.spec.FailureThreshold) || r == Success && w.row < max(1, w.spec.SuccessThreshold) {
+	if r == Failure && w.resultRun < max(1, w.spec.FailureThreshold) || r == Success && w.resultRun < max(1, w.spec.SuccessThreshold) {
 		return
 	}
-	w.set(ctx, pod, r, fmt.Sprintf("its %s probe %s %d times in a row", strings.ToLower(w.kind.String()),
-		map[Result]string{Success: "succeeded", Failure: "failed"}[r], w.row))
+	w.setResult(ctx, pod, r, fmt.Sprintf("its %s probe %s %d times in a row", strings.ToLower(w.kind.String()),
+		map[Result]string{Success: "succeeded", Failure: "failed"}[r], w.resultRun))
 	if w.kind == Liveness && r == Failure || w.kind == Startup {
 		// The instance will be killed, or is started for good: nothing more to ask it.
-		w.hold, w.row = true, 0
+		w.onHold, w.resultRun = true, 0
 	}
 }
 
 // set notes a verdict and, if it is another than before, tells the pod's worker. why
 // is for whoever reads the decisions; "" for what is only assumed at first.
-func (w *worker) set(ctx context.Context, pod *v1.Pod, r Result, why string) {
+func (w *worker) setResult(ctx context.Context, pod *v1.Pod, r Result, why string) {
 	if !w.m.results.set(w.id, w.kind, r) {
 		return
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -19,37 +18,13 @@ import (
 	"noriter.dev/noriter/cluster/backoff"
 )
 
-// maxHookBody is how much of an HTTP hook's answer is read, in bytes.
+// maxHookBody is how much of an HTTP hook's answer is read, in bytes (maxRespBodyLength
+// in pkg/kubelet/lifecycle/handlers.go).
 const maxHookBody = 10 << 10
 
-// hookRecord remembers which containers' ends were begun, so that a shortened grace
-// period doesn't repeat hooks and events.
-type hookRecord struct {
-	mu      sync.Mutex
-	killed  map[string]bool
-	preStop map[string]bool
-}
-
-func newHookRecord() *hookRecord {
-	return &hookRecord{killed: map[string]bool{}, preStop: map[string]bool{}}
-}
-
-func (h *hookRecord) firstKill(id string) bool { return h.first(h.killed, id) }
-func (h *hookRecord) firstHook(id string) bool { return h.first(h.preStop, id) }
-
-func (h *hookRecord) first(m map[string]bool, id string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if m[id] {
-		return false
-	}
-	m[id] = true
-	return true
-}
-
-// postStart runs the hook that follows the start of a container. If it fails, the
-// container is killed: it would run without what the hook was to set up.
-func (w *worker) postStart(ctx context.Context, pod *v1.Pod, c *v1.Container, id string, in instance) *failure {
+// executePostStartHook runs the hook that follows the start of a container. If it fails,
+// the container is killed: it would run without what the hook was to set up.
+func (w *podWorker) executePostStartHook(ctx context.Context, pod *v1.Pod, c *v1.Container, id string, in instance) *startFailure {
 	if c.Lifecycle == nil || c.Lifecycle.PostStart == nil {
 		return nil
 	}
@@ -61,36 +36,39 @@ func (w *worker) postStart(ctx context.Context, pod *v1.Pod, c *v1.Container, id
 	if err == nil || ctx.Err() != nil {
 		return nil
 	}
-	slog.Warn("postStart hook", "pod", podspec.Full(pod), "container", c.Name, "error", err)
+	slog.Warn("postStart hook", "pod", podspec.FormatPod(pod), "container", c.Name, "error", err)
 	// The message stays out of the event: it may hold what the hook's output reveals.
 	w.containerEvent(pod, c, v1.EventTypeWarning, "FailedPostStartHook", "PostStartHook failed")
 	have := &runtime.Container{ID: id, Name: c.Name}
-	if err := w.stopContainer(ctx, pod, have, c, stopOptions{message: "FailedPostStartHook", grace: graceOf(pod), ip: ip}); err != nil {
-		slog.Warn("killing a container whose postStart hook failed", "pod", podspec.Full(pod), "container", c.Name, "error", err)
+	if err := w.killContainer(ctx, pod, have, c, killOptions{message: "FailedPostStartHook", grace: gracePeriod(pod), ip: ip}); err != nil {
+		slog.Warn("killing a container whose postStart hook failed", "pod", podspec.FormatPod(pod), "container", c.Name, "error", err)
 	}
-	return &failure{status.Waiting{Reason: postStartHookError, Message: message}, w.m.Clock.Now()}
+	return &startFailure{status.Waiting{Reason: postStartHookError, Message: message}, w.m.Clock.Now()}
 }
 
-// preStop runs the hook that comes before SIGTERM, for at most the grace period,
-// which it uses up.
-func (w *worker) preStop(ctx context.Context, pod *v1.Pod, c *runtime.Container, spec *v1.Container, o stopOptions) {
-	if spec.Lifecycle == nil || spec.Lifecycle.PreStop == nil || !w.hooked.firstHook(c.ID) {
+// executePreStopHook runs the hook that comes before SIGTERM, for at most the grace
+// period, which it uses up: a hook that sleeps for 30 s leaves a program with the default
+// grace of 30 s no time of its own.
+func (w *podWorker) executePreStopHook(ctx context.Context, pod *v1.Pod, c *runtime.Container, spec *v1.Container, o killOptions) {
+	if spec.Lifecycle == nil || spec.Lifecycle.PreStop == nil || !w.begun.firstHook(c.ID) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(o.grace)*time.Second)
 	defer cancel()
+	// A hook that fails changes nothing: the container is stopped all the same.
 	if _, err := w.runHook(ctx, pod, spec, c.ID, spec.Lifecycle.PreStop, o.ip); err != nil && ctx.Err() == nil {
-		slog.Warn("preStop hook", "pod", podspec.Full(pod), "container", c.Name, "error", err)
+		slog.Warn("preStop hook", "pod", podspec.FormatPod(pod), "container", c.Name, "error", err)
 		w.containerEvent(pod, spec, v1.EventTypeWarning, "FailedPreStopHook", "PreStopHook failed")
 	}
 }
 
 // runHook runs a lifecycle handler and returns, if it fails, the message for the
-// container's status.
-func (w *worker) runHook(ctx context.Context, pod *v1.Pod, c *v1.Container, id string, h *v1.LifecycleHandler, ip string) (string, error) {
-	full := podspec.Full(pod)
+// container's status (handlerRunner.Run in pkg/kubelet/lifecycle/handlers.go).
+func (w *podWorker) runHook(ctx context.Context, pod *v1.Pod, c *v1.Container, id string, h *v1.LifecycleHandler, ip string) (string, error) {
+	full := podspec.FormatPod(pod)
 	switch {
 	case h.Exec != nil:
+		// No timeout of its own: ctx ends it.
 		stdout, stderr, err := w.m.Runtime.ExecSync(ctx, id, h.Exec.Command, 0)
 		if err != nil {
 			return fmt.Sprintf("Exec lifecycle hook (%v) for Container %q in Pod %q failed - error: %v, message: %q",
@@ -100,7 +78,7 @@ func (w *worker) runHook(ctx context.Context, pod *v1.Pod, c *v1.Container, id s
 		if err := httpHook(ctx, h.HTTPGet, c, ip); err != nil {
 			return fmt.Sprintf("HTTP lifecycle hook (%s) for Container %q in Pod %q failed - error: %v", h.HTTPGet.Path, c.Name, full, err), err
 		}
-	case h.Sleep != nil:
+	case h.Sleep != nil: // KEP-3960: no program is needed in the image
 		if backoff.Wait(ctx, w.m.Clock, time.Duration(h.Sleep.Seconds)*time.Second) != nil {
 			err := fmt.Errorf("container terminated before sleep hook finished")
 			return fmt.Sprintf("Sleep lifecycle hook (%d) for Container %q in Pod %q failed - error: %v", h.Sleep.Seconds, c.Name, full, err), err
@@ -129,7 +107,7 @@ func httpHook(ctx context.Context, get *v1.HTTPGetAction, c *v1.Container, ip st
 	if err != nil && strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		plain := request.Clone(ctx)
 		plain.URL.Scheme = "http"
-		plain.Header.Del("Authorization")
+		plain.Header.Del("Authorization") // it was meant for an encrypted connection
 		err = send(plain)
 	}
 	return err
