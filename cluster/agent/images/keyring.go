@@ -14,8 +14,9 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Keyring holds a pod's registry credentials by the place they are for. What it
-// reads and how it chooses follows pkg/credentialprovider.
+// keyring holds a pod's registry credentials by the place they are for (DockerKeyring in
+// pkg/credentialprovider/keyring.go). Credentials belong to a registry or to a part of it,
+// and are never sent anywhere else: an image's name alone decides who gets to see them.
 type keyring map[string][]*cri.AuthConfig
 
 // login is one entry of a Docker configuration.
@@ -35,6 +36,7 @@ func (l *login) UnmarshalJSON(data []byte) error {
 	if raw.Auth == "" {
 		return nil
 	}
+	// Docker pads, some tools that write such files by hand do not.
 	encoding := base64.RawStdEncoding
 	if strings.HasSuffix(strings.TrimSpace(raw.Auth), "=") {
 		encoding = base64.StdEncoding
@@ -50,7 +52,7 @@ func (l *login) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// NewKeyring reads secrets of the types kubernetes.io/dockerconfigjson and
+// newKeyring reads secrets of the types kubernetes.io/dockerconfigjson and
 // kubernetes.io/dockercfg; others are passed over. One that can't be read fails
 // the whole, in the words of what could not read it, as upstream.
 func newKeyring(secrets []*v1.Secret) (keyring, error) {
@@ -70,6 +72,8 @@ func newKeyring(secrets []*v1.Secret) (keyring, error) {
 	return ring, nil
 }
 
+// readLogins takes a secret apart. The newer of the two types has one level more around
+// the same entries.
 func readLogins(s *v1.Secret) (map[string]login, error) {
 	whole, part := s.Data[v1.DockerConfigJsonKey], s.Data[v1.DockerConfigKey]
 	switch {
@@ -107,7 +111,7 @@ func placeKey(place string) (string, bool) {
 	return u.Host + path, true
 }
 
-// Lookup returns the credentials for a repository ("host:port/path"), those of the
+// lookup returns the credentials for a repository ("host:port/path"), those of the
 // longest matching place first. A place matches by host, whose parts may be globs
 // (*.example.com), and by its path as a prefix.
 func (k keyring) lookup(repository string) []*cri.AuthConfig {
@@ -115,7 +119,7 @@ func (k keyring) lookup(repository string) []*cri.AuthConfig {
 	for place := range k {
 		places = append(places, place)
 	}
-	slices.Sort(places)
+	slices.Sort(places) // a place sorts before those that go on from it
 	slices.Reverse(places)
 	var found []*cri.AuthConfig
 	for _, place := range places {
@@ -129,6 +133,9 @@ func (k keyring) lookup(repository string) []*cri.AuthConfig {
 	return found
 }
 
+// matches tells whether a place covers a repository (URLsMatch in
+// pkg/credentialprovider/keyring.go). A glob stands for one part of a host's name and no
+// more: *.example.com does not cover a.b.example.com.
 func matches(glob, target string) bool {
 	g, err := url.Parse("https://" + glob)
 	if err != nil {

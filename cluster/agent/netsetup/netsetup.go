@@ -39,12 +39,13 @@ import (
 )
 
 const (
-	// DefaultConfDir is where runtimes look for CNI configurations.
+	// defaultConfDir is where runtimes look for CNI configurations.
 	defaultConfDir = "/etc/cni/net.d"
-	// DefaultClusterCIDR holds the pod networks of all nodes.
+	// defaultClusterCIDR holds the pod networks of all nodes.
 	defaultClusterCIDR = "10.244.0.0/16"
 
-	// gather lets the news of a cluster that starts arrive together.
+	// gather lets the news of a cluster that starts arrive together, so that they cost one
+	// change of the rules and not one each.
 	gather = 20 * time.Millisecond
 	// checkPeriod is how often it is looked whether routes and rules are still
 	// there.
@@ -53,7 +54,7 @@ const (
 	retryPause = time.Second
 )
 
-// DefaultBinDirs are where Debian and everybody else keep CNI plugins.
+// defaultBinDirs are where Debian and everybody else keep CNI plugins.
 var defaultBinDirs = []string{"/usr/lib/cni", "/opt/cni/bin"}
 
 // Config is what Run needs.
@@ -64,16 +65,16 @@ type Config struct {
 	Client kubernetes.Interface
 	// NodeName is the name of this machine's Node.
 	NodeName string
-	// ConfDir is where the CNI configuration goes; empty means DefaultConfDir.
+	// ConfDir is where the CNI configuration goes; empty means defaultConfDir.
 	ConfDir string
 	// BinDirs are where the runtime looks for CNI plugins; empty means
-	// DefaultBinDirs.
+	// defaultBinDirs.
 	BinDirs []string
 	// WithoutHostPorts leaves the plugin portmap out, which costs each pod some
 	// 10 ms and makes a container's hostPort work.
 	WithoutHostPorts bool
 	// ClusterCIDR holds the pod networks of all nodes; empty means
-	// DefaultClusterCIDR. Traffic inside it keeps its source address.
+	// defaultClusterCIDR. Traffic inside it keeps its source address.
 	ClusterCIDR string
 	// MTU of the pods' interfaces in bytes; zero means that of the interface
 	// with the default route.
@@ -214,6 +215,7 @@ func slim(obj any) (any, error) {
 	}, nil
 }
 
+// peers are all nodes that were read.
 func peers(store cache.Store) []peer {
 	var all []peer
 	for _, obj := range store.List() {
@@ -273,8 +275,11 @@ func (s *setup) mtu() int {
 	if mtu, err := s.cfg.routes.mtu(); err == nil && mtu > 0 {
 		return mtu
 	}
-	return 1500
+	return ethernetMTU
 }
+
+// ethernetMTU is the MTU of every network that nobody configured, in bytes.
+const ethernetMTU = 1500
 
 // ipNet is the form that netlink wants.
 func ipNet(p netip.Prefix) *net.IPNet {

@@ -16,7 +16,7 @@ import (
 )
 
 // runtimeDown is for how long the runtime may not answer before the node counts as
-// not ready.
+// not ready: maxWaitForContainerRuntime in pkg/kubelet/kubelet.go.
 const runtimeDown = 30 * time.Second
 
 // conditionEvents names the event for a condition that has changed to a status.
@@ -43,7 +43,9 @@ var pressureTexts = map[v1.NodeConditionType][2][2]string{
 	},
 }
 
-// fillConditions judges the machine and the runtime.
+// setConditions judges the machine and the runtime (MemoryPressureCondition,
+// ReadyCondition and the others in pkg/kubelet/nodestatus/setters.go). Ready comes last,
+// where `kubectl describe node` has it.
 func (m *Manager) setConditions(ctx context.Context, node *v1.Node) {
 	now := m.cfg.Clock.Now()
 	under := m.pressure.look(ctx, &m.cfg, now)
@@ -62,7 +64,7 @@ func (m *Manager) setConditions(ctx context.Context, node *v1.Node) {
 }
 
 // setCondition changes a condition in its place; the time of transition stays if
-// the status does.
+// the status does. A changed reason or message is no transition.
 func setCondition(st *v1.NodeStatus, kind v1.NodeConditionType, status v1.ConditionStatus, reason, message string, now time.Time) {
 	at := metav1.NewTime(now).Rfc3339Copy()
 	next := v1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: message, LastHeartbeatTime: at, LastTransitionTime: at}
@@ -77,7 +79,8 @@ func setCondition(st *v1.NodeStatus, kind v1.NodeConditionType, status v1.Condit
 	*old = next
 }
 
-// runtimeState is what the container runtime last said of itself.
+// runtimeState is what the container runtime last said of itself (runtimeState in
+// pkg/kubelet/runtime.go).
 type runtimeState struct {
 	version          string
 	answered         time.Time

@@ -16,15 +16,20 @@ import (
 )
 
 const (
-	// leaseSeconds is for how long one renewal holds.
+	// leaseSeconds is for how long one renewal holds: the kubelet's default of
+	// nodeLeaseDurationSeconds.
 	leaseSeconds = int32(40)
-	// leasePeriod is how often it is renewed: three may get lost.
+	// leasePeriod is how often it is renewed (nodeLeaseRenewIntervalFraction, a quarter):
+	// three may get lost. After some 50 s of silence the node lifecycle controller takes
+	// the node for dead.
 	leasePeriod = 10 * time.Second
 	// leaseRetry is the pause after one that failed.
 	leaseRetry = 2 * time.Second
 )
 
-// renewLease keeps the node's Lease fresh until ctx is done.
+// renewLease keeps the node's Lease fresh until ctx is done (the lease controller of
+// k8s.io/component-helpers/apimachinery/lease). It does not depend on anything else that
+// the agent does: a node with a slow disk is slow, and not dead.
 func (m *Manager) renewLease(ctx context.Context) {
 	var lease *coordv1.Lease
 	for {

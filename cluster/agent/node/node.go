@@ -1,10 +1,3 @@
-// Package node is what a node tells the cluster of itself: it registers the Node
-// object, renews its Lease so that the cluster knows it is alive, and reports what
-// the machine has, what state it is in, and whether pods may come.
-//
-// Two heartbeats, as in Kubernetes since KEP-589: the Lease every 10 s says "I am
-// here" and costs next to nothing; the large status is sent at once when something
-// changed in it, and otherwise every five minutes.
 package node
 
 import (
@@ -22,21 +15,25 @@ import (
 	"k8s.io/client-go/tools/record"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/utils/clock"
+
 	"noriter.dev/noriter/cluster/agent/node/machine"
 )
 
-// Timings of the kubelet.
 const (
-	// settledPeriod is how often a node that is ready looks at itself.
+	// readyPeriod is how often a node that is ready looks at itself. The kubelet's
+	// nodeStatusUpdateFrequency is 10 s.
 	readyPeriod = 5 * time.Second
-	// eagerPeriod is how often one that isn't looks whether it is by now;
-	// after eagerFor it takes turns of a second.
+	// eagerPeriod is how often one that isn't ready looks whether it is by now (upstream's
+	// fastStatusUpdateOnce): a cluster that starts waits for it. After eagerFor something
+	// is wrong rather than slow, and it looks every patientPause.
 	eagerPeriod  = 100 * time.Millisecond
 	eagerFor     = time.Minute
 	patientPause = time.Second
-	// reportPeriod is how often a status without news is sent.
+	// reportPeriod is how often a status without news is sent: the kubelet's default of
+	// nodeStatusReportFrequency.
 	reportPeriod = 5 * time.Minute
-	// imagesPeriod is how often the images are listed.
+	// imagesPeriod is how often the images are listed. Only the scheduler's preferences
+	// depend on the list, so it may be old.
 	imagesPeriod = 30 * time.Second
 	// requestLimit bounds one request to the API server or the runtime.
 	requestLimit = 10 * time.Second
@@ -169,7 +166,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	return nil
 }
 
-// report looks and reports until ctx is done.
+// syncNodeStatus looks and reports until ctx is done (syncNodeStatus in
+// pkg/kubelet/kubelet_node_status.go). How soon it looks again depends on how it went: soon
+// while the node is not ready, slowly while it is.
 func (m *Manager) syncNodeStatus(ctx context.Context) {
 	unreadySince := m.cfg.Clock.Now()
 	for ctx.Err() == nil {

@@ -9,10 +9,12 @@ import (
 )
 
 // relief is how long pressure is reported after it was last seen, so that a value
-// around the threshold doesn't make the condition flap.
+// around the threshold doesn't make the condition flap: the kubelet's default of
+// evictionPressureTransitionPeriod.
 const relief = 5 * time.Minute
 
-// Thresholds say when a resource is short. Zero values mean the defaults.
+// Thresholds say when a resource is short (DefaultEvictionHard in
+// pkg/kubelet/eviction/defaults_linux.go). Zero values mean the defaults.
 type Thresholds struct {
 	// MemoryBytes must be available; default 100 MiB, as the kubelet's.
 	MemoryBytes int64

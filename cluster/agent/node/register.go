@@ -25,7 +25,8 @@ import (
 	"noriter.dev/noriter/cluster/backoff"
 )
 
-// The pauses between attempts to register double from the first to the last.
+// The pauses between attempts to register double from the first to the last, as in
+// registerWithAPIServer upstream.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 7 * time.Second
@@ -35,7 +36,9 @@ const (
 // every node of Kubernetes carries it.
 const attachDetach = "volumes.kubernetes.io/controller-managed-attach-detach"
 
-// register makes the Node object exist, trying until ctx is done.
+// registerWithAPIServer makes the Node object exist, trying until ctx is done
+// (registerWithAPIServer in pkg/kubelet/kubelet_node_status.go). A node and its API server
+// may start in any order.
 func (m *Manager) registerWithAPIServer(ctx context.Context) error {
 	pause := backoff.Pause{First: firstPause, Most: lastPause}
 	for {
@@ -51,8 +54,9 @@ func (m *Manager) registerWithAPIServer(ctx context.Context) error {
 	}
 }
 
-// tryRegister creates the Node, or takes the one that is there and gives it the
-// labels it should have.
+// tryRegisterWithAPIServer creates the Node, or takes the one that is there and gives it
+// the labels it should have. Taints are not given to one that is there: an administrator
+// may have taken them off.
 func (m *Manager) tryRegisterWithAPIServer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
@@ -86,7 +90,7 @@ func (m *Manager) tryRegisterWithAPIServer(ctx context.Context) error {
 	return nil
 }
 
-// initial is the Node as it is created.
+// initialNode is the Node as it is created.
 func (m *Manager) initialNode(ctx context.Context) *v1.Node {
 	node := &v1.Node{
 		ObjectMeta: metav1.ObjectMeta{
@@ -155,7 +159,8 @@ func (m *Manager) watch(ctx context.Context) {
 	informer.RunWithContext(ctx)
 }
 
-// seen takes a Node that the watch brought.
+// seen takes a Node that the watch brought. Most of what it brings is the agent's own
+// report, which is nothing to look into.
 func (m *Manager) seen(obj any) {
 	node, ok := obj.(*v1.Node)
 	if !ok || node.Name != m.cfg.Name {
@@ -169,7 +174,8 @@ func (m *Manager) seen(obj any) {
 	}
 }
 
-// lost notes that the Node object was deleted.
+// lost notes that the Node object was deleted. It is not made again at once: whoever
+// removes a node deletes the object first and stops the agent a moment later.
 func (m *Manager) lost() {
 	at := m.cfg.Clock.Now()
 	m.deleted.Store(&at)

@@ -22,13 +22,14 @@ import (
 )
 
 const (
-	// maxImages and maxNames bound what the status says of images.
+	// maxImages and maxNames bound what the status says of images: the default of
+	// --node-status-max-images, and MaxNamesPerImageInNodeStatus in pkg/kubelet/nodestatus.
 	maxImages = 50
 	maxNames  = 5
 )
 
-// sync looks at everything and sends what changed. It reports whether the node is
-// ready.
+// tryUpdateNodeStatus looks at everything and sends what changed (tryUpdateNodeStatus in
+// pkg/kubelet/kubelet_node_status.go). It reports whether the node is ready.
 func (m *Manager) tryUpdateNodeStatus(ctx context.Context) (ready bool, err error) {
 	if at := m.deleted.Load(); at != nil {
 		if m.cfg.Clock.Since(*at) < leasePeriod {
@@ -61,7 +62,8 @@ func (m *Manager) tryUpdateNodeStatus(ctx context.Context) (ready bool, err erro
 	return ready, nil
 }
 
-// patch sends the difference of two statuses.
+// patchNodeStatus sends the difference of two statuses. Not the whole, or a condition that
+// somebody else writes, such as NetworkUnavailable, would be overwritten.
 func (m *Manager) patchNodeStatus(ctx context.Context, have, now *v1.Node) (*v1.Node, error) {
 	before, err := json.Marshal(v1.Node{Status: have.Status})
 	if err != nil {
@@ -82,7 +84,8 @@ func (m *Manager) patchNodeStatus(ctx context.Context, have, now *v1.Node) (*v1.
 	return got, nil
 }
 
-// equalStatus compares without the times of heartbeats.
+// equalStatus compares without the times of heartbeats, which differ at every look and
+// are no news.
 func equalStatus(a, b *v1.NodeStatus) bool {
 	if len(a.Conditions) != len(b.Conditions) {
 		return false
@@ -101,7 +104,8 @@ func withoutHeartbeats(in []v1.NodeCondition) []v1.NodeCondition {
 	return out
 }
 
-// fill writes into the status what is so now.
+// setNodeStatus writes into the status what is so now (setNodeStatus, and the setters of
+// pkg/kubelet/nodestatus/setters.go).
 func (m *Manager) setNodeStatus(ctx context.Context, node *v1.Node) {
 	st := &node.Status
 	st.Addresses = []v1.NodeAddress{
@@ -115,6 +119,8 @@ func (m *Manager) setNodeStatus(ctx context.Context, node *v1.Node) {
 	m.setConditions(ctx, node)
 }
 
+// setNodeInfo says what machine this is and what runs on it. Another boot ID than before is
+// how a reboot is noticed.
 func (m *Manager) setNodeInfo(st *v1.NodeStatus) {
 	id := m.cfg.Machine.Identity()
 	if old := st.NodeInfo.BootID; old != "" && id.BootID != "" && old != id.BootID && !m.rebootReported {
@@ -130,7 +136,7 @@ func (m *Manager) setNodeInfo(st *v1.NodeStatus) {
 	}
 }
 
-// fillCapacity says what the machine has, and what of it pods can have: the rest
+// setMachineInfo says what the machine has, and what of it pods can have: the rest
 // is what pressure thresholds keep free.
 func (m *Manager) setMachineInfo(st *v1.NodeStatus) {
 	memory, err := m.cfg.Machine.Memory()
@@ -160,7 +166,7 @@ func (m *Manager) setMachineInfo(st *v1.NodeStatus) {
 	set("hugepages-2Mi", 0, 0, resource.DecimalSI)
 }
 
-// fillImages lists the largest images, for schedulers that like a node better that
+// setImages lists the largest images, for schedulers that like a node better that
 // has them already.
 func (m *Manager) setImages(ctx context.Context, st *v1.NodeStatus) {
 	now := m.cfg.Clock.Now()
@@ -189,7 +195,8 @@ func (m *Manager) setImages(ctx context.Context, st *v1.NodeStatus) {
 	st.Images = images[:min(len(images), maxImages)]
 }
 
-// announce records the events of what changed between two statuses.
+// recordConditionEvents records the events of what changed between two statuses. A node
+// that has just been made has not become NotReady: that is where it begins.
 func (m *Manager) recordConditionEvents(have, now *v1.Node) {
 	for _, c := range now.Status.Conditions {
 		old := conditions.Node(&have.Status, c.Type)
@@ -202,7 +209,8 @@ func (m *Manager) recordConditionEvents(have, now *v1.Node) {
 	}
 }
 
-// schedulable records it if somebody cordoned or uncordoned the node.
+// recordSchedulableEvent records it if somebody cordoned or uncordoned the node
+// (recordNodeSchedulableEvent).
 func (m *Manager) recordSchedulableEvent(node *v1.Node) {
 	now := node.Spec.Unschedulable
 	if last := m.lastSpecSeen; last != nil && *last != now {

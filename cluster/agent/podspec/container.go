@@ -20,7 +20,8 @@ type Instance struct {
 	TargetID string    // the container whose PID namespace an ephemeral container joins
 }
 
-// Container describes one container to the runtime. An error is the user's to mend
+// GenerateContainerConfig describes one container to the runtime (generateContainerConfig
+// in pkg/kubelet/kuberuntime/kuberuntime_container.go). An error is the user's to mend
 // (a missing ConfigMap key, a non-root rule): CreateContainerConfigError.
 func (n *Node) GenerateContainerConfig(ctx context.Context, objects Objects, pod *v1.Pod, c *v1.Container, facts Facts, in Instance) (*cri.ContainerConfig, error) {
 	sc := determineEffectiveSecurityContext(pod, c)

@@ -10,17 +10,18 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// What resolvers take at most (pkg/apis/core/validation).
+// What resolvers take at most (pkg/apis/core/validation). glibc reads three name servers
+// and ignores the others without a word, so it is better to say that they are left out.
 const (
 	maxNameservers = 3
-	maxSearches    = 32
-	maxSearchChars = 2048
-	maxSearchName  = 253
+	maxSearches    = 32   // domains
+	maxSearchChars = 2048 // bytes, all of them in one line
+	maxSearchName  = 253  // bytes, one of them: the longest a DNS name can be
 )
 
-// DNS is the resolv.conf of the pod's containers after its dnsPolicy and dnsConfig.
-// warnings are what the pod's owner should hear as events, because some of it did
-// not fit. Source: pkg/kubelet/network/dns.
+// getPodDNS is the resolv.conf of the pod's containers after its dnsPolicy and dnsConfig
+// (GetPodDNS in pkg/kubelet/network/dns/dns.go). warnings are what the pod's owner should
+// hear as events, because some of it did not fit.
 func (n *Node) getPodDNS(pod *v1.Pod) (config *cri.DNSConfig, warnings []string, err error) {
 	policy := pod.Spec.DNSPolicy
 	if policy == v1.DNSClusterFirst && pod.Spec.HostNetwork {
@@ -49,6 +50,8 @@ func (n *Node) getPodDNS(pod *v1.Pod) (config *cri.DNSConfig, warnings []string,
 		if d := n.ClusterDomain; d != "" {
 			config.Searches = unique(append([]string{pod.Namespace + ".svc." + d, "svc." + d, d}, host.Searches...))
 		}
+		// A name with fewer dots than this is first tried with the search domains: web,
+		// web.shop and web.shop.svc must all be found.
 		config.Options = []string{"ndots:5"}
 	}
 	if extra := pod.Spec.DNSConfig; extra != nil {
@@ -71,7 +74,7 @@ func (n *Node) hostDNS() (*cri.DNSConfig, error) {
 	return parseResolvConf(string(data)), nil
 }
 
-// ParseResolvConf reads what resolv.conf(5) says of servers, search domains and
+// parseResolvConf reads what resolv.conf(5) says of servers, search domains and
 // options; the last line of each but "nameserver" wins.
 func parseResolvConf(text string) *cri.DNSConfig {
 	config := &cri.DNSConfig{}
@@ -100,6 +103,7 @@ func parseResolvConf(text string) *cri.DNSConfig {
 	return config
 }
 
+// mergeOptions lets the pod's options replace those of the same name.
 func mergeOptions(options []string, extra []v1.PodDNSConfigOption) []string {
 	for _, e := range extra {
 		text := e.Name

@@ -41,9 +41,10 @@ type Volume struct {
 	ReadOnly bool // the volume itself can't be written, whatever the mount says
 }
 
-// Environment is the container's environment in CRI's form, sorted by name.
-// envFrom comes first, then env in its order, each variable able to use those
-// before it and the services'; services fill in what is missing.
+// makeEnvironmentVariables is the container's environment in CRI's form, sorted by name
+// (makeEnvironmentVariables in pkg/kubelet/kubelet_pods.go). envFrom comes first, then env
+// in its order, each variable able to use those before it and the services'; services
+// fill in what is missing.
 func makeEnvironmentVariables(ctx context.Context, objects Objects, pod *v1.Pod, container *v1.Container, facts Facts) ([]*cri.KeyValue, error) {
 	services, err := objects.Services()
 	if err != nil {
@@ -95,7 +96,7 @@ func keyValues(env map[string]string) []*cri.KeyValue {
 	return out
 }
 
-// resolver collects one container's variables.
+// envResolver collects one container's variables.
 type envResolver struct {
 	ctx       context.Context
 	objects   Objects
@@ -107,6 +108,8 @@ type envResolver struct {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
+// addFrom takes all keys of a ConfigMap or Secret. A key that no shell would take as a
+// name is taken as well: programs may read it.
 func (r *envResolver) addFrom(source v1.EnvFromSource) error {
 	switch {
 	case source.ConfigMapRef != nil:
@@ -156,6 +159,7 @@ func (r *envResolver) value(from *v1.EnvVarSource) (value string, skip bool, err
 	return "", false, nil
 }
 
+// configMapKey resolves a configMapKeyRef.
 func (r *envResolver) configMapKey(ref *v1.ConfigMapKeySelector) (string, bool, error) {
 	cm, err := r.objects.ConfigMap(r.ctx, r.pod.Namespace, ref.Name)
 	if err != nil {
@@ -169,6 +173,7 @@ func (r *envResolver) configMapKey(ref *v1.ConfigMapKeySelector) (string, bool, 
 	return value, !ok, nil
 }
 
+// secretKey resolves a secretKeyRef.
 func (r *envResolver) secretKey(ref *v1.SecretKeySelector) (string, bool, error) {
 	secret, err := r.objects.Secret(r.ctx, r.pod.Namespace, ref.Name)
 	if err != nil {
@@ -211,7 +216,7 @@ func (r *envResolver) fileKey(ref *v1.FileKeySelector) (string, bool, error) {
 	return value, !found, nil
 }
 
-// ParseEnvFile finds key among lines of NAME='value'. Blank lines and comments are
+// parseEnvFile finds key among lines of NAME='value'. Blank lines and comments are
 // skipped; a value is taken between its single quotes if it has them.
 func parseEnvFile(lines *bufio.Scanner, key string) (value string, found bool, err error) {
 	for n := 1; lines.Scan(); n++ {

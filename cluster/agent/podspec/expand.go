@@ -2,7 +2,7 @@ package podspec
 
 import "strings"
 
-// Expand replaces every $(NAME) in text by lookup's answer. $$ stands for one $, so
+// expand replaces every $(NAME) in text by lookup's answer. $$ stands for one $, so
 // $$(NAME) comes out as $(NAME); a name that lookup doesn't know stays as written,
 // and so does everything that is no complete reference.
 // Source: the API reference of Container.args, and

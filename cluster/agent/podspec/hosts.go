@@ -11,11 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// hostnameMax is what the kernel takes of a host name, without the closing NUL.
+// hostnameMax is what the kernel takes of a host name, in bytes without the closing NUL.
 const hostnameMax = 63
 
-// Hostname is the pod's host name and, with a subdomain, its domain: a headless
-// service of that name makes HOSTNAME.SUBDOMAIN.NAMESPACE.svc.DOMAIN resolvable.
+// generatePodHostNameAndDomain is the pod's host name and, with a subdomain, its domain: a
+// headless service of that name makes HOSTNAME.SUBDOMAIN.NAMESPACE.svc.DOMAIN resolvable
+// (GeneratePodHostNameAndDomain in pkg/kubelet/kubelet_pods.go).
 func (n *Node) generatePodHostNameAndDomain(pod *v1.Pod) (hostname, domain string, err error) {
 	hostname = pod.Name
 	switch {
@@ -54,8 +55,10 @@ func (n *Node) kernelHostname(pod *v1.Pod) (string, error) {
 	return fqdn, nil
 }
 
-// HostsFile is the content of the pod's /etc/hosts. A pod on the node's network gets
-// the node's file (nodeHosts), any other a fresh one with its own addresses.
+// managedHostsFileContent is the content of the pod's /etc/hosts (managedHostsFileContent
+// and nodeHostsFileContent in pkg/kubelet/kubelet_pods.go). A pod on the node's network
+// gets the node's file (nodeHosts), any other a fresh one with its own addresses, so that
+// it finds itself under its host name without DNS.
 func managedHostsFileContent(pod *v1.Pod, hostname, domain string, podIPs []string, nodeHosts []byte) []byte {
 	var b bytes.Buffer
 	if pod.Spec.HostNetwork {

@@ -11,7 +11,8 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// mounts are the container's volumes, its /etc/hosts and its termination log.
+// makeMounts are the container's volumes, its /etc/hosts and its termination log
+// (makeMounts in pkg/kubelet/kubelet_pods.go).
 func (n *Node) makeMounts(pod *v1.Pod, container *v1.Container, facts Facts, env []*cri.KeyValue) ([]*cri.Mount, error) {
 	var out []*cri.Mount
 	ownHosts := false
@@ -41,6 +42,7 @@ func (n *Node) makeMounts(pod *v1.Pod, container *v1.Container, facts Facts, env
 	return out, nil
 }
 
+// volumeMount finds the volume and, in it, the subPath.
 func volumeMount(container *v1.Container, index int, facts Facts, env []*cri.KeyValue) (*cri.Mount, error) {
 	m := &container.VolumeMounts[index]
 	volume, ok := facts.Volumes[m.Name]
@@ -89,6 +91,7 @@ func subPathOf(m *v1.VolumeMount, env []*cri.KeyValue) (string, error) {
 	return path, nil
 }
 
+// propagationOf says whether mounts that are made later on one side show up on the other.
 func propagationOf(mode *v1.MountPropagationMode) (cri.MountPropagation, error) {
 	if mode == nil {
 		return cri.MountPropagation_PROPAGATION_PRIVATE, nil

@@ -12,7 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Node is what the node and the agent's options contribute to every pod.
+// Node is what the node and the agent's options contribute to every pod. Its methods make
+// the configurations of sandboxes and containers.
 type Node struct {
 	RootDir       string   // /var/lib/kubelet
 	LogDir        string   // /var/log/pods
@@ -25,12 +26,14 @@ type Node struct {
 	MemoryBytes   int64    // of the node
 }
 
-// PodDir is where the agent keeps what belongs to a pod.
+// PodDir is where the agent keeps what belongs to a pod. It goes by UID: a pod and its
+// successor of the same name must not share files.
 func (n *Node) PodDir(uid types.UID) string {
 	return filepath.Join(n.RootDir, "pods", string(uid))
 }
 
-// PodLogDir is the directory of all logs of a pod.
+// PodLogDir is the directory of all logs of a pod (BuildPodLogsDirectory in
+// pkg/kubelet/kuberuntime/helpers.go). Log collectors read the pod's name off it.
 func (n *Node) PodLogDir(namespace, name string, uid types.UID) string {
 	return filepath.Join(n.LogDir, namespace+"_"+name+"_"+string(uid))
 }
@@ -40,7 +43,7 @@ func LogPath(container string, restarts int) string {
 	return filepath.Join(container, fmt.Sprintf("%d.log", restarts))
 }
 
-// Full names a pod as the kubelet's messages do: name_namespace(uid).
+// FormatPod names a pod as the kubelet's messages do: name_namespace(uid) (format.Pod).
 func FormatPod(pod *v1.Pod) string {
 	return fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID)
 }

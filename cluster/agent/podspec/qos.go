@@ -5,9 +5,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// QOS is the pod's quality-of-service class. The API server writes it into the
-// status of every new pod; it is worked out again here for objects that lack it.
-// Source: pkg/apis/core/v1/helper/qos.
+// GetPodQOS is the pod's quality-of-service class (GetPodQOS in
+// pkg/apis/core/v1/helper/qos). The API server writes it into the status of every new pod;
+// it is worked out again here for objects that lack it.
+//
+// Who promised how much it needs is disturbed last: Guaranteed if every container has
+// limits for CPU and memory that equal its requests, BestEffort if none has anything,
+// Burstable in between.
 func GetPodQOS(pod *v1.Pod) v1.PodQOSClass {
 	if pod.Status.QOSClass != "" {
 		return pod.Status.QOSClass
@@ -35,16 +39,18 @@ func GetPodQOS(pod *v1.Pod) v1.PodQOSClass {
 	return v1.PodQOSBurstable
 }
 
-// The kernel kills processes of high oom_score_adj first. A container that uses no
-// more than it requested should outlive one that promised nothing.
+// The kernel kills processes of high oom_score_adj first; the scale ends at 1000. A
+// container that uses no more than it requested should outlive one that promised nothing.
+// Source: pkg/kubelet/qos/policy.go. (At -1000 the kernel
+// would never kill it.)
 const (
 	oomGuaranteed = -997
 	oomBestEffort = 1000
 )
 
-// OOMScoreAdj is the container's oom_score_adj on a node with that much memory in
-// bytes: a Burstable container's is lower the more of the node it requested.
-// Source: pkg/kubelet/qos/policy.go.
+// getContainerOOMScoreAdjust is the container's oom_score_adj on a node with that much
+// memory in bytes (GetContainerOOMScoreAdjust in pkg/kubelet/qos/policy.go): a Burstable
+// container's is lower the more of the node it requested.
 func getContainerOOMScoreAdjust(pod *v1.Pod, container *v1.Container, nodeMemory int64) int64 {
 	const nodeCritical = 2000001000 // the priority of system-node-critical
 	if pod.Spec.Priority != nil && *pod.Spec.Priority >= nodeCritical {
@@ -67,6 +73,7 @@ func getContainerOOMScoreAdjust(pod *v1.Pod, container *v1.Container, nodeMemory
 	return max(1000+oomGuaranteed, min(adjust, oomBestEffort-1))
 }
 
+// leastMemory is the smallest memory request of a main container, in bytes.
 func leastMemory(pod *v1.Pod) int64 {
 	var least *resource.Quantity
 	for i := range pod.Spec.Containers {

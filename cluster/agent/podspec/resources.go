@@ -14,15 +14,16 @@ import (
 const (
 	quotaPeriod  = 100_000 // microseconds, the kernel's default
 	minQuota     = 1_000   // microseconds, the least the kernel takes
-	minShares    = 2
-	maxShares    = 262_144
-	sharesPerCPU = 1024
+	minShares    = 2       // the least the kernel takes
+	maxShares    = 262_144 // the most
+	sharesPerCPU = 1024    // the weight of one whole processor
 )
 
-// LinuxResources turns requests and limits into cgroup settings: the CPU request
-// becomes a weight, the CPU limit a quota, the memory limit a hard bound. Memory
-// requests set nothing here; they only count when pods are scheduled and when the
-// kernel has to choose whom to kill (OOMScoreAdj).
+// calculateLinuxResources turns requests and limits into cgroup settings
+// (calculateLinuxResources in pkg/kubelet/kuberuntime/kuberuntime_container_linux.go): the
+// CPU request becomes a weight, the CPU limit a quota, the memory limit a hard bound.
+// Memory requests set nothing here; they only count when pods are scheduled and when the
+// kernel has to choose whom to kill (getContainerOOMScoreAdjust).
 func calculateLinuxResources(r v1.ResourceRequirements) *cri.LinuxContainerResources {
 	request, has := r.Requests[v1.ResourceCPU]
 	limit := r.Limits.Cpu()
@@ -37,11 +38,14 @@ func calculateLinuxResources(r v1.ResourceRequirements) *cri.LinuxContainerResou
 	}
 }
 
+// shares is a weight: it matters only while processors are short.
 func shares(cpu *resource.Quantity) int64 {
 	return max(minShares, min(maxShares, cpu.MilliValue()*sharesPerCPU/1000))
 }
 
-// quota is 0, no quota, without a limit.
+// quota is for how many microseconds of each period the container may run, on all
+// processors together; 0, no quota, without a limit. Whoever has used it up stands still
+// until the next period, even on an idle node.
 func quota(cpu *resource.Quantity) int64 {
 	if cpu.IsZero() {
 		return 0

@@ -34,6 +34,7 @@ func ShouldRestart(spec *v1.PodSpec, c *v1.Container, exitCode int32) bool {
 	return true
 }
 
+// ruleMatches tells whether an exit code is one that the rule is about.
 func ruleMatches(rule v1.ContainerRestartRule, exitCode int32) bool {
 	if rule.ExitCodes == nil {
 		return false
@@ -60,8 +61,9 @@ func RestartsOnFailure(spec *v1.PodSpec, c *v1.Container) bool {
 	return spec.RestartPolicy != v1.RestartPolicyNever
 }
 
-// ShouldStart tells whether the container has to be started now, given what the
-// runtime has of it: because it never was, or because it ended and is to run again.
+// ShouldContainerBeRestarted tells whether the container has to be started now, given what
+// the runtime has of it: because it never was, or because it ended and is to run again
+// (ShouldContainerBeRestarted in pkg/kubelet/container/helpers.go).
 func ShouldContainerBeRestarted(pod *v1.Pod, c *v1.Container, now *runtime.Container) bool {
 	switch {
 	case pod.DeletionTimestamp != nil:

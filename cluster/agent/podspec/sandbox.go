@@ -10,9 +10,10 @@ import (
 	"noriter.dev/noriter/cluster/agent/runtime"
 )
 
-// Sandbox describes the pod's sandbox: its network, host name, DNS, log directory
-// and shared namespaces, all that containers of a pod have in common. attempt counts
-// the pod's sandboxes from 0. warnings are for events (DNSConfigForming).
+// GeneratePodSandboxConfig describes the pod's sandbox: its network, host name, DNS, log
+// directory and shared namespaces, all that containers of a pod have in common
+// (generatePodSandboxConfig in pkg/kubelet/kuberuntime/kuberuntime_sandbox.go). attempt
+// counts the pod's sandboxes from 0. warnings are for events (DNSConfigForming).
 func (n *Node) GeneratePodSandboxConfig(pod *v1.Pod, attempt uint32) (config *cri.PodSandboxConfig, warnings []string, err error) {
 	if pod.Spec.HostUsers != nil && !*pod.Spec.HostUsers {
 		return nil, nil, fmt.Errorf("this node has no user namespaces for pods: leave out hostUsers or set it to true")
@@ -39,6 +40,7 @@ func (n *Node) GeneratePodSandboxConfig(pod *v1.Pod, attempt uint32) (config *cr
 	return config, warnings, err
 }
 
+// portMappings are for the plugin portmap, which makes a container's hostPort work.
 func portMappings(pod *v1.Pod) []*cri.PortMapping {
 	var out []*cri.PortMapping
 	for i := range pod.Spec.Containers {
@@ -61,6 +63,7 @@ func protocol(p v1.Protocol) cri.Protocol {
 	return cri.Protocol_TCP
 }
 
+// linuxSandbox is the part of the sandbox that only Linux has.
 func (n *Node) linuxSandbox(pod *v1.Pod) (*cri.LinuxPodSandboxConfig, error) {
 	groups, policy, err := supplementalGroups(pod)
 	if err != nil {
@@ -107,7 +110,7 @@ func anyPrivileged(pod *v1.Pod) bool {
 	return false
 }
 
-// SandboxVerdict says whether a pod can go on in the sandbox it has.
+// SandboxChange says whether a pod can go on in the sandbox it has.
 type SandboxChange struct {
 	Changed bool   // a new sandbox has to be made
 	Attempt uint32 // its number, or that of the present one
@@ -115,8 +118,9 @@ type SandboxChange struct {
 	Why     string // the text of condition PodReadyToStartContainers
 }
 
-// JudgeSandbox compares the pod's sandboxes with what the pod needs.
-// Source: pkg/kubelet/kuberuntime/util PodSandboxChanged.
+// PodSandboxChanged compares the pod's sandboxes with what the pod needs
+// (PodSandboxChanged in pkg/kubelet/kuberuntime/util/util.go). A sandbox dies when its
+// pause process does, when the node reboots, or by `crictl stopp`.
 func PodSandboxChanged(pod *v1.Pod, have *runtime.Pod) SandboxChange {
 	if len(have.Sandboxes) == 0 {
 		return SandboxChange{Changed: true, Why: "no pod sandbox exists"}

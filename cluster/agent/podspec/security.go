@@ -40,11 +40,12 @@ func namespaces(pod *v1.Pod) *cri.NamespaceOption {
 	return ns
 }
 
-// NetworkMode is the network namespace a sandbox of this pod must have.
+// networkMode is the network namespace a sandbox of this pod must have.
 func networkMode(pod *v1.Pod) cri.NamespaceMode { return namespaces(pod).Network }
 
-// Effective is the container's security context with what it leaves open taken from
-// the pod's.
+// determineEffectiveSecurityContext is the container's security context with what it
+// leaves open taken from the pod's (DetermineEffectiveSecurityContext in
+// pkg/securitycontext/util.go).
 func determineEffectiveSecurityContext(pod *v1.Pod, container *v1.Container) v1.SecurityContext {
 	var sc v1.SecurityContext
 	if container.SecurityContext != nil {
@@ -82,7 +83,9 @@ type ImageUser struct {
 	Name string
 }
 
-// CheckNonRoot holds runAsNonRoot against the user the container would run as.
+// verifyRunAsNonRoot holds runAsNonRoot against the user the container would run as
+// (verifyRunAsNonRoot in pkg/kubelet/kuberuntime/security_context.go). A user by name is
+// refused: what number it has is known only inside the image, and it may be 0.
 func verifyRunAsNonRoot(pod *v1.Pod, container *v1.Container, sc v1.SecurityContext, image ImageUser) error {
 	if !isTrue(sc.RunAsNonRoot) {
 		return nil
@@ -150,6 +153,7 @@ func (n *Node) security(pod *v1.Pod, sc v1.SecurityContext, image ImageUser, tar
 	return out, nil
 }
 
+// selinux has no effect on a node without SELinux.
 func selinux(o *v1.SELinuxOptions) *cri.SELinuxOption {
 	if o == nil {
 		return nil
@@ -157,6 +161,8 @@ func selinux(o *v1.SELinuxOptions) *cri.SELinuxOption {
 	return &cri.SELinuxOption{User: o.User, Role: o.Role, Type: o.Type, Level: o.Level}
 }
 
+// supplementalGroups are the groups that every process of the pod is in besides its own.
+// fsGroup is one of them, because the pod's volumes belong to it.
 func supplementalGroups(pod *v1.Pod) ([]int64, cri.SupplementalGroupsPolicy, error) {
 	sc := pod.Spec.SecurityContext
 	if sc == nil {
@@ -194,6 +200,8 @@ func (n *Node) seccomp(p *v1.SeccompProfile) (*cri.SecurityProfile, error) {
 	}, nil
 }
 
+// appArmor is left to the runtime for whoever asks for no profile: that is its default
+// profile on a node with AppArmor.
 func appArmor(p *v1.AppArmorProfile) *cri.SecurityProfile {
 	switch {
 	case p == nil:

@@ -9,11 +9,13 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// ServiceEnv are the variables by which a container finds the services of its
+// getServiceEnvVarMap are the variables by which a container finds the services of its
 // namespace, in the form of Docker links: WEB_SERVICE_HOST, WEB_PORT_80_TCP_ADDR …
 // The service default/kubernetes is always among them, because clients inside the
 // cluster find the API server by it; the others only with links
-// (pod.spec.enableServiceLinks). Source: pkg/kubelet/envvars.
+// (pod.spec.enableServiceLinks). Source: getServiceEnvVarMap in
+// pkg/kubelet/kubelet_pods.go, and pkg/kubelet/envvars. DNS is the better way: these
+// variables know only the services that were there before the container.
 func getServiceEnvVarMap(services []*v1.Service, namespace string, links bool) map[string]string {
 	env := map[string]string{}
 	for _, s := range services {
@@ -33,6 +35,7 @@ func getServiceEnvVarMap(services []*v1.Service, namespace string, links bool) m
 	return env
 }
 
+// shadowed tells whether the namespace has a service "kubernetes" of its own.
 func shadowed(services []*v1.Service, namespace string, links bool) bool {
 	for _, s := range services {
 		if links && s.Namespace == namespace && s.Name == "kubernetes" {
@@ -42,6 +45,8 @@ func shadowed(services []*v1.Service, namespace string, links bool) bool {
 	return false
 }
 
+// addService adds the variables of one service (FromServices in
+// pkg/kubelet/envvars/envvars.go).
 func addService(env map[string]string, s *v1.Service) {
 	prefix := strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
 	ports := s.Spec.Ports

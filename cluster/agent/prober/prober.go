@@ -20,9 +20,11 @@ import (
 )
 
 const (
-	// tries is how often a probe is repeated when the probing itself goes wrong.
-	tries = 3
-	// maxOutput is how much of a command's output goes into an event, in bytes.
+	// maxProbeRetries is how often a probe is tried when the probing itself goes wrong, as
+	// when the runtime does not answer (pkg/kubelet/prober/prober.go).
+	maxProbeRetries = 3
+	// maxOutput is how much of a command's output goes into an event, in bytes
+	// (maxReadLength in pkg/probe/exec/exec.go).
 	maxOutput = 10 << 10
 )
 
@@ -32,7 +34,8 @@ type Executor interface {
 	ExecSync(ctx context.Context, id string, command []string, timeout time.Duration) (stdout, stderr []byte, err error)
 }
 
-// prober does single probes. The wire work of HTTP, TCP and gRPC is upstream's.
+// prober does single probes (prober in pkg/kubelet/prober/prober.go). The wire work of
+// HTTP, TCP and gRPC is upstream's own packages.
 type prober struct {
 	exec   Executor
 	http   httpprobe.Prober
@@ -46,12 +49,12 @@ func newProber(exec Executor, events record.EventRecorder) *prober {
 }
 
 // probe asks once and tells of a bad outcome by an event. Unknown means that nothing
-// was learned.
+// was learned, which must not count against the container.
 func (p *prober) probe(ctx context.Context, kind Kind, spec *v1.Probe, pod *v1.Pod, s *v1.PodStatus, c *v1.Container, id string) Result {
 	var outcome upstream.Result
 	var output string
 	var err error
-	for range tries {
+	for range maxProbeRetries {
 		if outcome, output, err = p.runProbe(ctx, spec, s, c, id); err == nil || ctx.Err() != nil {
 			break
 		}
@@ -79,7 +82,8 @@ func (p *prober) probe(ctx context.Context, kind Kind, spec *v1.Probe, pod *v1.P
 	return Failure
 }
 
-// once runs the handler of the spec.
+// runProbe runs the handler of the spec. The address is the pod's own unless the spec names
+// a host: it is the node that asks, and to it localhost would be the node.
 func (p *prober) runProbe(ctx context.Context, spec *v1.Probe, s *v1.PodStatus, c *v1.Container, id string) (upstream.Result, string, error) {
 	timeout := time.Duration(max(1, spec.TimeoutSeconds)) * time.Second
 	switch {
@@ -111,6 +115,8 @@ func (p *prober) runProbe(ctx context.Context, spec *v1.Probe, s *v1.PodStatus, 
 	return upstream.Unknown, "", fmt.Errorf("missing probe handler for container %s", c.Name)
 }
 
+// runExecProbe runs a command in the container: exit code 0 is success. A command that does
+// not end in time is a failure like any other.
 func (p *prober) runExecProbe(ctx context.Context, command []string, c *v1.Container, id string, timeout time.Duration) (upstream.Result, string, error) {
 	static := map[string]string{}
 	for _, e := range c.Env {

@@ -1,6 +1,3 @@
-// Package probe asks containers whether they have started, are alive and are ready:
-// one goroutine per probe, at the period its spec gives. Whenever a verdict changes,
-// the pod's worker is told, which restarts the container or writes the new status.
 package prober
 
 import (
@@ -17,7 +14,8 @@ import (
 	"noriter.dev/noriter/cluster/agent/runtime"
 )
 
-// Manager runs the probes of all pods of the node.
+// Manager runs the probes of all pods of the node (manager in
+// pkg/kubelet/prober/prober_manager.go).
 type Manager struct {
 	prober  *prober
 	clock   clock.WithTicker
@@ -31,6 +29,8 @@ type Manager struct {
 	workers map[probeKey]*worker
 }
 
+// probeKey is what a probe belongs to. A container keeps its probes over all of its
+// restarts, which is why this is the name and not an ID.
 type probeKey struct {
 	pod       types.UID
 	container string
@@ -38,7 +38,7 @@ type probeKey struct {
 }
 
 // NewManager probes by means of exec (for exec probes) and the network. last gives
-// the status of a pod; changed is called whenever a verdict on one of its containers
+// the status of a pod; changed is called whenever the result for one of its containers
 // is another than before.
 func NewManager(exec Executor, events record.EventRecorder, c clock.WithTicker,
 	last func(types.UID) (v1.PodStatus, bool), changed func(types.UID)) *Manager {
@@ -48,8 +48,9 @@ func NewManager(exec Executor, events record.EventRecorder, c clock.WithTicker,
 	}
 }
 
-// Add sees to it that the probes of the pod's main containers and sidecars run. It
-// may be called again at any time, with a newer version of the pod.
+// AddPod makes sure that the probes of the pod's main containers and sidecars run. It
+// may be called again at any time, with a newer version of the pod. Init containers that
+// run to their end have no probes: their exit says everything.
 func (m *Manager) AddPod(ctx context.Context, pod *v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,13 +82,14 @@ func (m *Manager) addContainer(ctx context.Context, pod *v1.Pod, c *v1.Container
 	}
 }
 
-// StopLiveness ends the liveness and startup probes of a pod that is being stopped: it
-// must not be restarted now. Readiness goes on until the pod is gone.
+// StopLivenessAndStartup ends the liveness and startup probes of a pod that is being
+// stopped: it must not be restarted now. Readiness goes on until the pod is gone, because
+// a terminating pod may still serve the requests it has.
 func (m *Manager) StopLivenessAndStartup(uid types.UID) {
 	m.stop(func(k probeKey) bool { return k.pod == uid && k.kind != Readiness })
 }
 
-// Remove ends all probes of the pod.
+// RemovePod ends all probes of the pod.
 func (m *Manager) RemovePod(uid types.UID) {
 	m.stop(func(k probeKey) bool { return k.pod == uid })
 }
@@ -103,7 +105,7 @@ func (m *Manager) stop(match func(probeKey) bool) {
 	}
 }
 
-// ended takes a worker that gave up by itself off the list.
+// removeWorker takes a worker that gave up by itself off the list.
 func (m *Manager) removeWorker(k probeKey, w *worker) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,13 +120,14 @@ func (m *Manager) getWorker(uid types.UID, container string, kind Kind) *worker 
 	return m.workers[probeKey{uid, container, kind}]
 }
 
-// Verdict is what a probe of that kind last decided about a container, by its ID in
+// GetResult is what a probe of that kind last decided about a container, by its ID in
 // the runtime; false if it has not decided yet.
 func (m *Manager) GetResult(containerID string, kind Kind) (Result, bool) {
 	return m.results.get(containerID, kind)
 }
 
-// Started implements status.Probes.
+// Started implements status.Probes (isContainerStarted of upstream). A container without a
+// startup probe has started as soon as it runs.
 func (m *Manager) Started(pod *v1.Pod, c *v1.Container, s *v1.ContainerStatus) bool {
 	if r, known := m.results.get(idOf(s), Startup); known {
 		return r == Success
@@ -135,7 +138,9 @@ func (m *Manager) Started(pod *v1.Pod, c *v1.Container, s *v1.ContainerStatus) b
 	return c == nil || c.StartupProbe == nil
 }
 
-// Ready implements status.Probes. A container that just started is probed at once.
+// Ready implements status.Probes (UpdatePodStatus of upstream). A container without a
+// readiness probe is ready as soon as it has started. One that has just started is probed
+// at once and not only after its first period.
 func (m *Manager) Ready(pod *v1.Pod, c *v1.Container, s *v1.ContainerStatus) bool {
 	if c == nil || c.ReadinessProbe == nil {
 		return true
@@ -147,7 +152,8 @@ func (m *Manager) Ready(pod *v1.Pod, c *v1.Container, s *v1.ContainerStatus) boo
 	if w := m.getWorker(pod.UID, c.Name, Readiness); w != nil {
 		w.probeNow()
 	}
-	// Without a verdict the agent has just started: what was ready stays so for now.
+	// Without a result the agent has just started. What was ready stays so for now, or an
+	// upgrade of the agent would take all of its pods out of their Services.
 	return !known && s.Ready
 }
 

@@ -6,7 +6,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// Kind is what a probe decides about.
+// Kind is what a probe decides about (probeType in pkg/kubelet/prober/worker.go).
 type Kind int
 
 // The kinds of probes.
@@ -32,10 +32,11 @@ func (k Kind) spec(c *v1.Container) *v1.Probe {
 	return c.ReadinessProbe
 }
 
-// Result is the verdict of a probe after its thresholds.
+// Result is what a probe has decided, after its thresholds: one failed request is no
+// Failure yet (Result in pkg/kubelet/prober/results/results_manager.go).
 type Result int
 
-// Verdicts.
+// The results.
 const (
 	Unknown Result = iota // not probed yet
 	Success
@@ -43,10 +44,10 @@ const (
 )
 
 // initial is what is taken to be true before the first probe: alive, but neither
-// started nor ready.
+// started nor ready. So a container gets no traffic too early, and no restart either.
 func (k Kind) initial() Result { return [...]Result{Unknown, Success, Failure}[k] }
 
-// results keeps the verdicts by container ID, so that a restarted container starts
+// resultsManager keeps the results by container ID, so that a restarted container starts
 // without those of the instance before.
 type resultsManager struct {
 	mu   sync.Mutex
@@ -64,7 +65,7 @@ func (r *resultsManager) get(id string, k Kind) (Result, bool) {
 	return Unknown, false
 }
 
-// set tells whether the verdict changed.
+// set notes a result and tells whether it is another than before.
 func (r *resultsManager) set(id string, k Kind, value Result) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,7 +15,8 @@ import (
 	"noriter.dev/noriter/cluster/trace"
 )
 
-// worker runs one probe of one container, over all of the container's restarts.
+// worker runs one probe of one container, over all of the container's restarts (worker in
+// pkg/kubelet/prober/worker.go).
 type worker struct {
 	m         *Manager
 	pod       atomic.Pointer[v1.Pod]
@@ -37,7 +38,7 @@ func newWorker(m *Manager, pod *v1.Pod, c *v1.Container, kind Kind) *worker {
 	return w
 }
 
-// probeNow asks for a probe before its time. It does not wait.
+// probeNow asks for a probe before its time. It does not wait for it.
 func (w *worker) probeNow() {
 	select {
 	case w.trigger <- struct{}{}:
@@ -55,7 +56,8 @@ func (w *worker) run(ctx context.Context) {
 	}()
 	period := time.Duration(max(1, w.spec.PeriodSeconds)) * time.Second
 	if w.m.clock.Since(w.m.started) < period {
-		// The agent has just started and finds many pods: spread their probes.
+		// The agent has just started and finds many pods: spread their probes, which would
+		// else all come in the same moment for ever.
 		select {
 		case <-ctx.Done():
 			return
@@ -77,7 +79,8 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// probe looks at the container once and tells whether to go on.
+// doProbe looks at the container once and tells whether to go on. Most of it is about when
+// not to probe.
 func (w *worker) doProbe(ctx context.Context) (goOn bool) {
 	pod := w.pod.Load()
 	podStatus, known := w.m.last(pod.UID)
@@ -94,7 +97,7 @@ func (w *worker) doProbe(ctx context.Context) (goOn bool) {
 	w.followRestart(ctx, pod, s)
 	switch {
 	case w.onHold:
-		return true
+		return true // decided for this instance
 	case s.State.Running == nil:
 		w.setResult(ctx, pod, Failure, "it is not running")
 		return s.State.Terminated == nil || podspec.ShouldRestart(&pod.Spec, w.container, s.State.Terminated.ExitCode)
@@ -104,6 +107,7 @@ func (w *worker) doProbe(ctx context.Context) (goOn bool) {
 	case w.m.clock.Since(s.State.Running.StartedAt.Time) < time.Duration(w.spec.InitialDelaySeconds)*time.Second:
 		return true
 	}
+	// A slow start must not look like a hang, and no request may come before it is over.
 	if started := s.Started != nil && *s.Started; started == (w.kind == Startup) {
 		return true // startup probes end where the others begin
 	}
@@ -111,7 +115,8 @@ func (w *worker) doProbe(ctx context.Context) (goOn bool) {
 	return true
 }
 
-// follow notices that the container was restarted and starts over.
+// followRestart notices that the container was restarted and starts over: what is known of
+// the instance before says nothing about this one.
 func (w *worker) followRestart(ctx context.Context, pod *v1.Pod, s *v1.ContainerStatus) {
 	id := idOf(s)
 	if id == w.id {
@@ -122,7 +127,7 @@ func (w *worker) followRestart(ctx context.Context, pod *v1.Pod, s *v1.Container
 	}
 	w.id, w.onHold, w.lastResult, w.resultRun = id, false, Unknown, 0
 	if r := s.State.Running; r != nil && r.StartedAt.Time.Before(w.m.started.Truncate(time.Second)) {
-		// It ran before the agent did: its verdicts are in its status and stay until
+		// It ran before the agent did: its results are in its status and stay until
 		// probing says otherwise.
 		if w.kind == Startup && s.Started != nil && *s.Started {
 			w.setResult(ctx, pod, Success, "")
@@ -132,7 +137,8 @@ func (w *worker) followRestart(ctx context.Context, pod *v1.Pod, s *v1.Container
 	w.setResult(ctx, pod, w.kind.initial(), "")
 }
 
-// judge counts the result of one probe against the thresholds.
+// countResult counts the result of one probe against the thresholds: only so many in a row
+// decide something. A single lost packet restarts no container.
 func (w *worker) countResult(ctx context.Context, pod *v1.Pod, r Result) {
 	if r == Unknown || ctx.Err() != nil {
 		return // the probe itself went wrong: that says nothing about the container
@@ -153,20 +159,20 @@ func (w *worker) countResult(ctx context.Context, pod *v1.Pod, r Result) {
 	}
 }
 
-// set notes a verdict and, if it is another than before, tells the pod's worker. why
-// is for whoever reads the decisions; "" for what is only assumed at first.
+// setResult notes what was decided and, if it is another than before, tells the pod's
+// worker. why is for whoever reads the decisions; "" for what is only assumed at first.
 func (w *worker) setResult(ctx context.Context, pod *v1.Pod, r Result, why string) {
 	if !w.m.results.set(w.id, w.kind, r) {
 		return
 	}
 	if why != "" {
-		trace.Decide(ctx, trace.For(pod), verdicts[w.kind][r], why, "container", w.container.Name)
+		trace.Decide(ctx, trace.For(pod), consequences[w.kind][r], why, "container", w.container.Name)
 	}
 	w.m.changed(pod.UID)
 }
 
-// verdicts says in words what follows from a verdict.
-var verdicts = map[Kind]map[Result]string{
+// consequences says in words what follows from a result.
+var consequences = map[Kind]map[Result]string{
 	Startup:   {Success: "take the container for started", Failure: "restart the container: it does not start"},
 	Liveness:  {Success: "take the container for alive", Failure: "restart the container: it is not alive"},
 	Readiness: {Success: "take the container for ready", Failure: "take the container for not ready: no traffic"},

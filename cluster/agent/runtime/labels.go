@@ -11,6 +11,9 @@ import (
 	kubelettypes "k8s.io/kubelet/pkg/types"
 )
 
+// The labels of pods and containers are upstream's (k8s.io/kubelet/pkg/types): crictl and
+// log collectors know them, and by them the agent finds its pods again.
+
 // The annotations that keep what the agent must know about a container after the
 // pod object has changed or gone (pkg/kubelet/kuberuntime/labels.go).
 const (
@@ -24,7 +27,8 @@ const (
 	annotationContainerPorts = "io.kubernetes.container.ports"
 )
 
-// SandboxLabels are the pod's own labels and those that name it.
+// SandboxLabels are the pod's own labels and those that name it (newPodLabels in
+// pkg/kubelet/kuberuntime/labels.go).
 func SandboxLabels(pod *v1.Pod) map[string]string {
 	labels := maps.Clone(pod.Labels)
 	if labels == nil {
@@ -36,7 +40,7 @@ func SandboxLabels(pod *v1.Pod) map[string]string {
 	return labels
 }
 
-// ContainerLabels name a container and its pod.
+// ContainerLabels name a container and its pod (newContainerLabels).
 func ContainerLabels(pod *v1.Pod, container *v1.Container) map[string]string {
 	return map[string]string{
 		kubelettypes.KubernetesPodNameLabel:       pod.Name,
@@ -46,7 +50,9 @@ func ContainerLabels(pod *v1.Pod, container *v1.Container) map[string]string {
 	}
 }
 
-// ContainerAnnotations are the facts about a container that outlive the agent.
+// ContainerAnnotations are the facts about a container that outlive the agent
+// (newContainerAnnotations). With them a container whose pod object is gone can still be
+// stopped with its grace period and its preStop hook.
 func ContainerAnnotations(pod *v1.Pod, container *v1.Container, restarts int) (map[string]string, error) {
 	a := map[string]string{
 		annotationHash:          HashContainer(container),
@@ -82,16 +88,18 @@ func putJSON(annotations map[string]string, key string, value any) error {
 	return nil
 }
 
-// Hash changes exactly when a container has to be replaced: when its name or image
-// does, the only parts of a running container that a pod update may touch.
+// HashContainer changes exactly when a container has to be replaced: when its name or image
+// does (HashContainer in pkg/kubelet/container/helpers.go). A pod update may touch no
+// other part for which a container has to start anew.
 func HashContainer(container *v1.Container) string {
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%q %q", container.Name, container.Image)
 	return strconv.FormatUint(uint64(h.Sum32()), 16)
 }
 
-// Restored is what the annotations of a container tell about the pod it belongs to,
-// enough to stop it properly when the pod object is gone.
+// RestoreSpecs is what the annotations of a container tell about the pod it belongs to,
+// enough to stop it properly when the pod object is gone (restoreSpecsFromContainerLabels
+// in pkg/kubelet/kuberuntime/kuberuntime_container.go).
 func RestoreSpecs(labels, annotations map[string]string) (*v1.Pod, *v1.Container) {
 	pod := &v1.Pod{}
 	pod.Name, pod.Namespace = kubelettypes.GetPodName(labels), kubelettypes.GetPodNamespace(labels)

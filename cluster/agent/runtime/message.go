@@ -14,16 +14,22 @@ import (
 )
 
 const (
-	// maxMessage is how much of a termination message a pod's status takes, in bytes.
+	// maxMessage is how much of a termination message a pod's status takes, in bytes:
+	// MaxContainerTerminationMessageLength in pkg/kubelet/container/runtime.go.
 	maxMessage = 4096
-	// maxLogMessage and maxLogLines bound what is taken from the log in its place.
+	// maxLogMessage (bytes) and maxLogLines bound what is taken from the log in its place
+	// (MaxContainerTerminationMessageLogLength and …LogLines).
 	maxLogMessage = 2048
 	maxLogLines   = 80
+	// maxRead is how much of a log's end is read for that, in bytes: each line has its
+	// time and stream before it, which are not part of the message.
+	maxRead = 16 * maxLogMessage
 )
 
-// terminationMessage is the runtime's own message and what the container left at its
+// getTerminationMessage is the runtime's own message and what the container left at its
 // terminationMessagePath; with FallbackToLogsOnError the end of a failed
-// container's log stands in for a missing one.
+// container's log stands in for a missing one (getTerminationMessage in
+// pkg/kubelet/kuberuntime/kuberuntime_container.go).
 func getTerminationMessage(s *cri.ContainerStatus) string {
 	path := s.Annotations[annotationMessagePath]
 	policy := v1.TerminationMessagePolicy(s.Annotations[annotationMessagePolicy])
@@ -46,6 +52,7 @@ func getTerminationMessage(s *cri.ContainerStatus) string {
 	return s.Message + ": " + text
 }
 
+// readTail is the end of the file that the container wrote; it need not be there.
 func readTail(path string) string {
 	data, err := tail(path, maxMessage)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -57,6 +64,7 @@ func readTail(path string) string {
 	return string(data)
 }
 
+// tail is at most limit bytes from the end of a file.
 func tail(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -78,7 +86,7 @@ func tail(path string, limit int64) ([]byte, error) {
 // lastLogLines strips the time, the stream and the tag from the end of a CRI log
 // (<RFC3339Nano> stdout|stderr F|P text).
 func lastLogLines(path string) string {
-	data, err := tail(path, 16*maxLogMessage)
+	data, err := tail(path, maxRead)
 	if err != nil {
 		return fmt.Sprintf("Error on reading termination message from logs: %v", err)
 	}

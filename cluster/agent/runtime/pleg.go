@@ -15,18 +15,25 @@ import (
 
 const (
 	// relistPeriod is how often everything is listed to find what no event told of.
+	// Longer than relistAlone, because events tell of nearly everything sooner.
 	relistPeriod = 2 * time.Second
-	// relistAlone is the period while the runtime sends no events (containerd before 1.7).
+	// relistAlone is the period while the runtime sends no events (containerd before 1.7):
+	// genericPlegRelistPeriod in pkg/kubelet/kubelet.go.
 	relistAlone = time.Second
 	// reconnect is the pause before asking again for the stream of events.
 	reconnect = 2 * time.Second
+	// eventsAhead is how many events may wait for the workers before the runtime has to.
+	eventsAhead = 64
 )
 
-// Watch calls changed with the UID of every pod whose sandboxes or containers
-// changed, until ctx ends. It takes the runtime's stream of events, which tells of an
-// exit within milliseconds, and lists everything now and then, because a stream can
-// lose events and tells nothing of what happened before it began.
-// This is upstream's pod lifecycle event generator (KEP-3386).
+// Watch is the PLEG, the pod lifecycle event generator (pkg/kubelet/pleg, KEP-3386): it
+// calls changed with the UID of every pod whose sandboxes or containers changed, until ctx
+// ends. It takes the runtime's stream of events, which tells of an exit within
+// milliseconds, and lists everything now and then, because a stream can lose events and
+// tells nothing of what happened before it began.
+//
+// It says only that something changed, and not what. The worker reads the pod anew, and so
+// an event that comes late or twice does no harm.
 func Watch(ctx context.Context, service Service, changed func(types.UID)) {
 	connected := make(chan bool, 1)
 	go watchEvents(ctx, service, changed, connected)
@@ -46,7 +53,8 @@ func Watch(ctx context.Context, service Service, changed func(types.UID)) {
 	}
 }
 
-// stream follows the runtime's events and connects again when they end.
+// watchEvents follows the runtime's events and connects again when they end (EventedPLEG in
+// pkg/kubelet/pleg/evented.go).
 func watchEvents(ctx context.Context, service Service, changed func(types.UID), connected chan<- bool) {
 	report := func(up bool) {
 		select {
@@ -55,7 +63,7 @@ func watchEvents(ctx context.Context, service Service, changed func(types.UID), 
 		}
 	}
 	for {
-		events := make(chan *cri.ContainerEventResponse, 64)
+		events := make(chan *cri.ContainerEventResponse, eventsAhead)
 		drained := make(chan struct{})
 		go func() {
 			defer close(drained)
@@ -84,7 +92,8 @@ type listing map[string]struct {
 	state int32
 }
 
-// relist compares what the runtime has with what it had and tells of the differences.
+// relist compares what the runtime has with what it had and tells of the differences
+// (GenericPLEG.Relist in pkg/kubelet/pleg/generic.go).
 func relist(ctx context.Context, service Service, before listing, changed func(types.UID)) listing {
 	sandboxes, err := service.ListPodSandbox(ctx, nil)
 	if err != nil {

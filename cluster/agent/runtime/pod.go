@@ -26,7 +26,8 @@ const (
 	Unknown State = "unknown" // the runtime itself can't tell
 )
 
-// Pod is what the runtime has of one pod at one moment.
+// Pod is what the runtime has of one pod at one moment (PodStatus in
+// pkg/kubelet/container/runtime.go). Not v1.Pod, which is what the API wants.
 type Pod struct {
 	UID       types.UID
 	Namespace string
@@ -40,7 +41,8 @@ type Pod struct {
 	IPs []string
 }
 
-// Container is one container, running or dead, with what the agent noted on it.
+// Container is one container, running or dead, with what the agent noted on it (Status in
+// pkg/kubelet/container/runtime.go). Every restart is another container with another ID.
 type Container struct {
 	ID        string
 	Name      string
@@ -64,7 +66,9 @@ type Container struct {
 	Labels, Annotations map[string]string
 }
 
-// Read asks the runtime for everything it has of the pod.
+// GetPodStatus asks the runtime for everything it has of the pod (GetPodStatus in
+// pkg/kubelet/kuberuntime/kuberuntime_manager.go). Upstream keeps the answers in a cache
+// that the PLEG fills; here each look asks, so there is no answer that can be old.
 func GetPodStatus(ctx context.Context, service Service, uid types.UID) (*Pod, error) {
 	selector := map[string]string{kubelettypes.KubernetesPodUIDLabel: string(uid)}
 	pod := &Pod{UID: uid}
@@ -122,6 +126,7 @@ func addresses(sandbox *cri.PodSandboxStatus) []string {
 	return ips
 }
 
+// convert reads one container's status (toKubeContainerStatus).
 func convert(s *cri.ContainerStatus, sandboxID string) *Container {
 	c := &Container{
 		ID: s.Id, Name: kubelettypes.GetContainerName(s.Labels), SandboxID: sandboxID,
@@ -156,7 +161,7 @@ func stateOf(s cri.ContainerState) State {
 	return Unknown
 }
 
-// ReadySandbox is the newest sandbox if it is ready, else nil.
+// readySandbox is the newest sandbox if it is ready, else nil.
 func (p *Pod) readySandbox() *cri.PodSandboxStatus {
 	if len(p.Sandboxes) == 0 || p.Sandboxes[0].State != cri.PodSandboxState_SANDBOX_READY {
 		return nil

@@ -22,7 +22,7 @@ import (
 	criapi "k8s.io/cri-api/pkg/apis"
 )
 
-// requestTimeout is how long one CRI call may take, as upstream's
+// requestTimeout is how long one CRI call may take: the kubelet's default of
 // runtimeRequestTimeout. Pulls and stops with a grace period have limits of their own.
 const requestTimeout = 2 * time.Minute
 

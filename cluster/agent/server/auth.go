@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// How long answers of the API server are believed; the kubelet's defaults
-	// for its webhooks.
+	// How long answers of the API server are believed; the kubelet's defaults for its
+	// webhooks. A "no" for less long: whoever was just given a right should have it soon.
 	tokenTTL   = 2 * time.Minute
 	allowedTTL = 5 * time.Minute
 	deniedTTL  = 30 * time.Second
@@ -98,6 +98,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, who user) boo
 	return false
 }
 
+// apiVerb is what RBAC calls an HTTP method.
 func apiVerb(method string) string {
 	switch method {
 	case http.MethodPost:

@@ -78,36 +78,19 @@ func (s *Server) copyLogs(ctx context.Context, pod *v1.Pod, container string, as
 	return logs.ReadLogs(ctx, path, id, &ask.options, s.cfg.Runtime, stdout, stderr)
 }
 
-// parseLogRequest reads the query; now is what sinceSeconds counts from.
+// parseLogRequest reads the query, and says everything that is wrong with it. now is what
+// sinceSeconds counts from.
 func parseLogRequest(query url.Values, now time.Time) (*logRequest, error) {
 	ask := &logRequest{stdout: true, stderr: true}
-	var errs []error
-	flag := func(name string) bool {
-		ok, err := parseBool(query.Get(name))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		}
-		return ok
-	}
-	number := func(name, text string, least int64) *int64 {
-		if text == "" {
-			return nil
-		}
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < least {
-			errs = append(errs, fmt.Errorf("%s must be a number of at least %d, not %q", name, least, text))
-			return nil
-		}
-		return &n
-	}
-	ask.options.Follow, ask.options.Timestamp, ask.previous = flag("follow"), flag("timestamps"), flag("previous")
+	q := logQuery{values: query}
+	ask.options.Follow, ask.options.Timestamp, ask.previous = q.flag("follow"), q.flag("timestamps"), q.flag("previous")
 	tail := query.Get("tailLines")
 	if old := query.Get("tail"); old != "" {
 		tail = strings.TrimPrefix(old, "all")
 	}
-	ask.options.TailLines = number("tailLines", tail, 0)
-	ask.options.LimitBytes = number("limitBytes", query.Get("limitBytes"), 1)
-	since := number("sinceSeconds", query.Get("sinceSeconds"), 1)
+	ask.options.TailLines = q.number("tailLines", tail, 0)
+	ask.options.LimitBytes = q.number("limitBytes", query.Get("limitBytes"), 1)
+	since := q.number("sinceSeconds", query.Get("sinceSeconds"), 1)
 	if since != nil {
 		ask.options.Since = now.Add(-time.Duration(*since) * time.Second)
 	}
@@ -115,9 +98,9 @@ func parseLogRequest(query url.Values, now time.Time) (*logRequest, error) {
 		t, err := time.Parse(time.RFC3339, text)
 		switch {
 		case err != nil:
-			errs = append(errs, fmt.Errorf("sinceTime must be a time as in RFC 3339: %w", err))
+			q.wrong("sinceTime must be a time as in RFC 3339: %w", err)
 		case since != nil:
-			errs = append(errs, errors.New("at most one of sinceTime and sinceSeconds may be given"))
+			q.wrong("at most one of sinceTime and sinceSeconds may be given")
 		}
 		ask.options.Since = t
 	}
@@ -128,9 +111,40 @@ func parseLogRequest(query url.Values, now time.Time) (*logRequest, error) {
 	case v1.LogStreamStderr:
 		ask.stdout = false
 	default:
-		errs = append(errs, fmt.Errorf("stream must be All, Stdout or Stderr, not %q", stream))
+		q.wrong("stream must be All, Stdout or Stderr, not %q", stream)
 	}
-	return ask, errors.Join(errs...)
+	return ask, errors.Join(q.errs...)
+}
+
+// logQuery reads single values of a query and collects what is wrong with them.
+type logQuery struct {
+	values url.Values
+	errs   []error
+}
+
+func (q *logQuery) wrong(format string, args ...any) {
+	q.errs = append(q.errs, fmt.Errorf(format, args...))
+}
+
+func (q *logQuery) flag(name string) bool {
+	ok, err := parseBool(q.values.Get(name))
+	if err != nil {
+		q.wrong("%s: %w", name, err)
+	}
+	return ok
+}
+
+// number reads text, the value of name; nil if there is none.
+func (q *logQuery) number(name, text string, least int64) *int64 {
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < least {
+		q.wrong("%s must be a number of at least %d, not %q", name, least, text)
+		return nil
+	}
+	return &n
 }
 
 // parseBool takes the spellings that the API machinery takes; a name without a

@@ -18,7 +18,8 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// The kubelet's defaults for logs of containers.
+// The kubelet's defaults for logs of containers (containerLogMaxSize, in bytes,
+// containerLogMaxFiles and containerLogMonitorInterval).
 const (
 	defaultLogMaxSize  = 10 << 20
 	defaultLogMaxFiles = 5
@@ -32,7 +33,8 @@ type LogRuntime interface {
 	ReopenContainerLog(ctx context.Context, id string) error
 }
 
-// LogRotator keeps the logs of running containers small: a log that has grown to
+// LogRotator keeps the logs of running containers small (containerLogManager in
+// pkg/kubelet/logs/container_log_manager.go): a log that has grown to
 // the limit is renamed, the runtime starts a new one, older ones are compressed,
 // the oldest are removed.
 type LogRotator struct {

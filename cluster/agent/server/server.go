@@ -29,15 +29,17 @@ import (
 )
 
 const (
-	// DefaultAddress is where the API server looks for a node's API.
+	// defaultAddress is where the API server looks for a node's API.
 	defaultAddress = ":10250"
-	// DefaultCertDir is where a serving certificate is made if none is given.
+	// defaultCertDir is where a serving certificate is made if none is given.
 	defaultCertDir = "/var/lib/kubelet/pki"
-	// DefaultClientCA signs those who may ask.
+	// defaultClientCA signs those who may ask.
 	defaultClientCA = "/etc/kubernetes/pki/ca.crt"
 
+	// shutdownLimit is how long requests under way may take when the agent stops.
 	shutdownLimit = 2 * time.Second
-	headerLimit   = 30 * time.Second
+	// headerLimit is how long a client may take to say what it wants.
+	headerLimit = 30 * time.Second
 )
 
 // Pods is what the server asks the agent.
@@ -51,14 +53,14 @@ type Pods interface {
 
 // Config is what a Server needs.
 type Config struct {
-	// Address to listen on; empty means DefaultAddress.
+	// Address to listen on; empty means defaultAddress.
 	Address string
 	// CertFile and KeyFile hold the serving certificate (PEM). They are read
 	// again when they change. If both are empty, a self-signed one is kept in
-	// CertDir (empty: DefaultCertDir), as the kubelet does.
+	// CertDir (empty: defaultCertDir), as the kubelet does.
 	CertFile, KeyFile, CertDir string
 	// ClientCAFile holds the authorities (PEM) of client certificates; empty
-	// means DefaultClientCA.
+	// means defaultClientCA.
 	ClientCAFile string
 	// NodeName is the name of this machine's Node.
 	NodeName string
@@ -74,7 +76,7 @@ type Config struct {
 	Clock clock.Clock
 }
 
-// Server serves a node's API.
+// Server serves a node's API (Server in pkg/kubelet/server/server.go).
 type Server struct {
 	cfg     Config
 	clients *x509.CertPool
@@ -180,7 +182,8 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, cert *keyPair
 	return <-stopped
 }
 
-// ServeHTTP lets through who is known and allowed.
+// ServeHTTP lets through who is known and allowed. Nothing here is open to all: whoever may
+// exec into any container of a node has the node.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	who, ok := s.authenticate(r)
 	if !ok {

@@ -192,6 +192,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, address string, er
 	stream.ServeHTTP(w, r)
 }
 
+// streams says which of a program's streams a connection carries.
 type streams struct{ stdin, stdout, stderr, tty bool }
 
 // parseStreams reads which streams are wanted.

@@ -9,6 +9,7 @@ import (
 
 	"noriter.dev/noriter/cluster/agent/podspec"
 	"noriter.dev/noriter/cluster/agent/runtime"
+	"noriter.dev/noriter/cluster/conditions"
 )
 
 // The reasons of the conditions the agent writes (pkg/kubelet/status/generate.go).
@@ -25,7 +26,8 @@ const (
 	conditionFalse        = v1.ConditionFalse
 )
 
-// owned are the conditions that only the agent writes; all others are kept as found.
+// owned are the conditions that only the agent writes; all others are kept as found
+// (PodConditionByKubelet in pkg/kubelet/types/pod_status.go).
 var owned = map[v1.PodConditionType]bool{
 	v1.PodReadyToStartContainers: true,
 	v1.PodInitialized:            true,
@@ -34,7 +36,7 @@ var owned = map[v1.PodConditionType]bool{
 	v1.PodScheduled:              true,
 }
 
-// condition makes one that is true exactly if why has no reason.
+// condition makes one that is true exactly if there is no reason.
 func condition(kind v1.PodConditionType, reason, message string) v1.PodCondition {
 	c := v1.PodCondition{Type: kind, Status: conditionTrue}
 	if reason != "" {
@@ -43,7 +45,7 @@ func condition(kind v1.PodConditionType, reason, message string) v1.PodCondition
 	return c
 }
 
-// conditions are those of others, kept, and the agent's own in their usual order.
+// generateConditions are those of others, kept, and the agent's own in their usual order.
 // status is complete but for them.
 func generateConditions(pod *v1.Pod, status *v1.PodStatus, have *runtime.Pod) []v1.PodCondition {
 	var all []v1.PodCondition
@@ -63,15 +65,17 @@ func generateConditions(pod *v1.Pod, status *v1.PodStatus, have *runtime.Pod) []
 	)
 }
 
-// readyToStart says whether the pod has a sandbox with its network (KEP-3085).
+// generatePodReadyToStartContainersCondition says whether the pod has a sandbox with its
+// network (KEP-3085). It separates "the node is not done" from "the image is not there".
 func generatePodReadyToStartContainersCondition(pod *v1.Pod, have *runtime.Pod) v1.PodCondition {
-	if verdict := podspec.PodSandboxChanged(pod, have); verdict.Changed {
-		return condition(v1.PodReadyToStartContainers, reasonSandboxNotReady, verdict.Why)
+	if change := podspec.PodSandboxChanged(pod, have); change.Changed {
+		return condition(v1.PodReadyToStartContainers, reasonSandboxNotReady, change.Why)
 	}
 	return condition(v1.PodReadyToStartContainers, "", "")
 }
 
-// initialized is true once the init containers are done, and stays so.
+// generatePodInitializedCondition is true once the init containers are done, and stays so,
+// though their containers are removed some day and sidecars may fail later.
 func generatePodInitializedCondition(pod *v1.Pod, statuses []v1.ContainerStatus, phase v1.PodPhase) v1.PodCondition {
 	var unknown, incomplete []string
 	for i := range pod.Spec.InitContainers {
@@ -94,17 +98,15 @@ func generatePodInitializedCondition(pod *v1.Pod, statuses []v1.ContainerStatus,
 		}
 	}
 	if message := join(unknown, "containers with incomplete status: %s", incomplete); message != "" {
-		for _, c := range pod.Status.Conditions {
-			if c.Type == v1.PodInitialized && c.Status == conditionTrue {
-				return condition(v1.PodInitialized, "", "")
-			}
+		if c := conditions.Pod(&pod.Status, v1.PodInitialized); c != nil && c.Status == conditionTrue {
+			return condition(v1.PodInitialized, "", "")
 		}
 		return condition(v1.PodInitialized, reasonNotInitialized, message)
 	}
 	return condition(v1.PodInitialized, "", "")
 }
 
-// containersReady is true if every main container and sidecar is ready.
+// generateContainersReadyCondition is true if every main container and sidecar is ready.
 func generateContainersReadyCondition(pod *v1.Pod, statuses []v1.ContainerStatus, phase v1.PodPhase) v1.PodCondition {
 	if statuses == nil {
 		return condition(v1.ContainersReady, reasonUnknownStatuses, "")
@@ -138,6 +140,7 @@ func generateContainersReadyCondition(pod *v1.Pod, statuses []v1.ContainerStatus
 	return condition(v1.ContainersReady, "", "")
 }
 
+// join names the containers that are not as they should be.
 func join(unknown []string, format string, rest []string) string {
 	var parts []string
 	if len(unknown) > 0 {
@@ -149,14 +152,15 @@ func join(unknown []string, format string, rest []string) string {
 	return strings.Join(parts, ", ")
 }
 
-// podReady is ContainersReady and every readiness gate, which others set (KEP-580).
+// generatePodReadyCondition is ContainersReady and every readiness gate, which others set
+// (KEP-580). This is the condition that Services go by.
 func generatePodReadyCondition(pod *v1.Pod, all []v1.PodCondition, ready v1.PodCondition) v1.PodCondition {
 	if ready.Status != conditionTrue {
 		return condition(v1.PodReady, ready.Reason, ready.Message)
 	}
 	var closed []string
 	for _, gate := range pod.Spec.ReadinessGates {
-		switch c := findCondition(all, gate.ConditionType); {
+		switch c := conditions.Pod(&v1.PodStatus{Conditions: all}, gate.ConditionType); {
 		case c == nil:
 			closed = append(closed, fmt.Sprintf("corresponding condition of pod readiness gate %q does not exist.", gate.ConditionType))
 		case c.Status != conditionTrue:
@@ -169,26 +173,18 @@ func generatePodReadyCondition(pod *v1.Pod, all []v1.PodCondition, ready v1.PodC
 	return condition(v1.PodReady, "", "")
 }
 
-func findCondition(list []v1.PodCondition, kind v1.PodConditionType) *v1.PodCondition {
-	for i := range list {
-		if list[i].Type == kind {
-			return &list[i]
-		}
-	}
-	return nil
-}
-
-// stamp gives the agent's conditions the generation they are about, and keeps the
-// time of the last change of those whose status is what it was.
-func stamp(pod *v1.Pod, list []v1.PodCondition, before []v1.PodCondition, now metav1.Time) {
-	for i := range list {
-		c := &list[i]
+// stampConditions gives the agent's conditions the generation they are about, and keeps
+// the time of the last change of those whose status is what it was
+// (updateLastTransitionTime in pkg/kubelet/status/status_manager.go).
+func stampConditions(pod *v1.Pod, s, before *v1.PodStatus, now metav1.Time) {
+	for i := range s.Conditions {
+		c := &s.Conditions[i]
 		if !owned[c.Type] {
 			continue
 		}
 		c.ObservedGeneration = pod.Generation
 		c.LastTransitionTime = now
-		if old := findCondition(before, c.Type); old != nil && old.Status == c.Status {
+		if old := conditions.Pod(before, c.Type); old != nil && old.Status == c.Status {
 			c.LastTransitionTime = old.LastTransitionTime
 		}
 	}

@@ -11,16 +11,19 @@ import (
 	"noriter.dev/noriter/cluster/agent/runtime"
 )
 
-// Reasons of waiting and lost containers (pkg/kubelet/kubelet_pods.go).
 const (
+	// Reasons of waiting and lost containers (pkg/kubelet/kubelet_pods.go).
 	containerCreating      = "ContainerCreating"
 	podInitializing        = "PodInitializing"
 	containerStatusUnknown = "ContainerStatusUnknown"
-	exitKilled             = 137
+
+	// exitKilled is what a shell says of a program that SIGKILL ended: 128 + 9.
+	exitKilled = 137
 )
 
-// containerStatuses describes one of the pod's lists of containers. before are the
-// statuses last written, which remember what the runtime has already removed.
+// convertToAPIContainerStatuses describes one of the pod's lists of containers
+// (convertToAPIContainerStatuses in pkg/kubelet/kubelet_pods.go). before are the statuses
+// last written, which remember what the runtime has already removed.
 func convertToAPIContainerStatuses(in *Input, list []v1.Container, before []v1.ContainerStatus, init bool) []v1.ContainerStatus {
 	if len(list) == 0 {
 		return nil
@@ -42,12 +45,13 @@ func convertToAPIContainerStatuses(in *Input, list []v1.Container, before []v1.C
 		applyWaiting(in, c, &s, init)
 		out = append(out, s)
 	}
-	if !init {
+	if !init { // init containers keep their order, which means something
 		slices.SortFunc(out, func(a, b v1.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return out
 }
 
+// instancesOf are the instances of one container, the newest first.
 func instancesOf(have *runtime.Pod, name string) []*runtime.Container {
 	var out []*runtime.Container
 	for _, c := range have.Containers {
@@ -70,6 +74,7 @@ func fromRuntime(c *v1.Container, instances []*runtime.Container, old *v1.Contai
 		User: userOf(newest),
 	}
 	if old != nil {
+		// The runtime may have forgotten instances that were counted.
 		s.RestartCount = max(s.RestartCount, old.RestartCount)
 		switch {
 		case old.ContainerID != s.ContainerID && old.State.Terminated != nil:
@@ -84,6 +89,8 @@ func fromRuntime(c *v1.Container, instances []*runtime.Container, old *v1.Contai
 	return s
 }
 
+// stateOf is the state of one instance. One that the runtime can't tell anything of, and
+// that ran, counts as lost.
 func stateOf(c *runtime.Container, old *v1.ContainerStatus) v1.ContainerState {
 	switch {
 	case c.State == runtime.Running:
@@ -170,6 +177,8 @@ func applyWaiting(in *Input, c *v1.Container, s *v1.ContainerStatus, init bool) 
 	s.State = v1.ContainerState{Waiting: &v1.ContainerStateWaiting{Reason: why.Reason, Message: why.Message}}
 }
 
+// anyMainContainer tells whether the pod came as far as its main containers, which proves
+// that its init containers ended well.
 func anyMainContainer(in *Input) bool {
 	for i := range in.Pod.Spec.Containers {
 		if in.Runtime.Newest(in.Pod.Spec.Containers[i].Name) != nil {
@@ -179,6 +188,7 @@ func anyMainContainer(in *Input) bool {
 	return false
 }
 
+// volumeMounts says how each mount came out (KEP-3857).
 func volumeMounts(c *v1.Container) []v1.VolumeMountStatus {
 	var out []v1.VolumeMountStatus
 	for _, m := range c.VolumeMounts {

@@ -1,8 +1,3 @@
-// Package status works out what a pod's status says and brings it to the API.
-//
-// Generate is a pure function from what the runtime has, what probes found and what
-// was last written to the status a user reads with `kubectl get pod -o yaml`.
-// Manager writes it: at once, only what changed, and never backwards.
 package status
 
 import (
@@ -48,7 +43,10 @@ type Input struct {
 	Now      time.Time
 }
 
-// Generate is the pod's status at this moment.
+// GenerateAPIPodStatus is the pod's status at this moment (generateAPIPodStatus in
+// pkg/kubelet/kubelet_pods.go): what a user reads with `kubectl get pod -o yaml`. It
+// follows from its input alone, so that every case can be tested without a runtime. Each
+// part builds on those before it: the phase on the containers, the conditions on both.
 func GenerateAPIPodStatus(in Input) v1.PodStatus {
 	pod := in.Pod
 	s := v1.PodStatus{
@@ -73,7 +71,7 @@ func GenerateAPIPodStatus(in Input) v1.PodStatus {
 	setPhase(&s, &in)
 	setIPs(&s, &in)
 	s.Conditions = generateConditions(pod, &s, in.Runtime)
-	stamp(pod, s.Conditions, in.Before.Conditions, metav1.NewTime(in.Now))
+	stampConditions(pod, &s, &in.Before, metav1.NewTime(in.Now))
 	normalizeStatus(pod, &s)
 	return s
 }
@@ -86,8 +84,8 @@ func ephemeral(pod *v1.Pod) []v1.Container {
 	return out
 }
 
-// setIPs keeps the addresses of a pod that ended: they are part of its story, though
-// its sandbox is gone.
+// setIPs writes the pod's and the node's addresses. It keeps those of a pod that ended,
+// though its sandbox is gone: whoever reads its logs may look for them.
 func setIPs(s *v1.PodStatus, in *Input) {
 	for _, ip := range in.Runtime.IPs {
 		s.PodIPs = append(s.PodIPs, v1.PodIP{IP: ip})
@@ -123,37 +121,9 @@ func setResources(s *v1.PodStatus, pod *v1.Pod) {
 	s.AllocatedResources = s.Resources.Requests.DeepCopy()
 }
 
-// setProbed fills in started and ready.
-func setReadiness(s *v1.PodStatus, in *Input) {
-	for i := range s.ContainerStatuses {
-		cs := &s.ContainerStatuses[i]
-		setContainerReadiness(in, podspec.FindContainer(in.Pod, cs.Name), cs, findContainerStatus(in.Before.ContainerStatuses, cs.Name))
-	}
-	for i := range s.InitContainerStatuses {
-		cs := &s.InitContainerStatuses[i]
-		c := podspec.FindContainer(in.Pod, cs.Name)
-		setContainerReadiness(in, c, cs, findContainerStatus(in.Before.InitContainerStatuses, cs.Name))
-		if !podspec.IsSidecar(c) { // ready means done
-			cs.Ready = cs.State.Terminated != nil && cs.State.Terminated.ExitCode == 0
-		}
-	}
-}
-
-// setOne gives the probes what was known of the same instance before, so that one
-// found again after a restart of the agent stays as ready as it was.
-func setContainerReadiness(in *Input, c *v1.Container, cs, before *v1.ContainerStatus) {
-	cs.Started, cs.Ready = nil, false
-	if before != nil && before.ContainerID == cs.ContainerID {
-		cs.Started, cs.Ready = before.Started, before.Ready
-	}
-	running := cs.State.Running != nil
-	started := running && in.Probes.Started(in.Pod, c, cs)
-	cs.Started = &started
-	cs.Ready = started && in.Probes.Ready(in.Pod, c, cs)
-}
-
-// settle ends every main container of which no end is known: nothing of the pod runs
-// any more, so it must not look as if something were still to come.
+// terminateUnknown ends every main container of which no end is known: nothing of the pod
+// runs any more, so it must not look as if something were still to come (TerminatePod in
+// pkg/kubelet/status/status_manager.go).
 func terminateUnknown(s *v1.PodStatus, in *Input) {
 	if len(in.Pod.Spec.InitContainers) > 0 && !anyMainContainer(in) {
 		return // the pod never got to its main containers
@@ -170,7 +140,8 @@ func terminateUnknown(s *v1.PodStatus, in *Input) {
 }
 
 // setPhase never leaves Succeeded or Failed again, and keeps the reason that goes
-// with an unchanged phase.
+// with an unchanged phase. A Job counts a pod that ended once; one that came back to
+// life would be counted twice.
 func setPhase(s *v1.PodStatus, in *Input) {
 	all := append(append([]v1.ContainerStatus(nil), s.ContainerStatuses...), s.InitContainerStatuses...)
 	s.Phase = getPhase(in.Pod, all, in.Terminal, in.Runtime.Initialized(&in.Pod.Spec))
@@ -193,10 +164,11 @@ func setPhase(s *v1.PodStatus, in *Input) {
 	}
 }
 
-// maxMessages is how much text of all containers' last words a status holds, in bytes.
+// maxMessages is how much text of all containers' termination messages a status holds, in
+// bytes (kubecontainer.MaxPodTerminationMessageLogLength).
 const maxMessages = 12 << 10
 
-// normalize cuts times to what JSON carries, whole seconds, so that a status read
+// normalizeStatus cuts times to what JSON carries, whole seconds, so that a status read
 // back equals the one written, and messages to a size etcd can bear.
 func normalizeStatus(pod *v1.Pod, s *v1.PodStatus) {
 	start := s.StartTime.Rfc3339Copy() // a copy: the status before has the original
@@ -215,12 +187,14 @@ func normalizeStatus(pod *v1.Pod, s *v1.PodStatus) {
 	}
 }
 
+// normalizeContainerState does so for one state. It changes copies: the originals may
+// belong to the status before.
 func normalizeContainerState(s *v1.ContainerState, limit int) {
 	if r := s.Running; r != nil {
 		s.Running = &v1.ContainerStateRunning{StartedAt: r.StartedAt.Rfc3339Copy()}
 	}
 	if s.Terminated != nil {
-		t := *s.Terminated // it may be shared with the status before
+		t := *s.Terminated
 		t.StartedAt, t.FinishedAt = t.StartedAt.Rfc3339Copy(), t.FinishedAt.Rfc3339Copy()
 		if len(t.Message) > limit {
 			t.Message = t.Message[:limit]

@@ -6,7 +6,8 @@ import (
 	"noriter.dev/noriter/cluster/agent/podspec"
 )
 
-// Phase sums the states of a pod's containers up in one word:
+// getPhase sums the states of a pod's containers up in one word (getPhase in
+// pkg/kubelet/kubelet_pods.go):
 //
 //	Pending    an init container has yet to finish, or a container has yet to start
 //	Running    every container was started and one still runs, or will again
@@ -15,7 +16,9 @@ import (
 //
 // terminal says that nothing of the pod will be started again whatever its
 // restartPolicy; initialized, that its main containers were started before.
-// Source: getPhase in pkg/kubelet/kubelet_pods.go.
+//
+// A pod in CrashLoopBackOff is Running: it will run again. That is why the phase says so
+// little, and why kubectl shows a container's reason in its place.
 func getPhase(pod *v1.Pod, statuses []v1.ContainerStatus, terminal, initialized bool) v1.PodPhase {
 	c := count(&pod.Spec, statuses)
 	switch {
@@ -37,7 +40,8 @@ func getPhase(pod *v1.Pod, statuses []v1.ContainerStatus, terminal, initialized 
 	return v1.PodFailed
 }
 
-// counts is how many containers are in which situation.
+// counts is how many containers are in which situation. Every container is counted once,
+// in the group that the phase asks about.
 type counts struct {
 	initPending, initFailed            int // regular init containers
 	sidecarPending                     int
@@ -76,6 +80,7 @@ func ended(s *v1.ContainerStatus) *v1.ContainerStateTerminated {
 	return nil
 }
 
+// addInit counts a regular init container: it matters only while it is not done.
 func (c *counts) addInit(spec *v1.PodSpec, container *v1.Container, s *v1.ContainerStatus) {
 	exit := ended(s)
 	switch {
@@ -86,6 +91,8 @@ func (c *counts) addInit(spec *v1.PodSpec, container *v1.Container, s *v1.Contai
 	}
 }
 
+// addSidecar counts a sidecar: the pod is Pending until it has started, and once it ended
+// it does not matter.
 func (c *counts) addSidecar(s *v1.ContainerStatus) {
 	switch {
 	case s == nil:
@@ -96,7 +103,6 @@ func (c *counts) addSidecar(s *v1.ContainerStatus) {
 		}
 		c.running++
 	case ended(s) != nil:
-		// Sidecars that ended say nothing about the pod.
 	case s.State.Waiting != nil:
 		c.sidecarPending++
 		c.waiting++
@@ -106,6 +112,7 @@ func (c *counts) addSidecar(s *v1.ContainerStatus) {
 	}
 }
 
+// addMain counts a main container.
 func (c *counts) addMain(spec *v1.PodSpec, container *v1.Container, s *v1.ContainerStatus) {
 	exit := ended(s)
 	switch {
@@ -137,5 +144,5 @@ func findContainerStatus(statuses []v1.ContainerStatus, name string) *v1.Contain
 	return nil
 }
 
-// IsTerminal tells whether a pod in that phase will never run again.
+// IsPodPhaseTerminal tells whether a pod in that phase will never run again.
 func IsPodPhaseTerminal(p v1.PodPhase) bool { return p == v1.PodSucceeded || p == v1.PodFailed }

@@ -19,17 +19,24 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/util/workqueue"
+
+	"noriter.dev/noriter/cluster/conditions"
 )
 
 const (
-	// writers is how many statuses are written at the same time.
+	// writers is how many statuses are written at the same time. Upstream writes one after
+	// the other, and a slow request delays the status of every other pod of the node.
 	writers = 4
+	// A write that failed is tried again after writeFirst, which doubles up to writeMost.
+	writeFirst = 100 * time.Millisecond
+	writeMost  = 10 * time.Second
 	// writeTimeout bounds one request; the next attempt follows by itself.
 	writeTimeout = 15 * time.Second
 )
 
-// Manager brings generated statuses to the API. Several changes of one pod while a
-// request is under way become one request; pods don't wait for each other.
+// Manager brings generated statuses to the API (manager in
+// pkg/kubelet/status/status_manager.go). Several changes of one pod while a request is
+// under way become one request; pods don't wait for each other.
 type Manager struct {
 	client corev1.PodsGetter
 	queue  workqueue.TypedRateLimitingInterface[types.UID]
@@ -38,7 +45,7 @@ type Manager struct {
 	pods map[types.UID]*record
 }
 
-// record is what the manager knows of one pod.
+// record is what the manager knows of one pod (versionedPodStatus of upstream).
 type record struct {
 	api      *v1.Pod // the newest version seen, from the watch or from a response
 	desired  *v1.PodStatus
@@ -51,7 +58,7 @@ func NewManager(client corev1.PodsGetter) *Manager {
 	return &Manager{
 		client: client,
 		queue: workqueue.NewTypedRateLimitingQueue(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](100*time.Millisecond, 10*time.Second)),
+			workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](writeFirst, writeMost)),
 		pods: map[types.UID]*record{},
 	}
 }
@@ -75,7 +82,8 @@ func (m *Manager) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// Observe takes note of the pod as the API has it.
+// UpdatePod takes note of the pod as the API has it. It writes again if someone else has
+// changed what is the agent's to say.
 func (m *Manager) UpdatePod(pod *v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,20 +95,20 @@ func (m *Manager) UpdatePod(pod *v1.Pod) {
 	if r.api == nil || newer(pod, r.api) {
 		r.api = pod
 	}
-	if r.finished || r.desired != nil && !conditionsKept(pod, r.desired) {
+	if r.finished || r.desired != nil && needsReconcile(pod, r.desired) {
 		m.queue.Add(pod.UID)
 	}
 }
 
-// conditionsKept is false if someone else overwrote one of the agent's conditions.
-func conditionsKept(pod *v1.Pod, desired *v1.PodStatus) bool {
+// needsReconcile is true if someone else overwrote one of the agent's conditions.
+func needsReconcile(pod *v1.Pod, desired *v1.PodStatus) bool {
 	for i := range desired.Conditions {
 		c := &desired.Conditions[i]
-		if have := findCondition(pod.Status.Conditions, c.Type); owned[c.Type] && (have == nil || have.Status != c.Status) {
-			return false
+		if have := conditions.Pod(&pod.Status, c.Type); owned[c.Type] && (have == nil || have.Status != c.Status) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // newer compares resource versions, which are comparable numbers (KEP-5504).
@@ -110,7 +118,8 @@ func newer(a, b *v1.Pod) bool {
 	return errX != nil || errY != nil || x >= y
 }
 
-// Last is the status generated last, if any since the agent started.
+// GetPodStatus is the status generated last, if any since the agent started. It is newer
+// than what the API has, by as much as a write takes.
 func (m *Manager) GetPodStatus(uid types.UID) (v1.PodStatus, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,8 +129,8 @@ func (m *Manager) GetPodStatus(uid types.UID) (v1.PodStatus, bool) {
 	return v1.PodStatus{}, false
 }
 
-// Set wants the pod to have that status. While running, Succeeded and Failed are held
-// back: whoever waits for them counts on nothing running any more.
+// SetPodStatus wants the pod to have that status. While running, Succeeded and Failed are
+// held back: whoever waits for them counts on nothing running any more.
 func (m *Manager) SetPodStatus(pod *v1.Pod, s v1.PodStatus, running bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -140,8 +149,9 @@ func (m *Manager) SetPodStatus(pod *v1.Pod, s v1.PodStatus, running bool) {
 	m.queue.Add(pod.UID)
 }
 
-// Finish says that nothing of the pod is left on the node. If the pod is being
-// deleted, the API object goes now.
+// TerminatePod says that nothing of the pod is left on the node. If the pod is being
+// deleted, the API object goes now: the API server keeps it for as long as the node may
+// have something of it, so that a pod of the same name starts only after its end.
 func (m *Manager) TerminatePod(uid types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -151,13 +161,14 @@ func (m *Manager) TerminatePod(uid types.UID) {
 	}
 }
 
-// Forget drops a pod that the API no longer has.
+// DeletePodStatus drops a pod that the API no longer has.
 func (m *Manager) DeletePodStatus(uid types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.pods, uid)
 }
 
+// process takes one pod off the queue; what failed comes back after a pause.
 func (m *Manager) process(ctx context.Context, uid types.UID) {
 	defer m.queue.Done(uid)
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -172,7 +183,8 @@ func (m *Manager) process(ctx context.Context, uid types.UID) {
 	m.queue.Forget(uid)
 }
 
-// write brings one pod up to date: its status first, then its deletion.
+// syncPod brings one pod up to date: its status first, then its deletion. In this order, or
+// whoever watches the deletion would never see how the pod ended.
 func (m *Manager) syncPod(ctx context.Context, uid types.UID) error {
 	m.mu.Lock()
 	r := m.pods[uid]
@@ -227,8 +239,9 @@ func gone(err error) bool {
 	return apierrors.IsNotFound(err) || apierrors.IsConflict(err)
 }
 
-// merge is what the API's status becomes: the agent's fields and conditions as
-// wanted, everything else as it is.
+// mergePodStatus is what the API's status becomes: the agent's fields and conditions as
+// wanted, everything else as it is. The status has other authors, too: the scheduler, the
+// preemption of pods, whoever owns a readiness gate.
 func mergePodStatus(api, want v1.PodStatus, running bool) v1.PodStatus {
 	out := *api.DeepCopy()
 	if !IsPodPhaseTerminal(api.Phase) || IsPodPhaseTerminal(want.Phase) {

@@ -20,6 +20,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"noriter.dev/noriter/cluster/agent/runtime"
+	"noriter.dev/noriter/cluster/conditions"
 )
 
 var always = v1.ContainerRestartPolicyAlways
@@ -135,7 +136,7 @@ func input(pod *v1.Pod, containers ...*runtime.Container) Input {
 }
 
 func text(s v1.PodStatus, kind v1.PodConditionType) string {
-	c := findCondition(s.Conditions, kind)
+	c := conditions.Pod(&s, kind)
 	if c == nil {
 		return "missing"
 	}
@@ -188,10 +189,10 @@ func TestTransitionTimesAndForeignConditionsAreKept(t *testing.T) {
 	old := metav1.Unix(500, 0)
 	pod.Status.Conditions = []v1.PodCondition{{Type: "lb", Status: "True"}, {Type: v1.PodScheduled, Status: "True", LastTransitionTime: old}}
 	got := GenerateAPIPodStatus(input(pod))
-	if c := findCondition(got.Conditions, v1.PodScheduled); !c.LastTransitionTime.Equal(&old) {
+	if c := conditions.Pod(&got, v1.PodScheduled); !c.LastTransitionTime.Equal(&old) {
 		t.Errorf("%+v", c)
 	}
-	if findCondition(got.Conditions, "lb") == nil {
+	if conditions.Pod(&got, "lb") == nil {
 		t.Error("someone else's condition is lost")
 	}
 }

@@ -35,7 +35,8 @@ type file struct {
 //	dir/key    -> ..data/key
 //
 // Only the middle link is ever replaced, by rename(2). A change that changes
-// nothing writes nothing. own is called on everything new before it can be seen.
+// nothing writes nothing. This is AtomicWriter of pkg/volume/util/atomic_writer.go, with
+// the same names, which programs know. own is called on everything new before it can be seen.
 // It reports whether it wrote.
 func writeAtomic(dir string, files map[string]file, own func(path string, info fs.FileInfo) error) (bool, error) {
 	for path := range files {
@@ -142,6 +143,7 @@ func writeFiles(dir string, files map[string]file, own func(string, fs.FileInfo)
 	})
 }
 
+// writeFile writes one file with its mode and owner.
 func writeFile(path string, f file) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

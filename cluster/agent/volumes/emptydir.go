@@ -14,7 +14,7 @@ import (
 )
 
 // emptyDir makes scratch space that lives as long as the pod, on the disk or in
-// memory. The limit of a disk-backed one is not enforced by the file system.
+// memory (pkg/volume/emptydir). The limit of a disk-backed one is not enforced by the file system.
 func (m *Manager) emptyDir(pod *v1.Pod, name string, src *v1.EmptyDirVolumeSource) (Mounted, error) {
 	dir := m.volumeDir(pod.UID, "empty-dir", name)
 	got := Mounted{Path: dir, Plugin: "kubernetes.io/empty-dir"}

@@ -9,7 +9,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// MountError says why one volume is not ready. Its text is that of the FailedMount
+// mountError says why one volume is not ready. Its text is that of the FailedMount
 // event of Kubernetes.
 type mountError struct {
 	// Volume is the name in spec.volumes, or of the PersistentVolume where one

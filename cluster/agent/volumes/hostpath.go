@@ -9,8 +9,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// hostPath hands out a path of the node itself, after looking (or seeing to it)
-// that it is of the type asked for. Nothing of it is ever removed.
+// hostPath hands out a path of the node itself, after looking, or making sure, that it is
+// of the type asked for (pkg/volume/hostpath). Nothing of it is ever removed.
 func hostPath(src *v1.HostPathVolumeSource) (Mounted, error) {
 	got := Mounted{Path: src.Path, Plugin: "kubernetes.io/host-path"}
 	if src.Type == nil || *src.Type == v1.HostPathUnset {
@@ -34,6 +34,8 @@ var hostPathKinds = map[v1.HostPathType]struct {
 	v1.HostPathBlockDev:          {v1.HostPathBlockDev, "block device", nil},
 }
 
+// checkHostPath compares what is at the path with the type asked for, and makes what the
+// types that end in OrCreate may make.
 func checkHostPath(path string, want v1.HostPathType) error {
 	kind, ok := hostPathKinds[want]
 	if !ok {

@@ -13,10 +13,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// objectTimeout bounds one read of a ConfigMap or Secret.
+// objectTimeout bounds one read of a ConfigMap, a Secret or a claim.
 const objectTimeout = 15 * time.Second
 
-// Objects reads ConfigMaps and Secrets by name. Readers of the same object share
+// Objects reads ConfigMaps and Secrets by name (the managers of pkg/kubelet/configmap and
+// pkg/kubelet/secret do so by watching each). Readers of the same object share
 // requests, yet none is answered by a request that was on its way before it
 // asked: whoever changes a ConfigMap and then makes a pod finds the change in the
 // pod, and sixty pods that start together cost a handful of requests.
@@ -35,7 +36,7 @@ type fetch struct {
 	err   error
 }
 
-// NewObjects makes a reader over a client.
+// newObjects makes a reader over a client.
 func newObjects(client kubernetes.Interface) *Objects {
 	return &Objects{client: client, flights: map[string]*flight{}}
 }

@@ -10,7 +10,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// lchown is os.Lchown under a name that a Config can replace.
+// lchown is os.Lchown under a name that a Config can replace. It is the link itself that
+// changes its owner, and never what a link of a container points to.
 func lchown(path string, uid, gid int) error { return os.Lchown(path, uid, gid) }
 
 // fsGroup is the group that owns the pod's volumes, or nil.

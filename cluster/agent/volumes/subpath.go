@@ -17,7 +17,7 @@ import (
 const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS
 
 // SubPath gives the path on the node for one path inside a volume, which it makes
-// as a directory if it is missing. What a container puts into the volume can't
+// as a directory if it is missing (pkg/volume/util/subpath). What a container puts into the volume can't
 // lead out of it: the path is resolved by the kernel without leaving the volume,
 // and what was found is bound to a place that no container can reach. index is the
 // position in the container's volumeMounts.
@@ -142,6 +142,7 @@ func makeBeneath(top int, sub string) error {
 	return nil
 }
 
+// makeIn makes one directory in a parent and gives it its mode, whatever the umask is.
 func makeIn(top int, parent, name string, mode uint32) error {
 	if parent == "" {
 		parent = "."

@@ -32,6 +32,8 @@ func (m *Manager) TearDown(ctx context.Context, uid types.UID) error {
 	return nil
 }
 
+// removePod unmounts from the innermost mount outwards and removes the directory only if
+// nothing is mounted any more: removing what is mounted would remove somebody's data.
 func (m *Manager) removePod(ctx context.Context, uid types.UID) error {
 	dir := m.podDir(uid)
 	points, err := m.cfg.Mounter.Mounts(dir)

@@ -19,14 +19,15 @@ const (
 	// tokenLife is the part of a token's life after which a new one is asked
 	// for, in percent (KEP-1205).
 	tokenLife = 80
-	// tokenMaxAge is when a token is replaced however long it is valid.
+	// tokenMaxAge is when a token is replaced however long it is valid: maxTTL upstream.
 	tokenMaxAge = 24 * time.Hour
 	// defaultTokenSeconds is the API's default for expirationSeconds.
 	defaultTokenSeconds = 3600
 )
 
 // tokens keeps the service account tokens of this node's pods: each bound to its
-// pod, so that it dies with it, and replaced in time.
+// pod, so that it dies with it, and replaced in time (Manager in
+// pkg/kubelet/token/token_manager.go).
 type tokens struct {
 	client kubernetes.Interface
 	clock  clock.Clock

@@ -27,11 +27,11 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// DefaultRoot is where a node keeps the files of its pods.
+// defaultRoot is where a node keeps the files of its pods.
 const defaultRoot = "/var/lib/kubelet"
 
-// DefaultRefreshPeriod is how often what came from the API is looked at again;
-// the kubelet's sync frequency.
+// defaultRefreshPeriod is how often what came from the API is looked at again;
+// the kubelet's default of --sync-frequency.
 const defaultRefreshPeriod = time.Minute
 
 // Config is what a Manager needs.
@@ -40,7 +40,7 @@ type Config struct {
 	// Objects are read one by one, by name: that is all the node authorizer
 	// allows, and only for objects that a pod of this node refers to.
 	Client kubernetes.Interface
-	// RootDir is the agent's directory; empty means DefaultRoot.
+	// RootDir is the agent's directory; empty means defaultRoot.
 	RootDir string
 	// Node is the latest Node object of this machine, or nil if there is none
 	// yet. Its allocatable is the default of resourceFieldRef limits and the
@@ -48,7 +48,7 @@ type Config struct {
 	Node func() *v1.Node
 	// Clock is the time source; nil means the real one.
 	Clock clock.WithTicker
-	// RefreshPeriod is the time between two looks; zero means DefaultRefreshPeriod.
+	// RefreshPeriod is the time between two looks; zero means defaultRefreshPeriod.
 	RefreshPeriod time.Duration
 	// Mounter mounts and unmounts; nil means the kernel.
 	Mounter Mounter
@@ -123,7 +123,7 @@ func (m *Manager) Objects() *Objects { return m.objects }
 // SetUp makes every volume of the pod ready and says where each is. It is cheap
 // when they are ready already, so it can be called at every sync of the pod.
 // Where some fail, the rest is still set up, and the error joins one
-// *MountError per volume that Unwrap gives.
+// *mountError per volume that Unwrap gives.
 func (m *Manager) SetUp(ctx context.Context, pod *v1.Pod) (map[string]Mounted, error) {
 	state := m.state(pod.UID)
 	state.mu.Lock()
@@ -217,7 +217,7 @@ func (m *Manager) setUpLocked(ctx context.Context, state *podVolumes, pod *v1.Po
 	return maps.Clone(mounted), failed.asError()
 }
 
-// setUpOne makes one volume ready.
+// setUpOne makes one volume ready. Each case stands for a plugin of pkg/volume.
 func (m *Manager) setUpOne(ctx context.Context, pod *v1.Pod, volume *v1.Volume) (Mounted, error) {
 	src := &volume.VolumeSource
 	switch {
