@@ -8,11 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// staleFlows matches tracked UDP flows to a service port that go to an
+// staleEntries matches tracked UDP flows to a service port that go to an
 // endpoint which no longer serves it. The kernel would send their packets there as long as
 // they keep coming: it consults the rules only for a flow's first packet. TCP
 // needs no such help, its connections break by themselves.
-type staleFlows struct {
+//
+// A client that asks DNS from one socket for ever is such a flow: without this, it would
+// ask a CoreDNS pod that is gone.
+type staleEntries struct {
 	// serving holds, by a service's address and port, who may get its packets.
 	serving map[netip.AddrPort]map[netip.AddrPort]bool
 	// nodePorts is the same for node ports, on any of the node's addresses.
@@ -20,8 +23,8 @@ type staleFlows struct {
 	node      map[netip.Addr]bool
 }
 
-func newStaleFlows(ports []servicePort, node map[netip.Addr]bool) *staleFlows {
-	s := &staleFlows{serving: map[netip.AddrPort]map[netip.AddrPort]bool{}, nodePorts: map[uint16]map[netip.AddrPort]bool{}, node: node}
+func newStaleEntries(ports []servicePort, node map[netip.Addr]bool) *staleEntries {
+	s := &staleEntries{serving: map[netip.AddrPort]map[netip.AddrPort]bool{}, nodePorts: map[uint16]map[netip.AddrPort]bool{}, node: node}
 	for i := range ports {
 		p := &ports[i]
 		if p.protocol != "udp" {
@@ -34,10 +37,10 @@ func newStaleFlows(ports []servicePort, node map[netip.Addr]bool) *staleFlows {
 			}
 		}
 		s.serving[netip.AddrPortFrom(p.clusterIP, p.number)] = serving
-		for _, addr := range p.external {
+		for _, addr := range p.externalIPs {
 			s.serving[netip.AddrPortFrom(addr, p.number)] = serving
 		}
-		for _, addr := range p.balancer {
+		for _, addr := range p.loadBalancerVIPs {
 			s.serving[netip.AddrPortFrom(addr, p.number)] = serving
 		}
 		if p.nodePort != 0 {
@@ -48,10 +51,12 @@ func newStaleFlows(ports []servicePort, node map[netip.Addr]bool) *staleFlows {
 }
 
 // MatchConntrackFlow implements netlink.CustomConntrackFilter.
-func (s *staleFlows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
+func (s *staleEntries) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	if flow.Forward.Protocol != unix.IPPROTO_UDP {
 		return false
 	}
+	// A tracked flow has two directions: the one the client sees, to the Service, and the
+	// answers, which come from the endpoint that was chosen.
 	to, ok1 := netip.AddrFromSlice(flow.Forward.DstIP)
 	by, ok2 := netip.AddrFromSlice(flow.Reverse.SrcIP)
 	if !ok1 || !ok2 {
@@ -65,19 +70,23 @@ func (s *staleFlows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	return known && !serving[netip.AddrPortFrom(by, flow.Reverse.SrcPort)]
 }
 
-// dropStaleFlows removes those flows from the kernel's table and returns how many.
-func dropStaleFlows(ports []servicePort) (uint, error) {
+// cleanStaleEntries removes those flows from the kernel's table and returns how many
+// (CleanStaleEntries in pkg/proxy/conntrack/cleanup.go). It compares the table with the
+// Services as they are now, and not with what changed. So it also finds what was left
+// behind while no proxy ran.
+func cleanStaleEntries(ports []servicePort) (uint, error) {
 	node, err := nodeAddresses()
 	if err != nil {
 		return 0, err
 	}
-	n, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, newStaleFlows(ports, node))
+	n, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, newStaleEntries(ports, node))
 	if err != nil {
 		return n, fmt.Errorf("removing tracked UDP flows to endpoints that are gone: %w", err)
 	}
 	return n, nil
 }
 
+// nodeAddresses are those on which node ports answer.
 func nodeAddresses() (map[netip.Addr]bool, error) {
 	list, err := netlink.AddrList(nil, unix.AF_INET)
 	if err != nil {

@@ -18,7 +18,7 @@ func flow(to string, port uint16, by string, byPort uint16) *netlink.ConntrackFl
 
 func TestStaleFlowsNeedsTheNodesAddress(t *testing.T) {
 	p := servicePort{protocol: "udp", clusterIP: netip.MustParseAddr("10.96.0.10"), number: 53, nodePort: 30053, endpoints: []endpoint{ep("10.244.1.2:53")}}
-	s := newStaleFlows([]servicePort{p}, map[netip.Addr]bool{netip.MustParseAddr("10.77.0.11"): true})
+	s := newStaleEntries([]servicePort{p}, map[netip.Addr]bool{netip.MustParseAddr("10.77.0.11"): true})
 	for _, c := range []struct {
 		to    string
 		port  uint16

@@ -50,7 +50,7 @@ func stateOf(ports ...servicePort) *state {
 
 func fakeWriter(t *testing.T) (*writer, *knftables.Fake) {
 	t.Helper()
-	fake := knftables.NewFake(knftables.IPv4Family, table)
+	fake := knftables.NewFake(knftables.IPv4Family, kubeProxyTable)
 	w := newWriter(fake, testRange, nil)
 	return w, fake
 }
@@ -102,9 +102,9 @@ func TestGolden(t *testing.T) {
 		},
 		"load-balancer": func() []servicePort {
 			p := web(ep("10.244.2.3:8080"))
-			p.balancer = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
-			p.external = []netip.Addr{netip.MustParseAddr("192.0.2.9")}
-			p.sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24")}
+			p.loadBalancerVIPs = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+			p.externalIPs = []netip.Addr{netip.MustParseAddr("192.0.2.9")}
+			p.loadBalancerSourceRanges = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24")}
 			return []servicePort{p}
 		},
 		"dns": func() []servicePort {
@@ -188,7 +188,7 @@ func TestChoose(t *testing.T) {
 	} {
 		p := web(c.endpoints...)
 		p.externalLocal = true
-		got := p.choose()
+		got := p.categorizeEndpoints()
 		opt := cmp.AllowUnexported(endpoint{})
 		cmpAddr := cmp.Comparer(func(x, y netip.AddrPort) bool { return x == y })
 		if diff := cmp.Diff(c.cluster, got.cluster, opt, cmpAddr); diff != "" {
@@ -204,13 +204,13 @@ func TestNamesAreUniqueAndFit(t *testing.T) {
 	long := servicePort{namespace: strings.Repeat("n", 63), service: strings.Repeat("s", 63), port: strings.Repeat("p", 63), protocol: "tcp"}
 	other := long
 	other.port = strings.Repeat("p", 62) + "q"
-	a, b := namesFor(&long), namesFor(&other)
+	a, b := chainNamesFor(&long), chainNamesFor(&other)
 	if a.cluster == b.cluster {
 		t.Error("two ports share a chain")
 	}
 	e := ep("255.255.255.255:65535")
 	for _, name := range []string{a.cluster, a.local, a.external, a.firewall, a.endpoint(e)} {
-		if len(name) > knftables.NameLengthMax || !isServiceChain(name) {
+		if len(name) > knftables.NameLengthMax || !isServiceChainName(name) {
 			t.Errorf("%s (%d bytes) is not the name of a service chain", name, len(name))
 		}
 	}
@@ -218,7 +218,7 @@ func TestNamesAreUniqueAndFit(t *testing.T) {
 		t.Errorf("comment has %d bytes", len(a.comment))
 	}
 	for name := range fixedChains("", nil) {
-		if isServiceChain(name) {
+		if isServiceChainName(name) {
 			t.Errorf("%s would be taken for a service's chain", name)
 		}
 	}

@@ -50,7 +50,7 @@ func TestHealthTurnsBad(t *testing.T) {
 	}{{time.Hour, http.StatusOK}, {-1, http.StatusServiceUnavailable}} {
 		h.limit = c.limit
 		r := newRecorder()
-		h.answer(r, nil)
+		h.serveHTTP(r, nil)
 		if r.code != c.want {
 			t.Errorf("limit %s: %d", c.limit, r.code)
 		}

@@ -6,8 +6,9 @@ import (
 )
 
 // state is the part of the nftables table that changes with the Services. It
-// is plain data: rules are computed as one, compared with the one that the kernel
-// has, and the difference becomes a transaction.
+// is plain data: what is wanted is computed as one, compared with the one that the kernel
+// has, and the difference becomes a transaction. So what a Service becomes can be tested
+// without a kernel, and a change of one Service costs the same among ten or ten thousand.
 type state struct {
 	// chains are the rules of every chain that belongs to a service port. nil
 	// rules, as read from the kernel, are unlike any others.
@@ -18,7 +19,7 @@ type state struct {
 	elements map[string]map[string]element
 }
 
-// rule is one rule and what it is for.
+// rule is one rule and what it is for: the comment shows up in `nft list`.
 type rule struct {
 	text, comment string
 }
@@ -33,9 +34,9 @@ func newState() *state {
 	s := &state{
 		chains:   map[string][]rule{},
 		affinity: map[string]time.Duration{},
-		elements: make(map[string]map[string]element, len(containers)),
+		elements: make(map[string]map[string]element, len(nftContainers)),
 	}
-	for _, c := range containers {
+	for _, c := range nftContainers {
 		s.elements[c.name] = map[string]element{}
 	}
 	return s
@@ -44,13 +45,14 @@ func newState() *state {
 // add puts an element in, unless its key is taken: of two Services that claim
 // one address, the first keeps it.
 func (s *state) add(container, value, comment string, key ...string) {
-	joined := joinKey(key)
+	joined := joinNFTSlice(key)
 	if _, taken := s.elements[container][joined]; !taken {
 		s.elements[container][joined] = element{key: key, value: value, comment: comment}
 	}
 }
 
-func joinKey(key []string) string {
+// joinNFTSlice is a key or value of several parts as nft writes it: "10.96.0.1 . tcp . 443".
+func joinNFTSlice(key []string) string {
 	joined := ""
 	for i, k := range key {
 		if i > 0 {
@@ -74,8 +76,9 @@ func (s *state) merge(other *state) {
 	}
 }
 
-// container is a map or set with a fixed name.
-type container struct {
+// nftContainer is a map or set with a fixed name. kind is the type of its keys and, after
+// a colon, values.
+type nftContainer struct {
 	name, kind, about string
 	isMap             bool
 }
@@ -83,31 +86,32 @@ type container struct {
 // The names are those of kube-proxy's nftables mode, so that whoever learned to read
 // these rules can read those (pkg/proxy/nftables in Kubernetes' source).
 const (
-	table = "kube-proxy"
+	kubeProxyTable = "kube-proxy"
 
-	servicesChain    = "services"
-	masqueradeChain  = "masquerading"
-	rejectChain      = "reject-chain"
-	noEndpointsChain = "service-endpoints-check"
-	noNodePortsChain = "nodeport-endpoints-check"
-	clusterIPsChain  = "cluster-ips-check"
-	firewallChain    = "firewall-check"
+	servicesChain               = "services"
+	masqueradingChain           = "masquerading"
+	rejectChain                 = "reject-chain"
+	serviceEndpointsCheckChain  = "service-endpoints-check"
+	nodePortEndpointsCheckChain = "nodeport-endpoints-check"
+	clusterIPsCheckChain        = "cluster-ips-check"
+	firewallCheckChain          = "firewall-check"
 
-	clusterIPs          = "cluster-ips"
-	serviceIPs          = "service-ips"
-	serviceNodePorts    = "service-nodeports"
-	noEndpointServices  = "no-endpoint-services"
-	noEndpointNodePorts = "no-endpoint-nodeports"
-	firewallIPs         = "firewall-ips"
-	hairpinConnections  = "hairpin-connections"
+	clusterIPsSet          = "cluster-ips"
+	serviceIPsMap          = "service-ips"
+	serviceNodePortsMap    = "service-nodeports"
+	noEndpointServicesMap  = "no-endpoint-services"
+	noEndpointNodePortsMap = "no-endpoint-nodeports"
+	firewallIPsMap         = "firewall-ips"
+	hairpinConnectionsSet  = "hairpin-connections"
 )
 
-var containers = []container{
-	{clusterIPs, "ipv4_addr", "every ClusterIP", false},
-	{serviceIPs, "ipv4_addr . inet_proto . inet_service : verdict", "ClusterIP, external IP and load balancer traffic", true},
-	{serviceNodePorts, "inet_proto . inet_service : verdict", "node port traffic", true},
-	{noEndpointServices, "ipv4_addr . inet_proto . inet_service : verdict", "addresses with nobody to answer", true},
-	{noEndpointNodePorts, "inet_proto . inet_service : verdict", "node ports with nobody to answer", true},
-	{firewallIPs, "ipv4_addr . inet_proto . inet_service : verdict", "addresses with loadBalancerSourceRanges", true},
-	{hairpinConnections, "ipv4_addr . ipv4_addr . inet_proto . inet_service", "pods of this node reaching themselves", false},
+// nftContainers are the fixed maps and sets.
+var nftContainers = []nftContainer{
+	{clusterIPsSet, "ipv4_addr", "every ClusterIP", false},
+	{serviceIPsMap, "ipv4_addr . inet_proto . inet_service : verdict", "ClusterIP, external IP and load balancer traffic", true},
+	{serviceNodePortsMap, "inet_proto . inet_service : verdict", "node port traffic", true},
+	{noEndpointServicesMap, "ipv4_addr . inet_proto . inet_service : verdict", "addresses with nobody to answer", true},
+	{noEndpointNodePortsMap, "inet_proto . inet_service : verdict", "node ports with nobody to answer", true},
+	{firewallIPsMap, "ipv4_addr . inet_proto . inet_service : verdict", "addresses with loadBalancerSourceRanges", true},
+	{hairpinConnectionsSet, "ipv4_addr . ipv4_addr . inet_proto . inet_service", "pods of this node reaching themselves", false},
 }

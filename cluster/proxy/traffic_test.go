@@ -71,7 +71,7 @@ func newCluster(t *testing.T) *cluster {
 // restart replaces the proxier by one that knows nothing, as after a crash.
 func (c *cluster) restart() {
 	c.t.Helper()
-	nft, err := knftables.New(knftables.IPv4Family, table)
+	nft, err := knftables.New(knftables.IPv4Family, kubeProxyTable)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -81,8 +81,8 @@ func (c *cluster) restart() {
 
 func (c *cluster) sync() {
 	c.t.Helper()
-	c.proxier.changed(types.NamespacedName{Namespace: "default", Name: "web"})
-	if err := c.proxier.sync(context.Background()); err != nil {
+	c.proxier.serviceChanged(types.NamespacedName{Namespace: "default", Name: "web"})
+	if err := c.proxier.syncProxyRules(context.Background()); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -307,8 +307,8 @@ func (c *cluster) testTampering(t *testing.T) {
 	// Without a check in between, the next change fails once and is then mended.
 	run1(t, "nft delete table ip kube-proxy")
 	c.slice = testSlice("web", "10.244.1.3")
-	c.proxier.changed(types.NamespacedName{Namespace: "default", Name: "web"})
-	if err := c.proxier.sync(t.Context()); err == nil {
+	c.proxier.serviceChanged(types.NamespacedName{Namespace: "default", Name: "web"})
+	if err := c.proxier.syncProxyRules(t.Context()); err == nil {
 		t.Error("a change of a table that is gone worked")
 	}
 	c.sync()
@@ -320,7 +320,7 @@ func (c *cluster) testRemoval(t *testing.T) {
 	c.sync()
 	w := c.proxier.writer
 	w.now = func() time.Time { return time.Now().Add(staleAge) }
-	if w.sweep(t.Context()) {
+	if w.deleteStaleChains(t.Context()) {
 		t.Error("emptied chains can't be deleted")
 	}
 	have, err := w.observe(t.Context())

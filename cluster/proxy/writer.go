@@ -12,25 +12,26 @@ import (
 	"sigs.k8s.io/knftables"
 )
 
-// staleAge is how long an emptied chain stays before it is deleted. Kernels
+// staleAge is how long an emptied chain stays before it is deleted, as upstream. Kernels
 // before 6.2 notice only some time later that no map leads to it any more, and refuse
 // to delete it until then.
 const staleAge = time.Second
 
-// writer keeps the kernel's table as it should be. It is used by one goroutine.
+// writer keeps the kernel's table as it should be. It is used by one goroutine: nobody else
+// writes to this table, and so it need not read it before each change.
 type writer struct {
 	nft            knftables.Interface
 	podRange       string
 	nodePortRanges []string
 
-	applied  *state               // what the kernel has; nil when that is not known
-	failures int                  // in a row
-	stale    map[string]time.Time // emptied chains, since when
-	now      func() time.Time
+	applied     *state               // what the kernel has; nil when that is not known
+	failures    int                  // in a row
+	staleChains map[string]time.Time // emptied chains, since when
+	now         func() time.Time
 }
 
 func newWriter(nft knftables.Interface, podRange string, nodePortRanges []string) *writer {
-	return &writer{nft: nft, podRange: podRange, nodePortRanges: nodePortRanges, stale: map[string]time.Time{}, now: time.Now}
+	return &writer{nft: nft, podRange: podRange, nodePortRanges: nodePortRanges, staleChains: map[string]time.Time{}, now: time.Now}
 }
 
 // apply makes the kernel's rules equal to want, in one transaction with the
@@ -41,7 +42,7 @@ func (w *writer) apply(ctx context.Context, want *state) (operations int, err er
 	tx := w.nft.NewTransaction()
 	have := w.applied
 	if have == nil {
-		if have, err = w.start(ctx, tx); err != nil {
+		if have, err = w.beginTransaction(ctx, tx); err != nil {
 			w.failures++
 			return 0, err
 		}
@@ -51,34 +52,34 @@ func (w *writer) apply(ctx context.Context, want *state) (operations int, err er
 		if err := w.nft.Run(ctx, tx); err != nil {
 			w.applied = nil
 			w.failures++
-			return 0, fmt.Errorf("changing the nftables table %s (attempt %d): %w", table, w.failures, err)
+			return 0, fmt.Errorf("changing the nftables table %s (attempt %d): %w", kubeProxyTable, w.failures, err)
 		}
 	}
 	for _, chain := range emptied {
-		w.stale[chain] = w.now()
+		w.staleChains[chain] = w.now()
 	}
 	for chain := range want.chains {
-		delete(w.stale, chain)
+		delete(w.staleChains, chain)
 	}
 	w.applied, w.failures = want, 0
 	return tx.NumOperations(), nil
 }
 
-// start begins the first transaction after the proxy's start or after an error.
-func (w *writer) start(ctx context.Context, tx *knftables.Transaction) (*state, error) {
-	clear(w.stale) // those that are still there will be found again
+// beginTransaction begins the first transaction after the proxy's start or after an error.
+func (w *writer) beginTransaction(ctx context.Context, tx *knftables.Transaction) (*state, error) {
+	clear(w.staleChains) // those that are still there will be found again
 	if w.failures > 1 {
 		slog.Warn("writing the nftables table anew", "failures", w.failures)
 		tx.Add(&knftables.Table{})
 		tx.Delete(&knftables.Table{})
-		w.addBase(tx)
+		w.setupNFTables(tx)
 		return newState(), nil
 	}
 	have, err := w.observe(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w.addBase(tx)
+	w.setupNFTables(tx)
 	return have, nil
 }
 
@@ -92,19 +93,19 @@ func (w *writer) observe(ctx context.Context) (*state, error) {
 		return s, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the nftables table %s: %w", table, err)
+		return nil, fmt.Errorf("reading the nftables table %s: %w", kubeProxyTable, err)
 	}
 	for _, chain := range objects["chain"] {
-		if isServiceChain(chain) {
+		if isServiceChainName(chain) {
 			s.chains[chain] = nil
 		}
 	}
 	for _, set := range objects["set"] {
-		if isAffinitySet(set) {
+		if isAffinitySetName(set) {
 			s.affinity[set] = 0 // not known, and not needed
 		}
 	}
-	for _, c := range containers {
+	for _, c := range nftContainers {
 		kind := "set"
 		if c.isMap {
 			kind = "map"
@@ -117,11 +118,11 @@ func (w *writer) observe(ctx context.Context) (*state, error) {
 			return nil, fmt.Errorf("reading the nftables %s %s: %w", kind, c.name, err)
 		}
 		for _, e := range elements {
-			read := element{key: e.Key, value: joinKey(e.Value)}
+			read := element{key: e.Key, value: joinNFTSlice(e.Value)}
 			if e.Comment != nil {
 				read.comment = *e.Comment
 			}
-			s.elements[c.name][joinKey(e.Key)] = read
+			s.elements[c.name][joinNFTSlice(e.Key)] = read
 		}
 	}
 	return s, nil
@@ -151,12 +152,14 @@ func difference(tx *knftables.Transaction, have, want *state) (emptied []string)
 	for _, name := range changed {
 		addRules(tx, name, want.chains[name])
 	}
-	for _, c := range containers {
+	for _, c := range nftContainers {
 		differElements(tx, c, have.elements[c.name], want.elements[c.name])
 	}
 	return emptied
 }
 
+// differAffinity adds and deletes the sets that remember clients. A set that stays keeps
+// its clients.
 func differAffinity(tx *knftables.Transaction, have, want *state) {
 	for _, name := range sortedKeys(have.affinity) {
 		if _, wanted := want.affinity[name]; !wanted {
@@ -175,9 +178,9 @@ func differAffinity(tx *knftables.Transaction, have, want *state) {
 	}
 }
 
-// differElements: a value can't be changed in place, so such an element is
-// removed first; both happen at once for the packets.
-func differElements(tx *knftables.Transaction, c container, have, want map[string]element) {
+// differElements adds and deletes elements of one map or set. A value can't be changed in
+// place, so such an element is removed first; both happen at once for the packets.
+func differElements(tx *knftables.Transaction, c nftContainer, have, want map[string]element) {
 	for _, key := range sortedKeys(have) {
 		if wanted, there := want[key]; !there || !same(have[key], wanted) {
 			tx.Delete(c.element(have[key]))
@@ -192,7 +195,8 @@ func differElements(tx *knftables.Transaction, c container, have, want map[strin
 
 func same(a, b element) bool { return a.value == b.value && a.comment == b.comment }
 
-func (c container) element(e element) *knftables.Element {
+// element is an element in knftables' terms.
+func (c nftContainer) element(e element) *knftables.Element {
 	n := &knftables.Element{Key: e.key}
 	if c.isMap {
 		n.Map, n.Value = c.name, []string{e.value}
@@ -205,14 +209,14 @@ func (c container) element(e element) *knftables.Element {
 	return n
 }
 
-// sweep deletes emptied chains that are old enough and reports whether some
-// are left for later. It has a transaction of its own, so that a kernel that
-// still holds on to a chain delays nothing else.
-func (w *writer) sweep(ctx context.Context) (left bool) {
+// deleteStaleChains deletes emptied chains that are old enough and reports whether some
+// are left for later (staleChains in syncProxyRules of upstream). It has a transaction of
+// its own, so that a kernel that still holds on to a chain delays nothing else.
+func (w *writer) deleteStaleChains(ctx context.Context) (left bool) {
 	tx := w.nft.NewTransaction()
 	var going []string
-	for _, chain := range sortedKeys(w.stale) {
-		if w.now().Sub(w.stale[chain]) >= staleAge {
+	for _, chain := range sortedKeys(w.staleChains) {
+		if w.now().Sub(w.staleChains[chain]) >= staleAge {
 			going = append(going, chain)
 			tx.Delete(&knftables.Chain{Name: chain})
 		}
@@ -224,62 +228,21 @@ func (w *writer) sweep(ctx context.Context) (left bool) {
 				w.forget()
 			}
 			for _, chain := range going {
-				w.stale[chain] = w.now()
+				w.staleChains[chain] = w.now()
 			}
 			return true
 		}
 	}
 	for _, chain := range going {
-		delete(w.stale, chain)
+		delete(w.staleChains, chain)
 	}
-	return len(w.stale) > 0
-}
-
-// verify compares the kernel's table with what was applied and says what is
-// different, in words; nothing is, when that is empty. Only the number of rules
-// in a chain is looked at: their text does not come back as it was written.
-func (w *writer) verify(ctx context.Context) (different string, err error) {
-	if w.applied == nil {
-		return "", nil // the next apply looks anyway
-	}
-	have, err := w.observe(ctx)
-	if err != nil {
-		return "", err
-	}
-	rules, err := w.nft.ListRules(ctx, "")
-	if err != nil && !knftables.IsNotFound(err) {
-		return "", fmt.Errorf("reading the rules of the nftables table %s: %w", table, err)
-	}
-	count := map[string]int{}
-	for _, r := range rules {
-		count[r.Chain]++
-	}
-	expected := fixedChains(w.podRange, w.nodePortRanges)
-	for _, b := range baseChains {
-		expected[b.name] = make([]rule, len(b.rules))
-	}
-	maps.Copy(expected, w.applied.chains)
-	for _, chain := range sortedKeys(expected) {
-		if count[chain] != len(expected[chain]) {
-			return fmt.Sprintf("chain %s has %d rules instead of %d", chain, count[chain], len(expected[chain])), nil
-		}
-	}
-	for set := range w.applied.affinity {
-		if _, there := have.affinity[set]; !there {
-			return fmt.Sprintf("set %s is missing", set), nil
-		}
-	}
-	for _, c := range containers {
-		if !maps.EqualFunc(have.elements[c.name], w.applied.elements[c.name], same) {
-			return fmt.Sprintf("%s has other elements", c.name), nil
-		}
-	}
-	return "", nil
+	return len(w.staleChains) > 0
 }
 
 // forget makes the next apply start from what the kernel really has.
 func (w *writer) forget() { w.applied = nil }
 
+// sortedKeys makes what is written the same every time, so that it can be compared.
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	return slices.Sorted(maps.Keys(m))
 }

@@ -36,14 +36,14 @@ func TestEmptiedChainsAreDeletedLater(t *testing.T) {
 	now := time.Now()
 	w.now = func() time.Time { return now }
 	p := web(ep("10.244.1.2:8080"))
-	chain := namesFor(&p).cluster
+	chain := chainNamesFor(&p).cluster
 	apply(t, w, stateOf(p))
 	apply(t, w, stateOf())
-	if !w.sweep(context.Background()) || fake.Table.Chains[chain] == nil {
+	if !w.deleteStaleChains(context.Background()) || fake.Table.Chains[chain] == nil {
 		t.Error("the chain was deleted at once, or forgotten")
 	}
 	now = now.Add(staleAge)
-	if w.sweep(context.Background()) || fake.Table.Chains[chain] != nil {
+	if w.deleteStaleChains(context.Background()) || fake.Table.Chains[chain] != nil {
 		t.Error("the chain was not deleted when its time came")
 	}
 	// A chain that comes back in time stays.
@@ -51,7 +51,7 @@ func TestEmptiedChainsAreDeletedLater(t *testing.T) {
 	apply(t, w, stateOf())
 	apply(t, w, stateOf(p))
 	now = now.Add(staleAge)
-	if w.sweep(context.Background()) || fake.Table.Chains[chain] == nil || len(fake.Table.Chains[chain].Rules) != 1 {
+	if w.deleteStaleChains(context.Background()) || fake.Table.Chains[chain] == nil || len(fake.Table.Chains[chain].Rules) != 1 {
 		t.Error("the chain that came back is damaged")
 	}
 }
@@ -68,7 +68,7 @@ func TestRestartTakesOverWhatIsThere(t *testing.T) {
 	after.now = func() time.Time { return now }
 	apply(t, after, stateOf(stays))
 	now = now.Add(staleAge)
-	after.sweep(context.Background())
+	after.deleteStaleChains(context.Background())
 	got := fake.Dump()
 
 	clean, pristine := fakeWriter(t)
@@ -84,15 +84,15 @@ func TestRestartTakesOverWhatIsThere(t *testing.T) {
 func TestVerifyNoticesTampering(t *testing.T) {
 	p := web(ep("10.244.1.2:8080"))
 	p.affinity = time.Hour
-	n := namesFor(&p)
+	n := chainNamesFor(&p)
 	for name, tamper := range map[string]func(*knftables.Transaction){
 		"a flushed service chain": func(tx *knftables.Transaction) { tx.Flush(&knftables.Chain{Name: n.cluster}) },
 		"a flushed base chain":    func(tx *knftables.Transaction) { tx.Flush(&knftables.Chain{Name: "nat-prerouting"}) },
 		"a removed element": func(tx *knftables.Transaction) {
-			tx.Delete(&knftables.Element{Map: serviceIPs, Key: []string{"10.96.7.7", "tcp", "80"}})
+			tx.Delete(&knftables.Element{Map: serviceIPsMap, Key: []string{"10.96.7.7", "tcp", "80"}})
 		},
 		"an added element": func(tx *knftables.Transaction) {
-			tx.Add(&knftables.Element{Set: clusterIPs, Key: []string{"10.96.0.99"}})
+			tx.Add(&knftables.Element{Set: clusterIPsSet, Key: []string{"10.96.0.99"}})
 		},
 		"a removed table": func(tx *knftables.Transaction) { tx.Delete(&knftables.Table{}) },
 	} {
@@ -132,7 +132,7 @@ func (f *failing) Run(ctx context.Context, tx *knftables.Transaction) error {
 
 func TestRecoversFromARefusedTransaction(t *testing.T) {
 	for _, times := range []int{1, 2, 3} {
-		fake := knftables.NewFake(knftables.IPv4Family, table)
+		fake := knftables.NewFake(knftables.IPv4Family, kubeProxyTable)
 		kernel := &failing{Fake: fake}
 		w := newWriter(kernel, testRange, nil)
 		apply(t, w, stateOf(web(ep("10.244.1.2:8080"))))

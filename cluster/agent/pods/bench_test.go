@@ -170,7 +170,7 @@ func (b *bench) pod() *v1.Pod {
 // remove does what the API server does on `kubectl delete pod`.
 func (b *bench) remove(grace int64) {
 	b.t.Helper()
-	after(time.Second) // else the agent would let the container settle first
+	after(time.Second) // else the agent would wait until the container is older
 	pod := b.pod()
 	now := metav1.Now()
 	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
