@@ -10,8 +10,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// Problem is something wrong with an Ingress that its author should hear of.
-type Problem struct {
+// problem is something wrong with an Ingress that its author should hear of.
+type problem struct {
 	Ingress *networkingv1.Ingress
 	// Reason and Message are those of the event.
 	Reason, Message string
@@ -19,45 +19,48 @@ type Problem struct {
 
 // The reasons of events.
 const (
-	// ReasonRejected: a rule, or the whole Ingress, is not served.
-	ReasonRejected = "Rejected"
-	// ReasonReload: nginx itself refused the configuration.
-	ReasonReload = "RELOAD"
-	// ReasonCertificate: the controller's own certificate is used instead.
-	ReasonCertificate = "Certificate"
-	// ReasonUnsupported: an annotation has no effect here.
-	ReasonUnsupported = "Unsupported"
+	// reasonRejected: a rule, or the whole Ingress, is not served.
+	reasonRejected = "Rejected"
+	// reasonReload: nginx itself refused the configuration.
+	reasonReload = "RELOAD"
+	// reasonCertificate: the controller's own certificate is used instead.
+	reasonCertificate = "Certificate"
+	// reasonUnsupported: an annotation has no effect here.
+	reasonUnsupported = "Unsupported"
 )
 
-// Build makes the configuration, and tells what is wrong with which Ingress. What
-// is wrong is left out; everything else is served.
-func Build(w World) (Config, []Problem) {
-	b := &builder{world: w, hosts: map[string]*host{}, upstreams: map[string]Upstream{}, certificates: map[string]Certificate{}}
+// build makes the configuration, and tells what is wrong with which Ingress. What
+// is wrong is left out; everything else is served. The same objects always give the same
+// configuration, whatever order the API lists them in: else each look would be a reload.
+func build(w world) (nginxConfig, []problem) {
+	b := &builder{world: w, hosts: map[string]*host{}, upstreams: map[string]upstream{}, certificates: map[string]certificate{}}
 	b.host("") // there is always one that answers 404
 	var canaries []*ruled
 	for _, ing := range byAge(w.Ingresses) {
-		r := b.read(ing)
+		r := b.readIngress(ing)
 		switch {
 		case r == nil:
 		case r.annotations.canary.enabled:
 			canaries = append(canaries, r)
 		default:
-			b.add(r)
+			b.addIngress(r)
 		}
 	}
+	// Canaries come last, whatever their age: they share a path that has to be there.
 	for _, r := range canaries {
 		b.addCanary(r)
 	}
 	return b.config(), b.problems
 }
 
+// builder is a configuration in the making.
 type builder struct {
-	world        World
+	world        world
 	hosts        map[string]*host
-	upstreams    map[string]Upstream
-	certificates map[string]Certificate
-	canaries     []Canary
-	problems     []Problem
+	upstreams    map[string]upstream
+	certificates map[string]certificate
+	canaries     []canarySplit
+	problems     []problem
 }
 
 // ruled is an Ingress with its annotations.
@@ -68,14 +71,14 @@ type ruled struct {
 
 // host is a server in the making.
 type host struct {
-	name        string
-	rules       []rule
-	claimed     map[claim]string
-	fallback    *rule // what no path takes
-	regex       bool  // an Ingress asks for expressions
-	tls         bool
-	certificate string
-	canaries    map[claim]string
+	name           string
+	rules          []rule
+	claimed        map[claim]string // by whom, as NAMESPACE/NAME
+	defaultBackend *rule            // what no path takes
+	regex          bool             // an Ingress asks for expressions
+	tls            bool
+	certificate    string
+	canaries       map[claim]string // the variable that chooses
 }
 
 // claim is what only one rule of a host can have.
@@ -92,20 +95,20 @@ type rule struct {
 }
 
 func (b *builder) problem(ing *networkingv1.Ingress, reason, format string, args ...any) {
-	b.problems = append(b.problems, Problem{Ingress: ing, Reason: reason, Message: fmt.Sprintf(format, args...)})
+	b.problems = append(b.problems, problem{Ingress: ing, Reason: reason, Message: fmt.Sprintf(format, args...)})
 }
 
-// read takes an Ingress in, or says what is wrong with it and returns nil.
-func (b *builder) read(ing *networkingv1.Ingress) *ruled {
+// readIngress takes an Ingress in, or says what is wrong with it and returns nil.
+func (b *builder) readIngress(ing *networkingv1.Ingress) *ruled {
 	a, unsupported, err := readAnnotations(ing)
 	for _, name := range unsupported {
-		b.problem(ing, ReasonUnsupported, "annotation %s is not supported by this controller and has no effect", name)
+		b.problem(ing, reasonUnsupported, "annotation %s is not supported by this controller and has no effect", name)
 	}
 	if err == nil {
 		err = checkRules(ing, a)
 	}
 	if err != nil {
-		b.problem(ing, ReasonRejected, "%v", err)
+		b.problem(ing, reasonRejected, "%v", err)
 		return nil
 	}
 	return &ruled{Ingress: ing, annotations: a}
@@ -120,19 +123,20 @@ func (b *builder) host(name string) *host {
 	return h
 }
 
-// add puts the rules of an Ingress where they belong.
-func (b *builder) add(r *ruled) {
+// addIngress puts the rules of an Ingress where they belong: one host may get its paths
+// from many Ingresses, and one Ingress may have many hosts.
+func (b *builder) addIngress(r *ruled) {
 	var fallback *rule
 	if d := r.Spec.DefaultBackend; d != nil && d.Service != nil {
 		fallback = &rule{of: r, backend: d.Service, claim: claim{networkingv1.PathTypePrefix, "/"}}
 	}
 	if len(r.Spec.Rules) == 0 {
 		// An Ingress without rules takes what no other does, whatever the host.
-		b.host("").setFallback(fallback)
+		b.host("").setDefaultBackend(fallback)
 	}
 	for _, ir := range r.Spec.Rules {
 		h := b.host(ir.Host)
-		h.setFallback(fallback)
+		h.setDefaultBackend(fallback)
 		if r.annotations.useRegex || r.annotations.rewriteTarget != "" {
 			h.regex = true
 		}
@@ -146,21 +150,23 @@ func (b *builder) add(r *ruled) {
 	}
 }
 
-func (h *host) setFallback(f *rule) {
-	if h.fallback == nil {
-		h.fallback = f
+// setDefaultBackend is for the first Ingress that names one; the others are younger.
+func (h *host) setDefaultBackend(f *rule) {
+	if h.defaultBackend == nil {
+		h.defaultBackend = f
 	}
 }
 
+// addPath gives a path of a host to an Ingress, unless an older one has it.
 func (b *builder) addPath(h *host, r *ruled, p networkingv1.HTTPIngressPath) {
 	if p.Backend.Service == nil {
-		b.problem(r.Ingress, ReasonRejected, "path %q of host %q has no service as its backend", p.Path, h.name)
+		b.problem(r.Ingress, reasonRejected, "path %q of host %q has no service as its backend", p.Path, h.name)
 		return
 	}
 	c := claimOf(p)
 	if owner, taken := h.claimed[c]; taken {
 		// The older Ingress keeps the path, as the API's conventions have it.
-		b.problem(r.Ingress, ReasonRejected, "host %q and path %q is already defined in ingress %s", h.name, c.path, owner)
+		b.problem(r.Ingress, reasonRejected, "host %q and path %q is already defined in ingress %s", h.name, c.path, owner)
 		return
 	}
 	h.claimed[c] = key(r.Ingress)
@@ -186,14 +192,14 @@ func claimOf(p networkingv1.HTTPIngressPath) claim {
 }
 
 // config puts everything into its order.
-func (b *builder) config() Config {
-	var c Config
+func (b *builder) config() nginxConfig {
+	var c nginxConfig
 	// Locations are what makes upstreams: they come first.
 	for _, h := range slices.SortedFunc(maps.Values(b.hosts), compareHosts) {
-		c.Servers = append(c.Servers, Server{Host: h.name, Certificate: h.certificate, Locations: b.locations(h)})
+		c.Servers = append(c.Servers, server{Host: h.name, Certificate: h.certificate, Locations: b.locations(h)})
 	}
-	c.Upstreams = slices.SortedFunc(maps.Values(b.upstreams), func(a, b Upstream) int { return strings.Compare(a.Name, b.Name) })
-	c.Certificates = slices.SortedFunc(maps.Values(b.certificates), func(a, b Certificate) int { return strings.Compare(a.Name, b.Name) })
+	c.Upstreams = slices.SortedFunc(maps.Values(b.upstreams), func(a, b upstream) int { return strings.Compare(a.Name, b.Name) })
+	c.Certificates = slices.SortedFunc(maps.Values(b.certificates), func(a, b certificate) int { return strings.Compare(a.Name, b.Name) })
 	c.Canaries = b.canaries
 	return c
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // withEndpoints gives a world two Services with one endpoint each.
-func withEndpoints(w World, a, b, port string) World {
+func withEndpoints(w world, a, b, port string) world {
 	w.Services, w.Slices = map[string]*corev1.Service{}, map[string][]*discoveryv1.EndpointSlice{}
 	for i, name := range []string{a, b} {
 		w.Services["default/"+name] = &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: port, Port: 80, TargetPort: intstr.FromInt32(8080)}}}}
@@ -40,18 +40,18 @@ func ingressFor(name, host, path string) *networkingv1.Ingress {
 
 // refuse is a tester that takes no configuration with a host that begins with bad.
 func refuse(tests *int) tester {
-	return func(_ context.Context, c Config) error {
+	return func(_ context.Context, c nginxConfig) error {
 		*tests++
 		for _, s := range c.Servers {
 			if strings.HasPrefix(s.Host, "bad") {
-				return &RefusedError{Err: errors.New("refused for " + s.Host)}
+				return &refusedError{Err: errors.New("refused for " + s.Host)}
 			}
 		}
 		return nil
 	}
 }
 
-func TestSettleLeavesOutOnlyTheBadOnes(t *testing.T) {
+func TestBisectLeavesOutOnlyTheBadOnes(t *testing.T) {
 	var all []*networkingv1.Ingress
 	for i := range 64 {
 		host := fmt.Sprintf("good-%d.test", i)
@@ -62,7 +62,7 @@ func TestSettleLeavesOutOnlyTheBadOnes(t *testing.T) {
 		all = append(all, ing)
 	}
 	tests := 0
-	config, _, bad, err := settle(t.Context(), withEndpoints(World{Ingresses: all}, "shop", "b", ""), refuse(&tests))
+	config, _, bad, err := bisect(t.Context(), withEndpoints(world{Ingresses: all}, "shop", "b", ""), refuse(&tests))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,22 +77,22 @@ func TestSettleLeavesOutOnlyTheBadOnes(t *testing.T) {
 	}
 }
 
-func TestSettleWithNothingWrongTestsOnce(t *testing.T) {
+func TestBisectWithNothingWrongTestsOnce(t *testing.T) {
 	tests := 0
-	w := World{Ingresses: []*networkingv1.Ingress{ingressFor("a", "a.test", "/"), ingressFor("bb", "b.test", "/")}}
-	if _, _, _, err := settle(t.Context(), w, refuse(&tests)); err != nil || tests != 1 {
+	w := world{Ingresses: []*networkingv1.Ingress{ingressFor("a", "a.test", "/"), ingressFor("bb", "b.test", "/")}}
+	if _, _, _, err := bisect(t.Context(), w, refuse(&tests)); err != nil || tests != 1 {
 		t.Errorf("%d tests, error %v", tests, err)
 	}
 }
 
-func TestSettleGivesUpWhereNoIngressIsToBlame(t *testing.T) {
+func TestBisectGivesUpWhereNoIngressIsToBlame(t *testing.T) {
 	broken := errors.New("no disk")
-	_, _, _, err := settle(t.Context(), World{Ingresses: []*networkingv1.Ingress{ingressFor("a", "a.test", "/")}},
-		func(context.Context, Config) error { return broken })
+	_, _, _, err := bisect(t.Context(), world{Ingresses: []*networkingv1.Ingress{ingressFor("a", "a.test", "/")}},
+		func(context.Context, nginxConfig) error { return broken })
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	_, _, _, err = settle(t.Context(), World{}, func(context.Context, Config) error { return &RefusedError{Err: broken} })
+	_, _, _, err = bisect(t.Context(), world{}, func(context.Context, nginxConfig) error { return &refusedError{Err: broken} })
 	if err == nil {
 		t.Error("a configuration without any Ingress was refused, and nobody said so")
 	}
@@ -130,9 +130,9 @@ func TestAnnotationsThatAreNotValid(t *testing.T) {
 	} {
 		ing := ingressFor("a", "a.test", "/")
 		ing.Annotations = map[string]string{prefix + name: value}
-		_, problems := Build(World{Ingresses: []*networkingv1.Ingress{ing}})
+		_, problems := build(world{Ingresses: []*networkingv1.Ingress{ing}})
 		want := fmt.Sprintf("annotation %s%s contains invalid value %q", prefix, name, value)
-		if len(problems) != 1 || problems[0].Message != want || problems[0].Reason != ReasonRejected {
+		if len(problems) != 1 || problems[0].Message != want || problems[0].Reason != reasonRejected {
 			t.Errorf("%s=%q: %v", name, value, problems)
 		}
 	}

@@ -1,27 +1,28 @@
 package ingress
 
-// Config is what nginx is to do: all that Write needs, and nothing of Kubernetes.
-type Config struct {
+// nginxConfig is what nginx is to do: all that write needs, and nothing of Kubernetes. What
+// stands here has been checked; how it is spelled in the file is write's affair.
+type nginxConfig struct {
 	// Upstreams in the order of their names.
-	Upstreams []Upstream
+	Upstreams []upstream
 	// Canaries in the order of their variables.
-	Canaries []Canary
+	Canaries []canarySplit
 	// Servers, the one for all other hosts first, wildcards last.
-	Servers []Server
+	Servers []server
 	// Certificates that servers name, to be laid down as files.
-	Certificates []Certificate
+	Certificates []certificate
 }
 
-// Upstream is the ready endpoints of one port of a Service.
-type Upstream struct {
+// upstream is the ready endpoints of one port of a Service.
+type upstream struct {
 	// Name is NAMESPACE-SERVICE-PORT.
 	Name string
 	// Endpoints as address:port, sorted, at least one.
 	Endpoints []string
 }
 
-// Canary chooses between two upstreams for each request.
-type Canary struct {
+// canarySplit chooses between two upstreams for each request.
+type canarySplit struct {
 	// Variable is the name, without the $, of what holds the chosen upstream.
 	Variable string
 	// Main and Other are upstreams; Other gets the canary's share.
@@ -36,33 +37,33 @@ type Canary struct {
 	Cookie string
 }
 
-// Server is one host.
-type Server struct {
+// server is one host.
+type server struct {
 	// Host is a name, *.name, or empty for all that no other server takes.
 	Host string
 	// Certificate is the file for TLS; empty is the controller's own, self-signed.
 	Certificate string
 	// Locations in the order in which they are written.
-	Locations []Location
+	Locations []location
 }
 
-// Match is how a location's path is compared.
-type Match int
+// matchKind is how a location's path is compared.
+type matchKind int
 
 // The kinds of locations that nginx has.
 const (
-	// MatchExact takes just this path.
-	MatchExact Match = iota
-	// MatchPrefix takes every path that begins so; the longest wins.
-	MatchPrefix
-	// MatchRegex takes what the expression finds, at the path's beginning and in
+	// matchExact takes just this path.
+	matchExact matchKind = iota
+	// matchPrefix takes every path that begins so; the longest wins.
+	matchPrefix
+	// matchRegex takes what the expression finds, at the path's beginning and in
 	// any case; the first in the file wins.
-	MatchRegex
+	matchRegex
 )
 
-// Location is what happens to the requests for some paths.
-type Location struct {
-	Match Match
+// location is what happens to the requests for some paths.
+type location struct {
+	Match matchKind
 	Path  string
 	// Ingress is NAMESPACE/NAME of whose rule it is; empty for the default.
 	Ingress string
@@ -87,8 +88,8 @@ type Location struct {
 	ConnectTimeout, SendTimeout, ReadTimeout int
 }
 
-// Certificate is a file for ssl_certificate: chain and key.
-type Certificate struct {
+// certificate is a file for ssl_certificate: chain and key.
+type certificate struct {
 	// Name of the file; it changes with the content.
 	Name string
 	// PEM is the certificate chain, then the key.

@@ -22,7 +22,7 @@ const (
 	// gather is how long a change waits for others that come with it: a rollout
 	// changes a Service's endpoints several times within milliseconds.
 	gather = 20 * time.Millisecond
-	// retry is the pause after a failure that was nobody's Ingress.
+	// retry is the pause after a failure that no Ingress is to blame for.
 	retry = time.Second
 )
 
@@ -35,9 +35,9 @@ type controller struct {
 	// self is the pod that this runs in.
 	self *corev1.ObjectReference
 
-	serving string               // the sum of the configuration at work
-	told    map[types.UID]string // what each Ingress's author was told last
-	asked   map[types.UID]string // the state of an Ingress that was last taken up
+	serving   string               // the sum of the configuration at work
+	reported  map[types.UID]string // what each Ingress's author was told last
+	announced map[types.UID]string // the state of an Ingress that was last taken up
 }
 
 // run works until ctx ends or nginx does.
@@ -68,15 +68,16 @@ func after(d time.Duration) <-chan time.Time {
 	return time.After(d)
 }
 
-// sync looks at the world once and makes nginx serve it.
+// sync looks at the world once and makes nginx serve it. It does not ask what changed: the
+// configuration is built anew each time, and only a text that differs is a reload.
 func (c *controller) sync(ctx context.Context) error {
 	world, err := c.watch.world()
 	if err != nil {
 		return err
 	}
 	c.announce(world.Ingresses)
-	config, problems, bad, err := settle(ctx, world, func(ctx context.Context, config Config) error {
-		text, sum := Write(config, c.nginx.settings)
+	config, problems, bad, err := bisect(ctx, world, func(ctx context.Context, config nginxConfig) error {
+		text, sum := write(config, c.nginx.settings)
 		if sum == c.serving {
 			return nil // nginx is at work with it
 		}
@@ -86,18 +87,18 @@ func (c *controller) sync(ctx context.Context) error {
 		return fmt.Errorf("testing the configuration: %w", err)
 	}
 	for _, b := range bad {
-		problems = append(problems, Problem{b.ingress, ReasonReload, fmt.Sprintf("Error reloading NGINX: %v", b.err)})
+		problems = append(problems, problem{b.ingress, reasonReload, fmt.Sprintf("Error reloading NGINX: %v", b.err)})
 	}
-	text, sum := Write(config, c.nginx.settings)
+	text, sum := write(config, c.nginx.settings)
 	if sum != c.serving {
 		if err := c.nginx.apply(ctx, text, sum, config.Certificates); err != nil {
 			return err
 		}
 		c.serving = sum
-		c.recorder.Event(c.self, corev1.EventTypeNormal, ReasonReload, "NGINX reload triggered due to a change in configuration")
+		c.recorder.Event(c.self, corev1.EventTypeNormal, reasonReload, "NGINX reload triggered due to a change in configuration")
 		slog.Info("nginx reloaded", "configuration", sum, "servers", len(config.Servers), "upstreams", len(config.Upstreams))
 	}
-	c.tell(ctx, world.Ingresses, problems)
+	c.reportProblems(ctx, world.Ingresses, problems)
 	return c.updateStatus(ctx, world.Ingresses)
 }
 
@@ -106,33 +107,33 @@ func (c *controller) announce(ingresses []*networkingv1.Ingress) {
 	seen := map[types.UID]string{}
 	for _, ing := range ingresses {
 		seen[ing.UID] = fmt.Sprintf("%d %v", ing.Generation, ing.Annotations)
-		if c.asked[ing.UID] != seen[ing.UID] {
+		if c.announced[ing.UID] != seen[ing.UID] {
 			c.recorder.Event(ing, corev1.EventTypeNormal, "Sync", "Scheduled for sync")
 		}
 	}
-	c.asked = seen
+	c.announced = seen
 }
 
 var digits = regexp.MustCompile(`[0-9]+`)
 
-// tell reports problems by an event, once for as long as they stay the same.
-func (c *controller) tell(ctx context.Context, ingresses []*networkingv1.Ingress, problems []Problem) {
+// reportProblems reports problems by an event, once for as long as they stay the same.
+func (c *controller) reportProblems(ctx context.Context, ingresses []*networkingv1.Ingress, problems []problem) {
 	text := map[types.UID]string{}
 	for _, p := range problems {
 		// Without digits: nginx names the line, and each other Ingress moves it.
 		text[p.Ingress.UID] += p.Reason + " " + digits.ReplaceAllString(p.Message, "0") + "\n"
 	}
 	for _, p := range problems {
-		if c.told[p.Ingress.UID] == text[p.Ingress.UID] {
+		if c.reported[p.Ingress.UID] == text[p.Ingress.UID] {
 			continue
 		}
 		c.recorder.Event(p.Ingress, corev1.EventTypeWarning, p.Reason, p.Message)
 		trace.Decide(ctx, trace.For(p.Ingress), "not served as written", p.Message, "reason", p.Reason)
 	}
 	for _, ing := range ingresses {
-		if text[ing.UID] == "" && c.told[ing.UID] != "" {
+		if text[ing.UID] == "" && c.reported[ing.UID] != "" {
 			trace.Decide(ctx, trace.For(ing), "served as written", "what was wrong with it has been mended")
 		}
 	}
-	c.told = text
+	c.reported = text
 }

@@ -25,8 +25,8 @@ func TestGolden(t *testing.T) {
 	for _, path := range worlds {
 		name := strings.TrimSuffix(filepath.Base(path), ".yaml")
 		t.Run(name, func(t *testing.T) {
-			config, problems := Build(readWorld(t, readFile(t, path)))
-			content, sum := Write(config, DefaultSettings())
+			config, problems := build(readWorld(t, readFile(t, path)))
+			content, sum := write(config, defaultSettings())
 			text := strings.ReplaceAll(string(content), sum, "SUM")
 			if name != "one" {
 				_, text, _ = strings.Cut(text, "\"\" $request_id;\n    }\n")
@@ -51,13 +51,13 @@ func TestGolden(t *testing.T) {
 
 func TestWriteIsAFunction(t *testing.T) {
 	w := readWorld(t, readFile(t, "testdata/paths.yaml"))
-	first, sum := Write(must(Build(w)), DefaultSettings())
+	first, sum := write(must(build(w)), defaultSettings())
 	for range 20 {
-		again, other := Write(must(Build(w)), DefaultSettings())
+		again, other := write(must(build(w)), defaultSettings())
 		if string(first) != string(again) || sum != other {
 			t.Fatal("the same world was written in two ways")
 		}
 	}
 }
 
-func must(c Config, _ []Problem) Config { return c }
+func must(c nginxConfig, _ []problem) nginxConfig { return c }

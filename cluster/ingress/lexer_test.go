@@ -142,15 +142,15 @@ func FuzzNothingGetsOut(f *testing.F) {
 			other.Name, other.UID = "y", "y"
 			other.Annotations = map[string]string{prefix + "canary": "true", prefix + "canary-by-header": header, prefix + "canary-by-header-value": size}
 			other.Spec.Rules[0].HTTP.Paths[0].Backend.Service.Name = service + "2"
-			w := withEndpoints(World{Ingresses: []*networkingv1.Ingress{ing, other}}, service, service+"2", port)
-			config, _ := Build(w)
-			text, _ := Write(config, DefaultSettings())
+			w := withEndpoints(world{Ingresses: []*networkingv1.Ingress{ing, other}}, service, service+"2", port)
+			config, _ := build(w)
+			text, _ := write(config, defaultSettings())
 			checkShape(t, string(text), config)
 		}
 	})
 }
 
-func checkShape(t *testing.T, text string, config Config) {
+func checkShape(t *testing.T, text string, config nginxConfig) {
 	t.Helper()
 	list, err := lex(text)
 	if err != nil {

@@ -32,7 +32,7 @@ const (
 
 // nginx is the program with its files.
 type nginx struct {
-	settings Settings
+	settings settings
 	// argv begins the command line: the program, and what a test puts before it.
 	argv    []string
 	process *exec.Cmd
@@ -51,7 +51,7 @@ func (n *nginx) prepare(now time.Time) error {
 	if err := os.MkdirAll(filepath.Join(n.settings.Dir, "ssl"), 0o700); err != nil {
 		return fmt.Errorf("making nginx's folder: %w", err)
 	}
-	own := n.settings.certificatePath(OwnCertificate)
+	own := n.settings.certificatePath(ownCertificate)
 	if _, err := os.Stat(own); err == nil {
 		return nil // this container was restarted
 	}
@@ -62,8 +62,8 @@ func (n *nginx) prepare(now time.Time) error {
 	return writeFile(own, content, 0o600)
 }
 
-// RefusedError says that nginx found a configuration wrong.
-type RefusedError struct {
+// refusedError says that nginx found a configuration wrong.
+type refusedError struct {
 	// Output is what nginx printed.
 	Output string
 	Err    error
@@ -72,15 +72,16 @@ type RefusedError struct {
 // frame goes around the message, as ingress-nginx has it.
 const frame = "-------------------------------------------------------------------------------"
 
-func (e *RefusedError) Error() string {
+func (e *refusedError) Error() string {
 	return fmt.Sprintf("\n%s\nError: %v\n%s\n%s\n", frame, e.Err, e.Output, frame)
 }
 
-func (e *RefusedError) Unwrap() error { return e.Err }
+func (e *refusedError) Unwrap() error { return e.Err }
 
 // test asks nginx whether it would take this configuration. That it would not
-// is a RefusedError.
-func (n *nginx) test(ctx context.Context, text []byte, certificates []Certificate) error {
+// is a refusedError. The certificates have to be there for the test, because nginx reads
+// them.
+func (n *nginx) test(ctx context.Context, text []byte, certificates []certificate) error {
 	for _, c := range certificates {
 		if err := writeFile(n.settings.certificatePath(c.Name), c.PEM, 0o600); err != nil {
 			return err
@@ -101,7 +102,7 @@ func (n *nginx) test(ctx context.Context, text []byte, certificates []Certificat
 	if !errors.As(err, &exit) || ctx.Err() != nil {
 		return fmt.Errorf("running nginx -t: %w", err)
 	}
-	return &RefusedError{Output: stamps.ReplaceAllString(strings.TrimSpace(string(out)), "nginx: $1 "), Err: err}
+	return &refusedError{Output: stamps.ReplaceAllString(strings.TrimSpace(string(out)), "nginx: $1 "), Err: err}
 }
 
 // stamps are the times and process numbers before what nginx says.
@@ -109,7 +110,7 @@ var stamps = regexp.MustCompile(`(?m)^[0-9/]+ [0-9:]+ (\[[a-z]+\]) [0-9#]+: `)
 
 // apply makes a configuration that was tested the one at work, and returns when
 // new workers answer with it.
-func (n *nginx) apply(ctx context.Context, text []byte, sum string, certificates []Certificate) error {
+func (n *nginx) apply(ctx context.Context, text []byte, sum string, certificates []certificate) error {
 	if err := writeFile(n.configPath(), text, 0o600); err != nil {
 		return err
 	}
@@ -120,12 +121,13 @@ func (n *nginx) apply(ctx context.Context, text []byte, sum string, certificates
 	} else if err := n.process.Process.Signal(syscall.SIGHUP); err != nil {
 		return fmt.Errorf("telling nginx to reload: %w", err)
 	}
-	if err := n.answering(ctx, sum); err != nil {
+	if err := n.waitUntilServing(ctx, sum); err != nil {
 		return err
 	}
-	return n.sweep(certificates)
+	return n.removeUnusedCertificates(certificates)
 }
 
+// start starts nginx for the first time; later configurations are reloads.
 func (n *nginx) start() error {
 	cmd := n.command(context.Background(), "-c", n.configPath())
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -143,8 +145,10 @@ func (n *nginx) start() error {
 // ended is when nginx has ended, whether it was told to or not.
 func (n *nginx) ended() <-chan error { return n.done }
 
-// answering waits until the workers with this configuration are at work.
-func (n *nginx) answering(ctx context.Context, sum string) error {
+// waitUntilServing waits until the workers with this configuration are at work. nginx reloads in the
+// background: for a while old workers and new ones answer side by side, and whoever was
+// told too early that a change is live would still meet an old one.
+func (n *nginx) waitUntilServing(ctx context.Context, sum string) error {
 	ctx, cancel := context.WithTimeout(ctx, reloadTime)
 	defer cancel()
 	for {
@@ -181,9 +185,9 @@ func (n *nginx) current(ctx context.Context) (string, error) {
 	return string(body), err
 }
 
-// sweep removes certificates that no configuration names any more.
-func (n *nginx) sweep(used []Certificate) error {
-	keep := map[string]bool{OwnCertificate: true}
+// removeUnusedCertificates removes certificates that no configuration names any more.
+func (n *nginx) removeUnusedCertificates(used []certificate) error {
+	keep := map[string]bool{ownCertificate: true}
 	for _, c := range used {
 		keep[c.Name] = true
 	}

@@ -100,7 +100,7 @@ func realNginx(t *testing.T) *nginx {
 	t.Helper()
 	argv, mimeTypes := unpackNginx(t)
 	dir := t.TempDir()
-	s := Settings{
+	s := settings{
 		HTTPPort: freePort(t), HTTPSPort: freePort(t), StatusPort: freePort(t), Dir: dir, Workers: 2,
 		AccessLog: filepath.Join(dir, "access.log"), ErrorLog: filepath.Join(dir, "error.log"), MimeTypes: mimeTypes,
 	}
@@ -138,7 +138,7 @@ func freePort(t *testing.T) int {
 
 // serve makes nginx work with a world in which every Service is answered by a
 // backend that says which Service it is, and which path it was asked for.
-func serve(t *testing.T, n *nginx, w World) {
+func serve(t *testing.T, n *nginx, w world) {
 	t.Helper()
 	for service := range w.Services {
 		name := service[strings.Index(service, "/")+1:]
@@ -152,8 +152,8 @@ func serve(t *testing.T, n *nginx, w World) {
 			s.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{"127.0.0.1"}}}
 		}
 	}
-	config, _ := Build(w)
-	text, sum := Write(config, n.settings)
+	config, _ := build(w)
+	text, sum := write(config, n.settings)
 	if err := n.test(t.Context(), text, config.Certificates); err != nil {
 		t.Fatal(err)
 	}
@@ -307,10 +307,10 @@ func TestNginxRefusesAndSaysWhy(t *testing.T) {
 	n := realNginx(t)
 	w := readWorld(t, readFile(t, "testdata/rewrite.yaml"))
 	w.Ingresses[0].Spec.Rules[0].HTTP.Paths[0].Path = "/api("
-	config, _ := Build(w)
-	text, _ := Write(config, n.settings)
+	config, _ := build(w)
+	text, _ := write(config, n.settings)
 	err := n.test(t.Context(), text, nil)
-	var refusal *RefusedError
+	var refusal *refusedError
 	if !errors.As(err, &refusal) || !strings.Contains(err.Error(), "nginx: [emerg] pcre2_compile() failed: missing closing parenthesis") ||
 		!strings.Contains(err.Error(), "Error: exit status 1") {
 		t.Errorf("got %v", err)
@@ -329,8 +329,8 @@ func TestNginxTakesEveryGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range worlds {
-		config, _ := Build(readWorld(t, readFile(t, path)))
-		text, _ := Write(config, n.settings)
+		config, _ := build(readWorld(t, readFile(t, path)))
+		text, _ := write(config, n.settings)
 		if err := n.test(t.Context(), text, config.Certificates); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}

@@ -84,7 +84,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	c := &controller{
 		client: client, watch: watch,
-		nginx:    &nginx{settings: DefaultSettings(), argv: []string{o.Nginx}},
+		nginx:    &nginx{settings: defaultSettings(), argv: []string{o.Nginx}},
 		recorder: events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: eventSource}),
 		self:     &corev1.ObjectReference{Kind: "Pod", Namespace: o.PodNamespace, Name: o.PodName, UID: types.UID(o.PodUID), APIVersion: "v1"},
 	}

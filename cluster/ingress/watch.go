@@ -45,9 +45,9 @@ func newWatcher(ctx context.Context, client kubernetes.Interface, namespace stri
 		pods:      own.Core().V1().Pods().Lister(),
 	}
 	handler := cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { w.poke() },
-		UpdateFunc: func(_, _ any) { w.poke() },
-		DeleteFunc: func(any) { w.poke() },
+		AddFunc:    func(any) { w.noteChange() },
+		UpdateFunc: func(_, _ any) { w.noteChange() },
+		DeleteFunc: func(any) { w.noteChange() },
 	}
 	for _, i := range []cache.SharedIndexInformer{
 		all.Networking().V1().Ingresses().Informer(), all.Networking().V1().IngressClasses().Informer(),
@@ -69,7 +69,8 @@ func newWatcher(ctx context.Context, client kubernetes.Interface, namespace stri
 	return w, nil
 }
 
-func (w *watcher) poke() {
+// noteChange says that something changed. What it was is not said: a look sees it.
+func (w *watcher) noteChange() {
 	select {
 	case w.changed <- struct{}{}:
 	default: // somebody said so already
@@ -77,15 +78,15 @@ func (w *watcher) poke() {
 }
 
 // world is how things are now.
-func (w *watcher) world() (World, error) {
+func (w *watcher) world() (world, error) {
 	ingresses, err1 := w.ingresses.List(labels.Everything())
 	services, err2 := w.services.List(labels.Everything())
 	slices, err3 := w.slices.List(labels.Everything())
 	secrets, err4 := w.secrets.List(labels.Everything())
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return World{}, fmt.Errorf("listing what was watched: %w", err)
+		return world{}, fmt.Errorf("listing what was watched: %w", err)
 	}
-	world := World{
+	world := world{
 		Services: map[string]*corev1.Service{}, Slices: map[string][]*discoveryv1.EndpointSlice{}, Secrets: map[string]*corev1.Secret{},
 	}
 	for _, ing := range ingresses {

@@ -16,9 +16,9 @@ import (
 )
 
 // readWorld reads a world from manifests.
-func readWorld(t testing.TB, stream []byte) World {
+func readWorld(t testing.TB, stream []byte) world {
 	t.Helper()
-	w := World{Services: map[string]*corev1.Service{}, Slices: map[string][]*discoveryv1.EndpointSlice{}, Secrets: map[string]*corev1.Secret{}}
+	w := world{Services: map[string]*corev1.Service{}, Slices: map[string][]*discoveryv1.EndpointSlice{}, Secrets: map[string]*corev1.Secret{}}
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(stream)))
 	for {
 		document, err := documents.Read()
@@ -32,7 +32,7 @@ func readWorld(t testing.TB, stream []byte) World {
 	}
 }
 
-func (w *World) take(t testing.TB, document []byte) {
+func (w *world) take(t testing.TB, document []byte) {
 	t.Helper()
 	var kind struct{ Kind string }
 	if err := yaml.Unmarshal(document, &kind); err != nil {

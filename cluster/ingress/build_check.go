@@ -42,6 +42,7 @@ func checkRules(ing *networkingv1.Ingress, a annotations) error {
 	return nil
 }
 
+// checkHost takes a DNS name, or one with a wildcard as its first label.
 func checkHost(host string) error {
 	if host == "" {
 		return nil

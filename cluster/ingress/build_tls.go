@@ -2,9 +2,6 @@ package ingress
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,9 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -36,7 +31,7 @@ func (b *builder) addTLS(h *host, r *ruled) {
 	ref := r.Namespace + "/" + secret
 	c, err := b.certificate(ref, h.name)
 	if err != nil {
-		b.problem(r.Ingress, ReasonCertificate, "Error getting SSL certificate %q: %v. Using default certificate", ref, err)
+		b.problem(r.Ingress, reasonCertificate, "Error getting SSL certificate %q: %v. Using default certificate", ref, err)
 		return
 	}
 	b.certificates[c.Name] = c
@@ -63,32 +58,32 @@ func (b *builder) secretFor(host string, r *ruled) string {
 
 // certificate reads a Secret of type kubernetes.io/tls and holds it against the
 // host.
-func (b *builder) certificate(ref, host string) (Certificate, error) {
+func (b *builder) certificate(ref, host string) (certificate, error) {
 	secret := b.world.Secrets[ref]
 	if secret == nil {
-		return Certificate{}, fmt.Errorf("local SSL certificate %s was not found", ref)
+		return certificate{}, fmt.Errorf("local SSL certificate %s was not found", ref)
 	}
 	chain, private := secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey]
 	if len(chain) == 0 || len(private) == 0 {
-		return Certificate{}, fmt.Errorf("secret %q contains no keypair (%s and %s)", ref, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+		return certificate{}, fmt.Errorf("secret %q contains no keypair (%s and %s)", ref, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 	}
 	pair, err := tls.X509KeyPair(chain, private)
 	if err != nil {
-		return Certificate{}, err
+		return certificate{}, err
 	}
 	if pair.Leaf == nil {
-		return Certificate{}, errors.New("it has no certificate")
+		return certificate{}, errors.New("it has no certificate")
 	}
 	if err := verifyHost(pair.Leaf, host); err != nil {
-		return Certificate{}, err
+		return certificate{}, err
 	}
-	content, err := onlyPEM(chain, private)
+	content, err := reencodePEM(chain, private)
 	if err != nil {
-		return Certificate{}, err
+		return certificate{}, err
 	}
 	sum := sha256.Sum256(content)
 	file := strings.ReplaceAll(ref, "/", "-") + "-" + hex.EncodeToString(sum[:6]) + ".pem"
-	return Certificate{Name: file, PEM: content}, nil
+	return certificate{Name: file, PEM: content}, nil
 }
 
 // verifyHost takes the common name, too, where there are no other names, as
@@ -107,8 +102,9 @@ func verifyHost(leaf *x509.Certificate, host string) error {
 	return err
 }
 
-// onlyPEM re-encodes what is PEM in the two and drops everything around it.
-func onlyPEM(parts ...[]byte) ([]byte, error) {
+// reencodePEM re-encodes what is PEM in the two and drops everything around it, which nginx
+// would have to read, and might read differently.
+func reencodePEM(parts ...[]byte) ([]byte, error) {
 	var out bytes.Buffer
 	for _, rest := range parts {
 		for {
@@ -123,34 +119,4 @@ func onlyPEM(parts ...[]byte) ([]byte, error) {
 		}
 	}
 	return out.Bytes(), nil
-}
-
-// selfSigned makes the certificate for hosts that have none of their own. It
-// calls itself what ingress-nginx's does, so that it is recognized.
-func selfSigned(now time.Time) ([]byte, error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("making the controller's own key: %w", err)
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, fmt.Errorf("making the controller's own certificate: %w", err)
-	}
-	template := x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{Organization: []string{"Acme Co"}, CommonName: "Kubernetes Ingress Controller Fake Certificate"},
-		NotBefore:    now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true, DNSNames: []string{"ingress.local"},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &private.PublicKey, private)
-	if err != nil {
-		return nil, fmt.Errorf("making the controller's own certificate: %w", err)
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return nil, fmt.Errorf("writing the controller's own key: %w", err)
-	}
-	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...), nil
 }

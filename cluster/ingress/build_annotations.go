@@ -13,7 +13,8 @@ import (
 // prefix begins the names of all annotations that we read.
 const prefix = "nginx.ingress.kubernetes.io/"
 
-// annotations are an Ingress's, read and checked.
+// annotations are an Ingress's, read and checked. What is not set has the default of
+// ingress-nginx.
 type annotations struct {
 	rewriteTarget    string
 	useRegex         bool
@@ -21,8 +22,8 @@ type annotations struct {
 	forceSSLRedirect bool
 	appRoot          string
 	backendHTTPS     bool
-	bodySize         string
-	connectTimeout   int // seconds
+	bodySize         string // as nginx writes sizes
+	connectTimeout   int    // seconds
 	sendTimeout      int
 	readTimeout      int
 	canary           canary
@@ -31,8 +32,8 @@ type annotations struct {
 // canary says which requests go to the other backend.
 type canary struct {
 	enabled     bool
-	weight      int // of total
-	total       int
+	weight      int // the part of total that goes to the other backend
+	total       int // 100 unless told otherwise
 	header      string
 	headerValue string
 	cookie      string
@@ -49,8 +50,9 @@ var (
 	valueForm   = regexp.MustCompile(`^[-._~a-zA-Z0-9/:, ]{0,256}$`)
 )
 
-// known is every annotation with how its value is taken.
-var known = map[string]func(a *annotations, value string) bool{
+// annotationReaders are all annotations that are known, each with how its value is taken. A
+// reader returns false for a value that is not valid.
+var annotationReaders = map[string]func(a *annotations, value string) bool{
 	"rewrite-target":         form(rewriteForm, func(a *annotations, v string) { a.rewriteTarget = v }),
 	"use-regex":              boolean(func(a *annotations, v bool) { a.useRegex = v }),
 	"ssl-redirect":           boolean(func(a *annotations, v bool) { a.sslRedirect = v }),
@@ -69,6 +71,7 @@ var known = map[string]func(a *annotations, value string) bool{
 	"canary-by-cookie":       form(cookieForm, func(a *annotations, v string) { a.canary.cookie = v }),
 }
 
+// form takes a text of a certain form.
 func form(f *regexp.Regexp, set func(*annotations, string)) func(*annotations, string) bool {
 	return func(a *annotations, v string) bool {
 		ok := f.MatchString(v)
@@ -79,6 +82,7 @@ func form(f *regexp.Regexp, set func(*annotations, string)) func(*annotations, s
 	}
 }
 
+// boolean takes true and false as Go spells them, as ingress-nginx does.
 func boolean(set func(*annotations, bool)) func(*annotations, string) bool {
 	return func(a *annotations, v string) bool {
 		b, err := strconv.ParseBool(v)
@@ -89,6 +93,7 @@ func boolean(set func(*annotations, bool)) func(*annotations, string) bool {
 	}
 }
 
+// number takes a whole number within bounds.
 func number(low, high int, set func(*annotations, int)) func(*annotations, string) bool {
 	return func(a *annotations, v string) bool {
 		n, err := strconv.Atoi(v)
@@ -127,7 +132,7 @@ func readAnnotations(ing *networkingv1.Ingress) (a annotations, unsupported []st
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		take, ok := known[strings.TrimPrefix(name, prefix)]
+		take, ok := annotationReaders[strings.TrimPrefix(name, prefix)]
 		value := ing.Annotations[name]
 		switch {
 		case !ok:

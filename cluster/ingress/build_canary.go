@@ -7,7 +7,8 @@ import (
 )
 
 // addCanary lets another backend share the requests of a path that an ordinary
-// Ingress has. The one must name the path just as the other does.
+// Ingress has. The one must name the path just as the other does: host, path and type are
+// all that connects the two.
 func (b *builder) addCanary(r *ruled) {
 	for _, ir := range r.Spec.Rules {
 		if ir.HTTP == nil {
@@ -15,7 +16,7 @@ func (b *builder) addCanary(r *ruled) {
 		}
 		h := b.hosts[ir.Host]
 		if h == nil {
-			b.problem(r.Ingress, ReasonRejected, "cannot merge alternative backend into hostname %s that does not exist", ir.Host)
+			b.problem(r.Ingress, reasonRejected, "cannot merge alternative backend into hostname %s that does not exist", ir.Host)
 			continue
 		}
 		for _, p := range ir.HTTP.Paths {
@@ -24,6 +25,7 @@ func (b *builder) addCanary(r *ruled) {
 	}
 }
 
+// addCanaryPath does so for one path. A path has at most one canary, as in ingress-nginx.
 func (b *builder) addCanaryPath(h *host, r *ruled, p networkingv1.HTTPIngressPath) {
 	if p.Backend.Service == nil {
 		return
@@ -38,21 +40,23 @@ func (b *builder) addCanaryPath(h *host, r *ruled, p networkingv1.HTTPIngressPat
 	}
 	switch {
 	case main == nil:
-		b.problem(r.Ingress, ReasonRejected, "unable to find real backend for alternative backend %s", alternative)
+		b.problem(r.Ingress, reasonRejected, "unable to find real backend for alternative backend %s", alternative)
 		return
 	case upstreamName(main.of.Namespace, main.backend) == alternative:
-		b.problem(r.Ingress, ReasonRejected, "alternative upstream %s is primary upstream for location %s%s", alternative, h.name, c.path)
+		b.problem(r.Ingress, reasonRejected, "alternative upstream %s is primary upstream for location %s%s", alternative, h.name, c.path)
 		return
 	case h.canaries[c] != "":
-		b.problem(r.Ingress, ReasonRejected, "host %q and path %q has a canary already", h.name, c.path)
+		b.problem(r.Ingress, reasonRejected, "host %q and path %q has a canary already", h.name, c.path)
 		return
 	}
 	from, to := b.upstream(*main), b.upstream(rule{of: r, backend: p.Backend.Service})
 	if from == "" || to == "" {
 		return // without endpoints on both sides there is nothing to share
 	}
+	// The variable is numbered, and not named after the path: nginx takes letters, digits
+	// and underscores only.
 	a := r.annotations.canary
-	share := Canary{
+	share := canarySplit{
 		Variable: fmt.Sprintf("canary_%d", len(b.canaries)+1), Main: from, Other: to,
 		Percent: min(a.weight, a.total) * 10000 / a.total,
 		Header:  a.header, HeaderValue: a.headerValue, Cookie: a.cookie,

@@ -15,14 +15,14 @@ import (
 //
 // Where an Ingress of the host rewrites or asks for expressions, every path of the
 // host is one, whoever's it is; that is ingress-nginx's rule.
-func (b *builder) locations(h *host) []Location {
+func (b *builder) locations(h *host) []location {
 	made := map[claim]bool{}
-	var list []Location
-	put := func(r rule, m Match, path string) {
+	var list []location
+	put := func(r rule, m matchKind, path string) {
 		l := b.location(h, r)
 		l.Match, l.Path = m, path
 		c := claim{path: path, pathType: networkingv1.PathTypePrefix}
-		if m == MatchExact {
+		if m == matchExact {
 			c.pathType = networkingv1.PathTypeExact
 		}
 		if made[c] {
@@ -31,29 +31,29 @@ func (b *builder) locations(h *host) []Location {
 		made[c] = true
 		list = append(list, l)
 	}
-	for _, r := range asked(h) {
+	for _, r := range byPrecedence(h) {
 		switch {
 		case h.regex:
 			putExpressions(r, put)
 		case r.pathType == networkingv1.PathTypeExact:
-			put(r, MatchExact, r.path)
+			put(r, matchExact, r.path)
 		case r.pathType == networkingv1.PathTypePrefix && r.path != "/":
-			put(r, MatchExact, r.path)
-			put(r, MatchPrefix, r.path+"/")
+			put(r, matchExact, r.path)
+			put(r, matchPrefix, r.path+"/")
 		default:
-			put(r, MatchPrefix, r.path)
+			put(r, matchPrefix, r.path)
 		}
 	}
-	root := Location{Match: MatchPrefix, Path: "/"}
-	if h.fallback != nil {
-		root = b.location(h, *h.fallback)
-		root.Match, root.Path = MatchPrefix, "/"
+	root := location{Match: matchPrefix, Path: "/"}
+	if h.defaultBackend != nil {
+		root = b.location(h, *h.defaultBackend)
+		root.Match, root.Path = matchPrefix, "/"
 		root.Rewrite, root.RewriteFrom = "", "" // what no rule takes has no path to rewrite
 	}
 	if !made[claim{networkingv1.PathTypePrefix, "/"}] {
 		list = append(list, root)
 	}
-	slices.SortStableFunc(list, func(a, b Location) int {
+	slices.SortStableFunc(list, func(a, b location) int {
 		if d := cmp.Compare(len(b.Path), len(a.Path)); d != 0 {
 			return d
 		}
@@ -62,9 +62,9 @@ func (b *builder) locations(h *host) []Location {
 	return list
 }
 
-// asked sorts a host's rules so that of two that come to the same location, the
+// byPrecedence sorts a host's rules so that of two that come to the same location, the
 // one that the API prefers is first: Exact before Prefix, then as they were.
-func asked(h *host) []rule {
+func byPrecedence(h *host) []rule {
 	sorted := slices.Clone(h.rules)
 	slices.SortStableFunc(sorted, func(a, b rule) int {
 		rank := func(r rule) int {
@@ -80,18 +80,18 @@ func asked(h *host) []rule {
 
 // putExpressions is for a host whose paths are expressions. A Prefix of an Ingress
 // that does not rewrite keeps its end of an element.
-func putExpressions(r rule, put func(rule, Match, string)) {
+func putExpressions(r rule, put func(rule, matchKind, string)) {
 	a := r.of.annotations
 	if r.pathType == networkingv1.PathTypePrefix && r.path != "/" && !a.useRegex && a.rewriteTarget == "" {
-		put(r, MatchRegex, r.path+"/")
+		put(r, matchRegex, r.path+"/")
 	}
-	put(r, MatchRegex, r.path)
+	put(r, matchRegex, r.path)
 }
 
 // location is all of a location but what it matches.
-func (b *builder) location(h *host, r rule) Location {
+func (b *builder) location(h *host, r rule) location {
 	a := r.of.annotations
-	l := Location{
+	l := location{
 		Ingress: key(r.of.Ingress), Service: r.of.Namespace + "/" + r.backend.Name,
 		Upstream: b.upstream(r), Canary: h.canaries[r.claim],
 		RedirectHTTPS: a.forceSSLRedirect || h.tls && a.sslRedirect,
@@ -105,23 +105,4 @@ func (b *builder) location(h *host, r rule) Location {
 		l.Canary = "" // there is nobody to share with
 	}
 	return l
-}
-
-// upstream names the upstream of a rule's backend, or nothing if there is no
-// endpoint that is ready.
-func (b *builder) upstream(r rule) string {
-	name := upstreamName(r.of.Namespace, r.backend)
-	if _, have := b.upstreams[name]; have {
-		return name
-	}
-	endpoints := b.world.endpoints(r.of.Namespace+"/"+r.backend.Name, r.backend.Port)
-	if len(endpoints) == 0 {
-		return ""
-	}
-	b.upstreams[name] = Upstream{Name: name, Endpoints: endpoints}
-	return name
-}
-
-func upstreamName(namespace string, s *networkingv1.IngressServiceBackend) string {
-	return namespace + "-" + s.Name + "-" + portName(s.Port)
 }

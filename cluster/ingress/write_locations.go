@@ -1,54 +1,18 @@
 package ingress
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
 
-func (w *writer) server(s Server) {
-	w.block(words("server"), func() {
-		http, https := strconv.Itoa(w.settings.HTTPPort), strconv.Itoa(w.settings.HTTPSPort)
-		if s.Host == "" {
-			w.line("listen", http, "default_server", "backlog=4096")
-			w.line("listen", https, "default_server", "ssl", "backlog=4096")
-		} else {
-			w.line("listen", http)
-			w.line("listen", https, "ssl")
-		}
-		w.line("http2", "on")
-		w.line("server_name", serverName(s.Host))
-		file := s.Certificate
-		if file == "" {
-			file = OwnCertificate
-		}
-		w.line("ssl_certificate", w.settings.certificatePath(file))
-		w.line("ssl_certificate_key", w.settings.certificatePath(file))
-		for _, l := range s.Locations {
-			w.gap()
-			w.location(l)
-		}
-	})
-}
-
-// serverName writes a host. In an Ingress, *.example.com stands for one label,
-// which nginx's own wildcards don't.
-func serverName(host string) string {
-	switch {
-	case host == "":
-		return "_"
-	case strings.HasPrefix(host, "*."):
-		return `~^(?<subdomain>[\w-]+)\.` + regexp.QuoteMeta(host[2:]) + "$"
-	}
-	return host
-}
-
-func (w *writer) location(l Location) {
+// location is one path. What it does to a request stands in this order: redirects, then an
+// answer of our own where there is nobody to ask, else the upstream.
+func (w *writer) location(l location) {
 	head := words("location", l.Path)
 	switch l.Match {
-	case MatchExact:
+	case matchExact:
 		head = words("location", "=", l.Path)
-	case MatchRegex:
+	case matchRegex:
 		head = words("location", "~*", "^"+l.Path)
 	}
 	w.block(head, func() {
@@ -72,8 +36,8 @@ func (w *writer) location(l Location) {
 	})
 }
 
-// names are for the log.
-func (w *writer) names(l Location) {
+// names are for the access log, whose format has them.
+func (w *writer) names(l location) {
 	upstream, alternative := l.Upstream, ""
 	switch {
 	case l.Service == "":
@@ -96,7 +60,9 @@ func (w *writer) notFound() {
 	w.line("return", "404", "default backend - 404\nno Ingress has a rule for host $host and path $request_uri\n")
 }
 
-func (w *writer) proxy(l Location) {
+// proxy sends the request on, with what the program behind it needs to know of the client:
+// its address, and the host and scheme that it used.
+func (w *writer) proxy(l location) {
 	target := l.Upstream
 	if l.Canary != "" {
 		target = "$" + l.Canary
@@ -108,7 +74,7 @@ func (w *writer) proxy(l Location) {
 	w.line("proxy_connect_timeout", strconv.Itoa(l.ConnectTimeout)+"s")
 	w.line("proxy_send_timeout", strconv.Itoa(l.SendTimeout)+"s")
 	w.line("proxy_read_timeout", strconv.Itoa(l.ReadTimeout)+"s")
-	w.line("proxy_buffering", "off")
+	w.line("proxy_buffering", "off") // as in ingress-nginx: a stream is passed on as it comes
 	w.line("proxy_http_version", "1.1")
 	w.line("proxy_redirect", "off")
 	w.line("proxy_next_upstream", "error", "timeout")
