@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -115,11 +116,7 @@ func placeKey(place string) (string, bool) {
 // longest matching place first. A place matches by host, whose parts may be globs
 // (*.example.com), and by its path as a prefix.
 func (k keyring) lookup(repository string) []*cri.AuthConfig {
-	places := make([]string, 0, len(k))
-	for place := range k {
-		places = append(places, place)
-	}
-	slices.Sort(places) // a place sorts before those that go on from it
+	places := slices.Sorted(maps.Keys(k)) // a place sorts before those that go on from it
 	slices.Reverse(places)
 	var found []*cri.AuthConfig
 	for _, place := range places {

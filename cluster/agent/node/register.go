@@ -18,6 +18,7 @@ import (
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/component-base/version"
@@ -195,14 +196,8 @@ func (m *Manager) set(node *v1.Node) {
 
 // newer reports whether a is a later state than b of the same object.
 func newer(a, b *v1.Node) bool {
-	var ra, rb uint64
-	if _, err := fmt.Sscan(a.ResourceVersion, &ra); err != nil {
-		return false
-	}
-	if _, err := fmt.Sscan(b.ResourceVersion, &rb); err != nil {
-		return false
-	}
-	return ra > rb
+	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
+	return err == nil && order > 0
 }
 
 // defaultIP is the address of the interface with the default route.

@@ -2,6 +2,7 @@ package pods
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -168,10 +169,7 @@ func (m *PodWorkers) Get(namespace, name string) (*v1.Pod, bool) {
 // List is all pods of this node with the agent's latest status, in order of names.
 func (m *PodWorkers) List() []*v1.Pod {
 	m.mu.Lock()
-	workers := make([]*podWorker, 0, len(m.workers))
-	for _, w := range m.workers {
-		workers = append(workers, w)
-	}
+	workers := slices.Collect(maps.Values(m.workers))
 	m.mu.Unlock()
 	var out []*v1.Pod
 	for _, w := range workers {

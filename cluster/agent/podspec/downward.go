@@ -11,14 +11,14 @@ import (
 	"k8s.io/kubernetes/pkg/fieldpath"
 )
 
-// FieldValue is the downward API's value of a field of the pod, for an environment
+// fieldValue is the downward API's value of a field of the pod, for an environment
 // variable: podFieldSelectorRuntimeValue in pkg/kubelet/kubelet_pods.go.
 //
 // podIPs and hostIPs are given apart, the primary address first: a pod has no address
 // before its sandbox is up, and the pod object learns it only later, from the agent.
 // Fields of the metadata come from upstream's own package, which downwardAPI volumes
 // use as well. So a variable and a file show the same text.
-func FieldValue(pod *v1.Pod, path string, podIPs, hostIPs []string) (string, error) {
+func fieldValue(pod *v1.Pod, path string, podIPs, hostIPs []string) (string, error) {
 	switch path {
 	case "spec.nodeName":
 		return pod.Spec.NodeName, nil

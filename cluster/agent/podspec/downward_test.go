@@ -47,7 +47,7 @@ func TestMetadataValue(t *testing.T) {
 
 func FuzzFieldValue(f *testing.F) {
 	f.Add("metadata.labels['app']")
-	f.Fuzz(func(_ *testing.T, path string) { _, _ = FieldValue(testPod(), path, nil, nil) })
+	f.Fuzz(func(_ *testing.T, path string) { _, _ = fieldValue(testPod(), path, nil, nil) })
 }
 
 func TestResourceValue(t *testing.T) {

@@ -144,7 +144,7 @@ func forgive(err error, optional *bool) error {
 func (r *envResolver) value(from *v1.EnvVarSource) (value string, skip bool, err error) {
 	switch {
 	case from.FieldRef != nil:
-		value, err = FieldValue(r.pod, from.FieldRef.FieldPath, r.facts.PodIPs, r.facts.HostIPs)
+		value, err = fieldValue(r.pod, from.FieldRef.FieldPath, r.facts.PodIPs, r.facts.HostIPs)
 		return value, false, err
 	case from.ResourceFieldRef != nil:
 		value, err = ResourceValue(r.pod, r.container, from.ResourceFieldRef, r.facts.Allocatable)

@@ -12,7 +12,7 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 )
 
-// certCheck is how often a handshake looks whether the certificate was replaced.
+// certCheck is how often a handshake looks, at most, whether the certificate was replaced.
 const certCheck = 5 * time.Second
 
 // keyPair is a serving certificate that follows its files.
@@ -41,6 +41,8 @@ func newKeyPair(certFile, keyFile, dir, host string) (*keyPair, error) {
 	return k, k.load()
 }
 
+// selfSigned makes a certificate that nobody has reason to trust. It encrypts, and that is
+// all that a kubelet without a certificate of the cluster offers, too.
 func selfSigned(certFile, keyFile, host string) error {
 	if ok, err := certutil.CanReadCertAndKey(certFile, keyFile); err != nil {
 		return fmt.Errorf("looking for the serving certificate: %w", err)
@@ -60,6 +62,7 @@ func selfSigned(certFile, keyFile, host string) error {
 	return nil
 }
 
+// load reads both files.
 func (k *keyPair) load() error {
 	info, err := os.Stat(k.certFile)
 	if err != nil {

@@ -37,6 +37,9 @@ func (s *Server) metricsResource(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(b.String()))
 }
 
+// writeMetrics writes what upstream's /metrics/resource has
+// (pkg/kubelet/metrics/collectors/resource_metrics.go). All values of one metric stand
+// together, as the format demands.
 func writeMetrics(b *strings.Builder, s *stats.Summary) {
 	metric(b, "container_cpu_usage_seconds_total", "counter", "Processor time used by the container, in core-seconds")
 	eachContainer(s, func(labels string, c *stats.ContainerStats) {
@@ -66,6 +69,7 @@ func writeMetrics(b *strings.Builder, s *stats.Summary) {
 	}
 }
 
+// eachContainer calls do with every container and its labels.
 func eachContainer(s *stats.Summary, do func(labels string, c *stats.ContainerStats)) {
 	for i := range s.Pods {
 		for j := range s.Pods[i].Containers {

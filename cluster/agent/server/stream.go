@@ -25,16 +25,16 @@ import (
 // runLimit bounds a command of /run, which answers with the output as a whole.
 const runLimit = 2 * time.Minute
 
-// exec runs a command in a container, with its streams over this connection.
+// exec runs a command in a container, with its streams over this connection (getExec in
+// pkg/kubelet/server/server.go). It is the runtime that serves the streams. Their bytes
+// only pass through here, because the runtime listens on the loopback alone.
 func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 	pod, streams, ok := s.streamRequest(w, r)
 	if !ok {
 		return
 	}
-	container := r.PathValue("container")
-	id := runningID(pod, container)
-	if id == "" {
-		http.Error(w, fmt.Sprintf("container not found (%q)", container), http.StatusNotFound)
+	id, ok := execTarget(w, r, pod)
+	if !ok {
 		return
 	}
 	got, err := s.cfg.Runtime.Exec(r.Context(), &cri.ExecRequest{ContainerId: id, Cmd: r.URL.Query()["command"],
@@ -62,7 +62,8 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 	s.pass(w, r, got.GetUrl(), err)
 }
 
-// portForward connects to ports inside a pod.
+// portForward connects to ports inside a pod. It needs the sandbox and no container: the
+// ports of a pod are in the network namespace, which the sandbox holds.
 func (s *Server) portForward(w http.ResponseWriter, r *http.Request) {
 	pod, ok := s.streamPod(w, r)
 	if !ok {
@@ -82,16 +83,15 @@ func (s *Server) portForward(w http.ResponseWriter, r *http.Request) {
 	s.pass(w, r, got.GetUrl(), err)
 }
 
-// run runs a command and answers with what it wrote.
+// run runs a command and answers with what it wrote. kubectl does not use it; it is for
+// whoever has only curl.
 func (s *Server) run(w http.ResponseWriter, r *http.Request) {
 	pod, ok := s.streamPod(w, r)
 	if !ok {
 		return
 	}
-	container := r.PathValue("container")
-	id := runningID(pod, container)
-	if id == "" {
-		http.Error(w, fmt.Sprintf("container not found (%q)", container), http.StatusNotFound)
+	id, ok := execTarget(w, r, pod)
+	if !ok {
 		return
 	}
 	command := strings.Fields(r.URL.Query().Get("cmd"))
@@ -119,6 +119,17 @@ func (s *Server) streamRequest(w http.ResponseWriter, r *http.Request) (*v1.Pod,
 		http.Error(w, err.Error(), http.StatusBadRequest)
 	}
 	return pod, wanted, err == nil
+}
+
+// execTarget is the running container in which a request wants a command to run, or it
+// answers that there is none.
+func execTarget(w http.ResponseWriter, r *http.Request, pod *v1.Pod) (id string, ok bool) {
+	container := r.PathValue("container")
+	id = runningID(pod, container)
+	if id == "" {
+		http.Error(w, fmt.Sprintf("container not found (%q)", container), http.StatusNotFound)
+	}
+	return id, id != ""
 }
 
 // runningID is the runtime's ID of a container that runs, or "".
@@ -156,7 +167,7 @@ func (s *Server) sandbox(ctx context.Context, pod *v1.Pod) (string, error) {
 	if len(list) == 0 {
 		return "", fmt.Errorf("pod not found (%q)", pod.Name+"_"+pod.Namespace)
 	}
-	newest := list[0]
+	newest := list[0] // one that is being replaced may be ready for a moment longer
 	for _, sb := range list[1:] {
 		if sb.CreatedAt > newest.CreatedAt {
 			newest = sb

@@ -16,20 +16,23 @@ import (
 	"noriter.dev/noriter/cluster/agent/podspec"
 )
 
-// usageTTL keeps a flood of questions from becoming a flood of measurements.
-const usageTTL = time.Second
+const (
+	// usageTTL keeps a flood of questions from becoming a flood of measurements.
+	usageTTL = time.Second
+	// usageLimit bounds one measurement.
+	usageLimit = 20 * time.Second
+)
 
-// usageLimit bounds one measurement.
-const usageLimit = 20 * time.Second
-
-// usage measures what the node and its pods use.
+// usage measures what the node and its pods use (pkg/kubelet/stats). Pods are measured by
+// the runtime and not by cAdvisor, as with the feature PodAndContainerStatsFromCRI.
 type usage struct {
 	cfg *Config
 
 	mu       sync.Mutex
 	last     *stats.Summary
 	lastTime time.Time
-	// cpu is the node's processor time at lastTime.
+	// cpu is the node's processor time at lastTime. The kernel counts time; a rate takes
+	// two looks.
 	cpu time.Duration
 }
 
@@ -131,6 +134,7 @@ func (u *usage) imageFs(ctx context.Context, m machine.Machine, at metav1.Time) 
 	return out
 }
 
+// fsStats puts a file system into the form of the summary.
 func fsStats(fs machine.Filesystem, at metav1.Time) *stats.FsStats {
 	return &stats.FsStats{Time: at, AvailableBytes: count(fs.Available), CapacityBytes: count(fs.Capacity), UsedBytes: count(fs.Used),
 		Inodes: count(fs.Inodes), InodesFree: count(fs.InodesFree), InodesUsed: count(fs.Inodes - fs.InodesFree)}
@@ -210,6 +214,7 @@ func value(v *cri.UInt64Value) *uint64 {
 	return &n
 }
 
+// count is a number of the summary, where a negative one makes no sense.
 func count(n int64) *uint64 {
 	u := uint64(max(n, 0))
 	return &u

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/util/workqueue"
@@ -87,17 +87,23 @@ func (m *Manager) Run(ctx context.Context) {
 func (m *Manager) UpdatePod(pod *v1.Pod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.pods[pod.UID]
-	if r == nil {
-		r = &record{}
-		m.pods[pod.UID] = r
-	}
-	if r.api == nil || newer(pod, r.api) {
+	r := m.record(pod.UID)
+	if r.api == nil || atLeast(pod, r.api) {
 		r.api = pod
 	}
 	if r.finished || r.desired != nil && needsReconcile(pod, r.desired) {
 		m.queue.Add(pod.UID)
 	}
+}
+
+// record finds or makes what is known of a pod. m.mu is held.
+func (m *Manager) record(uid types.UID) *record {
+	r := m.pods[uid]
+	if r == nil {
+		r = &record{}
+		m.pods[uid] = r
+	}
+	return r
 }
 
 // needsReconcile is true if someone else overwrote one of the agent's conditions.
@@ -111,11 +117,11 @@ func needsReconcile(pod *v1.Pod, desired *v1.PodStatus) bool {
 	return false
 }
 
-// newer compares resource versions, which are comparable numbers (KEP-5504).
-func newer(a, b *v1.Pod) bool {
-	x, errX := strconv.ParseUint(a.ResourceVersion, 10, 64)
-	y, errY := strconv.ParseUint(b.ResourceVersion, 10, 64)
-	return errX != nil || errY != nil || x >= y
+// atLeast tells whether a is the same state of a pod as b, or a later one. What has no
+// resource version counts as new.
+func atLeast(a, b *v1.Pod) bool {
+	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
+	return err != nil || order >= 0
 }
 
 // GetPodStatus is the status generated last, if any since the agent started. It is newer
@@ -134,11 +140,7 @@ func (m *Manager) GetPodStatus(uid types.UID) (v1.PodStatus, bool) {
 func (m *Manager) SetPodStatus(pod *v1.Pod, s v1.PodStatus, running bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.pods[pod.UID]
-	if r == nil {
-		r = &record{}
-		m.pods[pod.UID] = r
-	}
+	r := m.record(pod.UID)
 	if r.api == nil {
 		r.api = pod
 	}

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -176,10 +177,7 @@ func (m *Manager) Run(ctx context.Context) {
 // due lists the pods whose last look is a refresh period ago.
 func (m *Manager) due() []*v1.Pod {
 	m.mu.Lock()
-	states := make([]*podVolumes, 0, len(m.pods))
-	for _, s := range m.pods {
-		states = append(states, s)
-	}
+	states := slices.Collect(maps.Values(m.pods))
 	m.mu.Unlock()
 	var pods []*v1.Pod
 	for _, s := range states {
