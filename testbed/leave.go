@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/kubectl/pkg/drain"
 
+	"noriter.dev/noriter/cluster/conditions"
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/step"
@@ -112,10 +112,11 @@ func (l *leaveRun) drain(ctx context.Context, note func(string)) error {
 	if err := drain.RunCordonOrUncordon(h, node, true); err != nil {
 		return lang.Errorf("cordoning the node: %w", "노드를 cordon 하기: %w", err)
 	}
+	ready, _ := conditions.NodeReady(node)
 	switch {
 	case l.force:
 		note("--force")
-	case !isReady(node):
+	case !ready:
 		note("NotReady") // nobody there whom the pods could wait for
 	default:
 		if err := drain.RunNodeDrain(h, l.name); err != nil {
@@ -123,13 +124,4 @@ func (l *leaveRun) drain(ctx context.Context, note func(string)) error {
 		}
 	}
 	return nil
-}
-
-func isReady(n *corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"noriter.dev/noriter/cluster/conditions"
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
@@ -152,12 +153,12 @@ func lookAtNodes(ctx context.Context, t *Testbed, s *Status) {
 	ready := map[string]string{}
 	for _, n := range nodes {
 		ready[n.Name] = "NotReady"
-		for _, c := range n.Status.Conditions {
-			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
-				ready[n.Name] = "Ready"
-			} else if c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown {
-				ready[n.Name] = "Unknown"
-			}
+		switch c := conditions.Node(&n.Status, corev1.NodeReady); {
+		case c == nil:
+		case c.Status == corev1.ConditionTrue:
+			ready[n.Name] = "Ready"
+		case c.Status == corev1.ConditionUnknown:
+			ready[n.Name] = "Unknown"
 		}
 	}
 	running := map[string]int{}
