@@ -107,7 +107,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.StartTimeout, "runtime-start-timeout", time.Minute, "how long to wait for the container runtime")
 }
 
-// Validate says everything that is wrong with the options, and how to mend it.
+// Validate says everything that is wrong with the options, and how to correct it.
 func (o *Options) Validate() error {
 	var errs []error
 	bad := func(flag, format string, args ...any) {

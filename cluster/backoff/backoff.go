@@ -1,5 +1,5 @@
 // Package backoff makes repeated failures wait longer each time: the first one for a
-// short while, each further one for twice as long, up to a limit. So what is mended soon
+// short while, each further one for twice as long, up to a limit. So what is repaired soon
 // is tried again soon, and what stays broken costs next to nothing.
 //
 // Backoff is the one a learner meets, as CrashLoopBackOff and ImagePullBackOff: 10 s, 20 s,

@@ -10,7 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// problem is something wrong with an Ingress that its author should hear of.
+// problem is something wrong with an Ingress that its author should be told.
 type problem struct {
 	Ingress *networkingv1.Ingress
 	// Reason and Message are those of the event.

@@ -8,10 +8,10 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// locations turns a host's rules into nginx's, which brings about the API's
-// precedence by itself: it takes an exact path before any prefix, and of prefixes
-// the longest. A Prefix compares whole elements of a path, so that /shop takes
-// /shop and /shop/cart but not /shops: it becomes two locations.
+// locations turns a host's rules into nginx's, whose own precedence is then the API's: it
+// takes an exact path before any prefix, and of prefixes the longest. A Prefix compares
+// whole elements of a path, so that /shop takes /shop and /shop/cart but not /shops: it
+// becomes two locations.
 //
 // Where an Ingress of the host rewrites or asks for expressions, every path of the
 // host is one, whoever's it is; that is ingress-nginx's rule.

@@ -1,7 +1,7 @@
 package ingress
 
 // nginxConfig is what nginx is to do: all that write needs, and nothing of Kubernetes. What
-// stands here has been checked; how it is spelled in the file is write's affair.
+// stands here has been checked; how it is spelled in the file, write decides.
 type nginxConfig struct {
 	// Upstreams in the order of their names.
 	Upstreams []upstream
@@ -9,7 +9,7 @@ type nginxConfig struct {
 	Canaries []canarySplit
 	// Servers, the one for all other hosts first, wildcards last.
 	Servers []server
-	// Certificates that servers name, to be laid down as files.
+	// Certificates that servers name, to be written as files.
 	Certificates []certificate
 }
 

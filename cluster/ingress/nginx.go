@@ -145,9 +145,9 @@ func (n *nginx) start() error {
 // ended is when nginx has ended, whether it was told to or not.
 func (n *nginx) ended() <-chan error { return n.done }
 
-// waitUntilServing waits until the workers with this configuration are at work. nginx reloads in the
-// background: for a while old workers and new ones answer side by side, and whoever was
-// told too early that a change is live would still meet an old one.
+// waitUntilServing waits until the workers with this configuration are at work. nginx
+// reloads in the background: for a while old workers and new ones answer side by side,
+// and whoever was told too early that a change is live would still meet an old one.
 func (n *nginx) waitUntilServing(ctx context.Context, sum string) error {
 	ctx, cancel := context.WithTimeout(ctx, reloadTime)
 	defer cancel()

@@ -40,7 +40,7 @@ func (c *controller) updateStatus(ctx context.Context, ingresses []*networkingv1
 		update := ing.DeepCopy()
 		update.Status.LoadBalancer.Ingress = want
 		_, err := c.client.NetworkingV1().Ingresses(ing.Namespace).UpdateStatus(ctx, update, metav1.UpdateOptions{})
-		// A conflict means that it has changed, of which we are about to hear.
+		// A conflict means that it has changed, and that its new state is about to come.
 		if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			errs = append(errs, fmt.Errorf("writing the status of %s: %w", key(ing), err))
 		}

@@ -95,7 +95,7 @@ func (w *writer) upstream(u upstream) {
 	})
 }
 
-// canary asks the header first, then the cookie, then the dice.
+// canary lets the header decide first, then the cookie, then chance.
 func (w *writer) canary(k canarySplit) {
 	next := "$" + k.Variable + "_weight"
 	w.block(words("split_clients", "$request_id", next), func() {

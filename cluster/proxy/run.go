@@ -27,8 +27,8 @@ const (
 	apiWait = 30 * time.Second
 )
 
-// Run proxies until ctx ends (ProxyServer.Run in cmd/kube-proxy). The rules stay when it returns, so that a restart or an
-// upgrade of the proxy breaks no connection.
+// Run proxies until ctx ends (ProxyServer.Run in cmd/kube-proxy/app/server.go). The rules
+// stay when it returns, so that a restart or an upgrade of the proxy breaks no connection.
 func Run(ctx context.Context, o Options) error {
 	config, err := component.ClientConfig(o.Kubeconfig, "nori-proxy")
 	if err != nil {

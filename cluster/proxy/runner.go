@@ -79,7 +79,8 @@ func (l *syncRunner) syncOnce(ctx context.Context) time.Duration {
 	return 0
 }
 
-// verify mends what somebody else changed, such as `nft flush ruleset`.
+// verify has the table written again if somebody else changed it, as by `nft flush
+// ruleset`.
 func (l *syncRunner) verify(ctx context.Context) {
 	different, err := l.proxier.writer.verify(ctx)
 	if err != nil {

@@ -6,8 +6,9 @@ import (
 	"sigs.k8s.io/knftables"
 )
 
-// baseChain hangs in one of the kernel's netfilter hooks (nftablesBaseChain in
-// pkg/proxy/nftables/proxier.go). All other chains are reached from one of these.
+// baseChain is a chain that the kernel itself calls, from one of its netfilter hooks
+// (nftablesBaseChain in pkg/proxy/nftables/proxier.go). All other chains are reached from
+// one of these.
 type baseChain struct {
 	name     string
 	kind     knftables.BaseChainType

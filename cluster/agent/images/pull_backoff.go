@@ -52,7 +52,7 @@ func newPullBackOff(c clock.PassiveClock) *pullBackOff {
 }
 
 // backOffKey is per pod and image: a new pod with the same image tries at once, as does
-// the same pod with another image. So whoever mends a name need not wait.
+// the same pod with another image. So whoever corrects a name need not wait.
 func backOffKey(uid types.UID, image string) string { return string(uid) + "_" + image }
 
 // holding is a back-off in force.

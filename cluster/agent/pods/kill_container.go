@@ -25,7 +25,7 @@ const (
 // signalHandlersAge is how old a container has to be before it is sent SIGTERM. A program
 // that is only just being loaded has no signal handlers yet, and the kernel drops
 // signals for the first process of a PID namespace that it has no handler for: the
-// container would hear nothing and use up its whole grace period. Upstream has no such
+// container would never see it and use up its whole grace period. Upstream has no such
 // wait. Before this one, every twentieth pod that was deleted the moment it was Running
 // took 30 s.
 const signalHandlersAge = 300 * time.Millisecond

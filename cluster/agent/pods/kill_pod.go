@@ -44,7 +44,7 @@ func (w *podWorker) syncTerminatingPod(ctx context.Context) (state, time.Duratio
 	case w.killer == nil:
 		w.startKillingPod(ctx, pod, have, grace)
 	case grace < w.killer.grace:
-		// Deleted once more, with less patience. What is under way starts over with
+		// Deleted once more, with a shorter grace period. What is under way starts over with
 		// the new limit; preStop hooks that ran are not repeated.
 		trace.Decide(ctx, trace.For(pod), "stop the pod sooner", "its grace period was shortened", "from", w.killer.grace, "to", grace)
 		w.killer.cancel()

@@ -46,7 +46,7 @@ const (
 	// again looks again without waiting.
 	again = time.Duration(0)
 	// resync is the longest a worker goes without a look: the kubelet's --sync-frequency.
-	// Nothing should depend on it. It mends what a lost event would leave undone.
+	// Nothing should depend on it. It makes up for an event that was lost.
 	resync = time.Minute
 	// syncRetry is the pause after something failed for which there is no back-off:
 	// backOffPeriod in pkg/kubelet/kubelet.go.

@@ -87,7 +87,7 @@ func (w *podWorker) startContainers(ctx, untilStop context.Context, pod *v1.Pod,
 }
 
 // startKey tells attempts at different definitions of a container apart: whoever
-// mends an image's name need not sit out the back-off of the wrong one.
+// corrects an image's name need not wait for the back-off of the wrong one.
 func startKey(c *v1.Container) string { return c.Name + "/" + runtime.HashContainer(c) }
 
 // holdsUp tells whether the containers after c have to wait for it.
@@ -133,8 +133,8 @@ func (w *podWorker) startContainer(ctx, untilStop context.Context, pod *v1.Pod, 
 		return w.failStart(pod, c, createContainerConfigError, err)
 	}
 
-	// 4. The container itself. From here on ctx is used: a container that was half made
-	// when its pod was deleted would have to be found and removed again.
+	// 4. The container itself. From here on ctx is used: if a deletion
+	// ended these calls, nobody would know whether there is a container now.
 	id, err := w.m.Runtime.CreateContainer(ctx, in.sandboxID, config, in.sandbox)
 	if err != nil {
 		return w.failStart(pod, c, createContainerError, err)

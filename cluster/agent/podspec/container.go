@@ -21,8 +21,9 @@ type Instance struct {
 }
 
 // GenerateContainerConfig describes one container to the runtime (generateContainerConfig
-// in pkg/kubelet/kuberuntime/kuberuntime_container.go). An error is the user's to mend
-// (a missing ConfigMap key, a non-root rule): CreateContainerConfigError.
+// in pkg/kubelet/kuberuntime/kuberuntime_container.go). An error is one that
+// the user has to correct (a missing ConfigMap key, a non-root rule), and the container
+// then waits with reason CreateContainerConfigError.
 func (n *Node) GenerateContainerConfig(ctx context.Context, objects Objects, pod *v1.Pod, c *v1.Container, facts Facts, in Instance) (*cri.ContainerConfig, error) {
 	sc := determineEffectiveSecurityContext(pod, c)
 	if err := verifyRunAsNonRoot(pod, c, sc, in.User); err != nil {

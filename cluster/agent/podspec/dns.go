@@ -21,7 +21,7 @@ const (
 
 // getPodDNS is the resolv.conf of the pod's containers after its dnsPolicy and dnsConfig
 // (GetPodDNS in pkg/kubelet/network/dns/dns.go). warnings are what the pod's owner should
-// hear as events, because some of it did not fit.
+// read in events, because some of it did not fit.
 func (n *Node) getPodDNS(pod *v1.Pod) (config *cri.DNSConfig, warnings []string, err error) {
 	policy := pod.Spec.DNSPolicy
 	if policy == v1.DNSClusterFirst && pod.Spec.HostNetwork {

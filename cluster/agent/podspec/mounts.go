@@ -107,9 +107,9 @@ func propagationOf(mode *v1.MountPropagationMode) (cri.MountPropagation, error) 
 	return 0, fmt.Errorf("invalid MountPropagation mode: %q", *mode)
 }
 
-// terminationLog makes the empty file a container may leave its last words in. Each
-// instance of a container has one of its own, so that a restart doesn't overwrite
-// what the previous instance said.
+// terminationLog makes the empty file in which a container may leave a message when it
+// ends. Each instance of a container has one of its own, so that a restart doesn't
+// overwrite what the previous instance said.
 func (n *Node) terminationLog(pod *v1.Pod, container *v1.Container) (string, error) {
 	dir := filepath.Join(n.PodDir(pod.UID), "containers", container.Name)
 	if err := os.MkdirAll(dir, 0o750); err != nil {

@@ -84,8 +84,8 @@ type ImageUser struct {
 }
 
 // verifyRunAsNonRoot holds runAsNonRoot against the user the container would run as
-// (verifyRunAsNonRoot in pkg/kubelet/kuberuntime/security_context.go). A user by name is
-// refused: what number it has is known only inside the image, and it may be 0.
+// (verifyRunAsNonRoot in pkg/kubelet/kuberuntime/security_context_others.go). A user by
+// name is refused: what number it has is known only inside the image, and it may be 0.
 func verifyRunAsNonRoot(pod *v1.Pod, container *v1.Container, sc v1.SecurityContext, image ImageUser) error {
 	if !isTrue(sc.RunAsNonRoot) {
 		return nil

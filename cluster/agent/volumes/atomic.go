@@ -151,7 +151,7 @@ func writeFile(path string, f file) error {
 	if err := os.WriteFile(path, f.data, 0o600); err != nil {
 		return err
 	}
-	// The umask must not have a say.
+	// Once more, because the umask has taken bits from it.
 	if err := os.Chmod(path, f.mode); err != nil {
 		return err
 	}

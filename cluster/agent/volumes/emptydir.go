@@ -13,8 +13,9 @@ import (
 	"noriter.dev/noriter/cluster/agent/podspec"
 )
 
-// emptyDir makes scratch space that lives as long as the pod, on the disk or in
-// memory (pkg/volume/emptydir). The limit of a disk-backed one is not enforced by the file system.
+// emptyDir makes scratch space that lives as long as the pod, on the disk or in memory
+// (pkg/volume/emptydir). The limit of a disk-backed one is not enforced by the file
+// system.
 func (m *Manager) emptyDir(pod *v1.Pod, name string, src *v1.EmptyDirVolumeSource) (Mounted, error) {
 	dir := m.volumeDir(pod.UID, "empty-dir", name)
 	got := Mounted{Path: dir, Plugin: "kubernetes.io/empty-dir"}
@@ -30,7 +31,7 @@ func (m *Manager) emptyDir(pod *v1.Pod, name string, src *v1.EmptyDirVolumeSourc
 
 // scratch makes a directory that every user of the pod may write to. It gets its
 // mode and group under another name first, so that a directory of the right name
-// is a finished one, and its mode is then the pod's own affair.
+// is a finished one. What the pod makes of its mode later is not changed back.
 func (m *Manager) scratch(dir string, pod *v1.Pod) error {
 	if _, err := os.Lstat(dir); err == nil {
 		return nil

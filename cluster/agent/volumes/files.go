@@ -194,7 +194,7 @@ func makeNestedMountPoints(dir, volume string, pod *v1.Pod) error {
 }
 
 // nestedIn lists where in the volume other mounts of a container lie, relative to
-// the volume. A mount inside one that is nested already is that one's affair.
+// the volume. A mount inside a nested one belongs to that one.
 func nestedIn(mounts []v1.VolumeMount, volume string) []string {
 	var found []string
 	for _, outer := range mounts {

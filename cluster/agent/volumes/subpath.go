@@ -16,11 +16,11 @@ import (
 // link, at any moment of its resolution (openat2(2)).
 const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS
 
-// SubPath gives the path on the node for one path inside a volume, which it makes
-// as a directory if it is missing (pkg/volume/util/subpath). What a container puts into the volume can't
-// lead out of it: the path is resolved by the kernel without leaving the volume,
-// and what was found is bound to a place that no container can reach. index is the
-// position in the container's volumeMounts.
+// SubPath gives the path on the node for one path inside a volume, which it makes as a
+// directory if it is missing (pkg/volume/util/subpath). What a container puts into the
+// volume can't lead out of it: the path is resolved by the kernel without leaving the
+// volume, and what was found is bound to a place that no container can reach. index is
+// the position in the container's volumeMounts.
 func (m *Manager) SubPath(uid types.UID, container string, index int, volume string, mounted Mounted, subPath string) (string, error) {
 	if subPath == "" || subPath == "." {
 		return mounted.Path, nil
@@ -59,7 +59,7 @@ func (m *Manager) bind(fd int, target string) error {
 	return m.cfg.Mounter.Mount("/proc/self/fd/"+strconv.Itoa(fd), target, "", unix.MS_BIND, "")
 }
 
-// mountPointFor makes an empty directory or file; one of the other kind gives way.
+// mountPointFor makes an empty directory or file, and removes one of the other kind.
 func mountPointFor(target string, dir bool) error {
 	if info, err := os.Lstat(target); err == nil && info.IsDir() != dir {
 		if err := os.Remove(target); err != nil {

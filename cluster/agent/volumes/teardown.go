@@ -11,7 +11,7 @@ import (
 
 // TearDown unmounts and removes everything of a pod below the agent's directory;
 // call it when the pod's containers are gone. It works from what it finds there,
-// so it serves pods of an earlier life of the agent too. Paths of the node
+// so it also removes what an earlier process of the agent set up. Paths of the node
 // (hostPath, local) are not below it, and as long as anything is mounted in there
 // nothing is removed.
 func (m *Manager) TearDown(ctx context.Context, uid types.UID) error {
