@@ -128,7 +128,7 @@ func Topics(fsys fs.FS) ([]string, error) {
 }
 
 // Load reads a topic's page in one language. Mistakes in it are
-// format.Problems; any other error is the file system's.
+// a problem.List; any other error is the file system's.
 func Load(fsys fs.FS, topic, language string) (*Page, error) {
 	file := path.Join(topic, language+".md")
 	text, err := fs.ReadFile(fsys, file)

@@ -12,7 +12,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"noriter.dev/noriter/internal/lang"
-	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/internal/problem"
 )
 
 // columns is what fits on the narrowest terminal, 60, less the indent of a
@@ -26,19 +26,19 @@ var cells = &runewidth.Condition{EastAsianWidth: false, StrictEmojiNeutral: true
 // Lint finds what is wrong with the pages of a file system: their form, a
 // language that is missing or says something else than the other, lines that
 // are too wide. The error is the file system's.
-func Lint(fsys fs.FS) (format.Problems, error) {
+func Lint(fsys fs.FS) (problem.List, error) {
 	topics, err := Topics(fsys)
 	if err != nil {
 		return nil, err
 	}
-	var problems format.Problems
+	var problems problem.List
 	for _, t := range topics {
 		pages := map[string]*Page{}
 		for _, l := range languages {
 			file := path.Join(t, l+".md")
 			text, err := fs.ReadFile(fsys, file)
 			if errors.Is(err, fs.ErrNotExist) {
-				problems = append(problems, at(file, 0, "the text in this language is missing"))
+				problems = append(problems, problem.Line(file, 0, "the text in this language is missing"))
 				continue
 			}
 			if err != nil {
@@ -59,16 +59,12 @@ func Lint(fsys fs.FS) (format.Problems, error) {
 	return problems, nil
 }
 
-func at(file string, line int, message string, args ...any) format.Problem {
-	return format.Problem{Pos: format.Pos{File: file, Line: line}, Message: fmt.Sprintf(message, args...)}
-}
-
 // width finds lines of code that a narrow terminal would break.
-func (p *Page) width() format.Problems {
-	var found format.Problems
+func (p *Page) width() problem.List {
+	var found problem.List
 	check := func(line int, text string) {
 		if w := cells.StringWidth(text); w > columns {
-			found = append(found, at(p.file, line, "this line of code has %d columns; at most %d fit on a narrow terminal", w, columns))
+			found = append(found, problem.Line(p.file, line, "this line of code has %d columns; at most %d fit on a narrow terminal", w, columns))
 		}
 	}
 	for _, b := range p.Commands() {
@@ -89,38 +85,38 @@ func (p *Page) width() format.Problems {
 }
 
 // compare finds where the two languages show other files or commands.
-func compare(en, ko *Page) format.Problems {
+func compare(en, ko *Page) problem.List {
 	if len(en.Sections) != len(ko.Sections) {
-		return format.Problems{at(ko.file, 0, "has %d sections, %s has %d", len(ko.Sections), en.file, len(en.Sections))}
+		return problem.List{problem.Line(ko.file, 0, "has %d sections, %s has %d", len(ko.Sections), en.file, len(en.Sections))}
 	}
 	a, b := en.Commands(), ko.Commands()
 	for i := range min(len(a), len(b)) {
 		x, y := a[i], b[i]
 		if x.File != y.File || x.Content != y.Content {
-			return format.Problems{at(ko.file, y.line, "this block is not that of %s:%d", en.file, x.line)}
+			return problem.List{problem.Line(ko.file, y.line, "this block is not that of %s:%d", en.file, x.line)}
 		}
 		for j := range min(len(x.Commands), len(y.Commands)) {
 			c, d := x.Commands[j], y.Commands[j]
 			if c.Line != d.Line || !slices.Equal(c.Output, d.Output) || c.Fails != d.Fails {
-				return format.Problems{at(ko.file, d.line, "this command or its output is not that of %s", c.At)}
+				return problem.List{problem.Line(ko.file, d.line, "this command or its output is not that of %s", c.At)}
 			}
 		}
 		if len(x.Commands) != len(y.Commands) {
-			return format.Problems{at(ko.file, y.line, "this block has %d commands, that of %s:%d has %d", len(y.Commands), en.file, x.line, len(x.Commands))}
+			return problem.List{problem.Line(ko.file, y.line, "this block has %d commands, that of %s:%d has %d", len(y.Commands), en.file, x.line, len(x.Commands))}
 		}
 	}
 	if len(a) != len(b) {
-		return format.Problems{at(ko.file, 0, "has %d code blocks, %s has %d", len(b), en.file, len(a))}
+		return problem.List{problem.Line(ko.file, 0, "has %d code blocks, %s has %d", len(b), en.file, len(a))}
 	}
 	return nil
 }
 
 // translated finds texts that are still not Korean.
-func (p *Page) translated() format.Problems {
-	var found format.Problems
+func (p *Page) translated() problem.List {
+	var found problem.List
 	check := func(line int, text string) {
 		if !korean(text) {
-			found = append(found, at(p.file, line, "this text is not in Korean: %.40q", text))
+			found = append(found, problem.Line(p.file, line, "this text is not in Korean: %.40q", text))
 		}
 	}
 	check(1, p.Summary)

@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/internal/problem"
 )
 
 const (
@@ -22,7 +22,7 @@ var comment = regexp.MustCompile(`\s{2,}# (.*)$`)
 // parser goes over the lines of a page.
 type parser struct {
 	page     *Page
-	problems format.Problems
+	problems problem.List
 	line     int
 	prose    []string
 	// open is the code block that a fence has begun; fails belongs to it.
@@ -33,7 +33,7 @@ type parser struct {
 }
 
 // Parse reads a page, and finds all that is wrong with its form.
-func Parse(file, text string) (*Page, format.Problems) {
+func Parse(file, text string) (*Page, problem.List) {
 	p := &parser{page: &Page{file: file}}
 	for i, line := range strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
 		p.line = i + 1
@@ -60,7 +60,7 @@ func Parse(file, text string) (*Page, format.Problems) {
 }
 
 func (p *parser) problem(line int, message string, args ...any) {
-	p.problems = append(p.problems, format.Problem{Pos: format.Pos{File: p.page.file, Line: line}, Message: fmt.Sprintf(message, args...)})
+	p.problems = append(p.problems, problem.Line(p.page.file, line, message, args...))
 }
 
 func (p *parser) take(line string) {

@@ -28,6 +28,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/format"
 )
 
@@ -107,11 +108,11 @@ func (e *Env) Nori() string {
 }
 
 // Lint reads all labs of a file system and reports every mistake in them, as
-// format.Problems. That includes what only all of them together can have
+// a problem.List. That includes what only all of them together can have
 // wrong, such as a lab that needs one which isn't there.
 func Lint(fsys fs.FS) error {
 	all, err := format.LoadAll(fsys)
-	var problems format.Problems
+	var problems problem.List
 	if err != nil && !errors.As(err, &problems) {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
@@ -51,7 +52,7 @@ func (g *globals) labAt(path string) (*format.Lab, error) {
 		return nil, fmt.Errorf("looking for the lab %s: %w", path, err)
 	}
 	lab, err := format.Load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
-	var problems format.Problems
+	var problems problem.List
 	if errors.As(err, &problems) || errors.Is(err, fs.ErrNotExist) {
 		return nil, g.usage("%w", err)
 	}

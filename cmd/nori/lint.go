@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/lang"
-	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/lint"
 	"noriter.dev/noriter/labs/skeleton"
 )
@@ -39,7 +39,7 @@ type lintProblem struct {
 
 // lint prints the mistakes and ends with exit code 1 if there are any.
 func (g *globals) lint(paths []string) error {
-	var found format.Problems
+	var found problem.List
 	var err error
 	if len(paths) == 0 {
 		found, err = lint.BuiltIn()

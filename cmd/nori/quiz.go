@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs"
-	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/quiz"
 	"noriter.dev/noriter/labs/run"
@@ -64,7 +64,7 @@ func (g *globals) quizAt(path string) (*quiz.Quiz, error) {
 		return nil, fmt.Errorf("looking for the quiz %s: %w", path, err)
 	}
 	z, err := quiz.Load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
-	var problems format.Problems
+	var problems problem.List
 	if errors.As(err, &problems) || errors.Is(err, fs.ErrNotExist) {
 		return nil, g.usage("%w", err)
 	}

@@ -1,6 +1,10 @@
 package format
 
-import "time"
+import (
+	"time"
+
+	"noriter.dev/noriter/internal/problem"
+)
 
 // Check is one condition of a step. Exactly one of the kinds is set.
 type Check struct {
@@ -24,7 +28,7 @@ type Check struct {
 	Expect, Explain, Fact *Words
 	// Within is the check's time limit; 0 means DefaultWithin.
 	Within time.Duration
-	At     Pos `lab:"-"`
+	At     problem.Pos `lab:"-"`
 }
 
 // DefaultWithin is the time limit of a check that names none. A triggered
@@ -72,7 +76,7 @@ type Object struct {
 	Namespace *Name
 	// Absent means that the object must not be there.
 	Absent bool
-	At     Pos `lab:"-"`
+	At     problem.Pos `lab:"-"`
 }
 
 // List is the live objects of a kind; the expression sees them as `items`,
@@ -82,7 +86,7 @@ type List struct {
 	APIVersion string `lab:"apiVersion"`
 	Selector   *Name
 	Namespace  *Name
-	At         Pos `lab:"-"`
+	At         problem.Pos `lab:"-"`
 }
 
 // Log is what a container printed: `log` and `lines`. With Selector it is
@@ -93,7 +97,7 @@ type Log struct {
 	Container string
 	Tail      int
 	Previous  bool
-	At        Pos `lab:"-"`
+	At        problem.Pos `lab:"-"`
 }
 
 // Event is the events of the lab's namespace that fit: `items`. Since is how
@@ -103,7 +107,7 @@ type Event struct {
 	Name   *Name
 	Reason string
 	Since  time.Duration
-	At     Pos `lab:"-"`
+	At     problem.Pos `lab:"-"`
 }
 
 // Exec is a command in a container: `stdout`, `stderr`, `code`. It must not
@@ -112,7 +116,7 @@ type Exec struct {
 	Pod       *Name
 	Container string
 	Command   []*Name
-	At        Pos `lab:"-"`
+	At        problem.Pos `lab:"-"`
 }
 
 // NodeCheck is a command on a machine: `stdout`, `stderr`, `code`. It must
@@ -120,14 +124,14 @@ type Exec struct {
 type NodeCheck struct {
 	On  *Name
 	Run *Name
-	At  Pos `lab:"-"`
+	At  problem.Pos `lab:"-"`
 }
 
 // Script is the last resort: a file of the lab, run on the host with
 // KUBECONFIG set: `stdout`, `stderr`, `code`.
 type Script struct {
 	Run string
-	At  Pos `lab:"-"`
+	At  problem.Pos `lab:"-"`
 }
 
 // variables are what the check's kind adds to the common variables.

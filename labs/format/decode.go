@@ -1,7 +1,6 @@
 package format
 
 import (
-	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -11,21 +10,23 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/problem"
 )
 
 // decoder fills Go values from YAML nodes, and notes every mistake with its
 // place instead of stopping at the first.
 type decoder struct {
 	file     string
-	problems Problems
+	problems problem.List
 }
 
 func (d *decoder) fail(n *yaml.Node, format string, args ...any) {
-	d.problems = append(d.problems, Problem{
-		Pos: d.at(n), Message: fmt.Sprintf(format, args...)})
+	d.problems = append(d.problems, problem.At(d.at(n), format, args...))
 }
 
-func (d *decoder) at(n *yaml.Node) Pos { return Pos{File: d.file, Line: n.Line, Column: n.Column} }
+func (d *decoder) at(n *yaml.Node) problem.Pos {
+	return problem.Pos{File: d.file, Line: n.Line, Column: n.Column}
+}
 
 // selfDecoder is a value that reads its node itself.
 type selfDecoder interface {
@@ -35,7 +36,7 @@ type selfDecoder interface {
 // Scalars of YAML that have a type of their own here.
 var (
 	durationType = reflect.TypeFor[time.Duration]()
-	posType      = reflect.TypeFor[Pos]()
+	posType      = reflect.TypeFor[problem.Pos]()
 )
 
 // decode fills v, which can be set, from n.

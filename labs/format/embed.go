@@ -3,12 +3,14 @@ package format
 import (
 	"reflect"
 	"sort"
+
+	"noriter.dev/noriter/internal/problem"
 )
 
 // Decode reads one YAML document, strictly as labs are read, into the struct
 // that into points to. It is for what lies beside labs and is written in the
 // same way, such as quizzes. Expressions in it are not compiled yet.
-func Decode(file string, data []byte, into any) Problems {
+func Decode(file string, data []byte, into any) problem.List {
 	root, problems := document(file, data)
 	if len(problems) > 0 {
 		return problems
@@ -21,7 +23,7 @@ func Decode(file string, data []byte, into any) Problems {
 // Compile makes the program of an expression whose place offers the extra
 // variables beside the common ones. A condition must be true or false. Where
 // e is nil the mistake is put at at.
-func (e *Expr) Compile(at Pos, condition bool, extra ...string) Problems {
+func (e *Expr) Compile(at problem.Pos, condition bool, extra ...string) problem.List {
 	v := &validator{file: at.File}
 	v.compile(e, at, condition, extra...)
 	return v.problems
@@ -36,14 +38,14 @@ func (e *Expr) Source() string {
 }
 
 // Compile makes the templates of both languages; no words are no mistake.
-func (w *Words) Compile(extra ...string) Problems {
+func (w *Words) Compile(extra ...string) problem.List {
 	v := &validator{}
 	v.words(w, extra)
 	return v.problems
 }
 
 // CheckVars finds mistakes in the declarations of variables.
-func CheckVars(file string, vars map[string]Var) Problems {
+func CheckVars(file string, vars map[string]Var) problem.List {
 	v := &validator{file: file}
 	names := make([]string, 0, len(vars))
 	for name := range vars {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"noriter.dev/noriter/internal/problem"
 )
 
 const goodLab = `id: demo
@@ -109,7 +111,7 @@ func TestMistakes(t *testing.T) {
 				t.Fatalf("the good lab has no %q", c.from)
 			}
 			_, err := Load(tree(strings.Replace(goodLab, c.from, c.to, 1), goodText, goodText), "demo")
-			var p Problems
+			var p problem.List
 			if !errors.As(err, &p) || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got:\n%v\nwant something with:\n%s", err, c.want)
 			}
@@ -151,7 +153,7 @@ func TestTextMistakes(t *testing.T) {
 func TestAllProblemsAtOnce(t *testing.T) {
 	lab := strings.NewReplacer("minutes: 5", "minuts: 5", "level: 1", "levle: 1").Replace(goodLab)
 	_, err := Load(tree(lab, goodText, goodText), "demo")
-	var p Problems
+	var p problem.List
 	if !errors.As(err, &p) || len(p) != 2 {
 		t.Fatalf("want two problems, got %v", err)
 	}

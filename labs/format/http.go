@@ -3,6 +3,8 @@ package format
 import (
 	"strings"
 	"time"
+
+	"noriter.dev/noriter/internal/problem"
 )
 
 // HTTP asks for a page. What is asked is one of
@@ -47,21 +49,21 @@ type HTTP struct {
 	Times int
 	// Timeout is the limit of one request; 0 means 3 s.
 	Timeout time.Duration
-	At      Pos `lab:"-"`
+	At      problem.Pos `lab:"-"`
 }
 
 // NodePort names a Service, and its port where it has several.
 type NodePort struct {
 	Service *Name
 	Port    *Name
-	At      Pos `lab:"-"`
+	At      problem.Pos `lab:"-"`
 }
 
 // SecretKey is one key of a Secret in the lab's namespace.
 type SecretKey struct {
 	Secret *Name
 	Key    string
-	At     Pos `lab:"-"`
+	At     problem.Pos `lab:"-"`
 }
 
 // Several tells whether the check collects a list of answers.
@@ -82,7 +84,7 @@ type DNS struct {
 	// Type is A (the default), AAAA or SRV.
 	Type string
 	From *Name
-	At   Pos `lab:"-"`
+	At   problem.Pos `lab:"-"`
 }
 
 func (v *validator) http(h *HTTP) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -81,7 +82,7 @@ type Words struct {
 	Text lang.Text      `lab:",self"`
 	EN   *expr.Template `lab:"-"`
 	KO   *expr.Template `lab:"-"`
-	At   Pos            `lab:"-"`
+	At   problem.Pos    `lab:"-"`
 }
 
 // Pick gives the template in the current language; nil if there is none.
@@ -107,7 +108,7 @@ type Testbed struct {
 type Var struct {
 	Pick     []string
 	Min, Max int
-	At       Pos `lab:"-"`
+	At       problem.Pos `lab:"-"`
 }
 
 // Setup is one idempotent action that prepares the lab. One field besides If
@@ -123,7 +124,7 @@ type Setup struct {
 	Node *NodeAct
 	// Wait holds until a check does.
 	Wait *Check
-	At   Pos `lab:"-"`
+	At   problem.Pos `lab:"-"`
 }
 
 // NodeAct is a command on machines, and the one that takes it back when the
@@ -134,7 +135,7 @@ type NodeAct struct {
 	On   *Name
 	Run  *Name
 	Undo *Name
-	At   Pos `lab:"-"`
+	At   problem.Pos `lab:"-"`
 }
 
 // Source is a place in Noriter's source that a lab ends by pointing at: a
@@ -144,7 +145,7 @@ type Source struct {
 	Path string
 	Func string
 	What lang.Text
-	At   Pos `lab:"-"`
+	At   problem.Pos `lab:"-"`
 }
 
 // The values of Step.Hold.
@@ -168,7 +169,7 @@ type Step struct {
 	Picture *Picture
 	When    []When
 	Checks  []Check
-	At      Pos `lab:"-"`
+	At      problem.Pos `lab:"-"`
 }
 
 // Check gives a check by its id, or nil.
@@ -186,7 +187,7 @@ type Memory struct {
 	Object *Object
 	List   *List
 	Expr   *Expr
-	At     Pos `lab:"-"`
+	At     problem.Pos `lab:"-"`
 }
 
 // When is a computed hint: while Expr holds, the hint is shown.
@@ -195,7 +196,7 @@ type When struct {
 	List   *List
 	Expr   *Expr
 	Hint   string
-	At     Pos `lab:"-"`
+	At     problem.Pos `lab:"-"`
 }
 
 // Way is a script of the four-way proof: Script is typed in place of the
@@ -205,19 +206,13 @@ type Way struct {
 	Step   string
 	Trips  string
 	Why    lang.Text
-	At     Pos `lab:"-"`
+	At     problem.Pos `lab:"-"`
 }
 
 // Expr is a compiled condition or value.
 type Expr struct {
 	*expr.Program
-	At     Pos
+	At     problem.Pos
 	source string
 	block  bool // a block scalar: the text starts on the line after At
-}
-
-// Pos is a place in a file; Line and Column count from one.
-type Pos struct {
-	File         string
-	Line, Column int
 }

@@ -12,10 +12,12 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"noriter.dev/noriter/internal/problem"
 )
 
 // Load reads the lab in folder dir and checks all of it. Mistakes in the lab
-// are Problems; any other error is the file system's.
+// are a problem.List; any other error is the file system's.
 func Load(fsys fs.FS, dir string) (*Lab, error) {
 	sub, err := fs.Sub(fsys, dir)
 	if err != nil {
@@ -37,7 +39,7 @@ func Load(fsys fs.FS, dir string) (*Lab, error) {
 		name := path.Join(dir, language+".md")
 		text, err := fs.ReadFile(sub, language+".md")
 		if errors.Is(err, fs.ErrNotExist) {
-			problems = append(problems, Problem{Pos{File: name}, "the text in this language is missing"})
+			problems = append(problems, problem.Line(name, 0, "the text in this language is missing"))
 			continue
 		}
 		if err != nil {
@@ -48,7 +50,7 @@ func Load(fsys fs.FS, dir string) (*Lab, error) {
 		problems = append(problems, lab.checkProse(prose)...)
 		lab.Prose[language] = prose
 	}
-	return lab, problems.err()
+	return lab, problems.Err()
 }
 
 // LoadAll reads every folder below root that holds a lab.yaml, in order of
@@ -59,13 +61,13 @@ func LoadAll(fsys fs.FS) ([]*Lab, error) {
 		return nil, fmt.Errorf("reading the labs: %w", err)
 	}
 	var labs []*Lab
-	var problems Problems
+	var problems problem.List
 	for _, e := range entries {
 		if _, err := fs.Stat(fsys, path.Join(e.Name(), "lab.yaml")); !e.IsDir() || err != nil {
 			continue
 		}
 		lab, err := Load(fsys, e.Name())
-		var wrong Problems
+		var wrong problem.List
 		if errors.As(err, &wrong) {
 			problems = append(problems, wrong...)
 			continue
@@ -75,16 +77,16 @@ func LoadAll(fsys fs.FS) ([]*Lab, error) {
 		}
 		labs = append(labs, lab)
 	}
-	return labs, append(problems, checkTogether(labs)...).err()
+	return labs, append(problems, checkTogether(labs)...).Err()
 }
 
 // checkTogether finds what only several labs can have wrong.
-func checkTogether(labs []*Lab) (problems Problems) {
+func checkTogether(labs []*Lab) (problems problem.List) {
 	byID := map[string]bool{}
 	var ids []string
 	for _, l := range labs {
 		if byID[l.ID] {
-			problems = append(problems, Problem{Pos{File: l.ID}, fmt.Sprintf("two labs have the id %q", l.ID)})
+			problems = append(problems, problem.Line(l.ID, 0, "two labs have the id %q", l.ID))
 		}
 		byID[l.ID] = true
 		ids = append(ids, l.ID)
@@ -92,8 +94,8 @@ func checkTogether(labs []*Lab) (problems Problems) {
 	for _, l := range labs {
 		for _, need := range l.Needs {
 			if !byID[need] {
-				problems = append(problems, Problem{Pos{File: l.ID + "/lab.yaml"},
-					fmt.Sprintf("needs: there is no lab %q%s", need, nearest(need, ids))})
+				problems = append(problems, problem.Line(l.ID+"/lab.yaml", 0,
+					"needs: there is no lab %q%s", need, nearest(need, ids)))
 			}
 		}
 	}
@@ -101,7 +103,7 @@ func checkTogether(labs []*Lab) (problems Problems) {
 }
 
 // Parse reads lab.yaml alone, with its expressions compiled.
-func Parse(file string, data []byte) (*Lab, Problems) {
+func Parse(file string, data []byte) (*Lab, problem.List) {
 	root, problems := document(file, data)
 	if len(problems) > 0 {
 		return nil, problems
@@ -118,21 +120,21 @@ func Parse(file string, data []byte) (*Lab, Problems) {
 }
 
 // document is the one YAML document of a file.
-func document(file string, data []byte) (*yaml.Node, Problems) {
+func document(file string, data []byte) (*yaml.Node, problem.List) {
 	var root yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	if err := dec.Decode(&root); err != nil {
 		if errors.Is(err, io.EOF) {
-			return nil, Problems{{Pos{File: file, Line: 1}, "the file is empty"}}
+			return nil, problem.List{problem.Line(file, 1, "the file is empty")}
 		}
-		return nil, Problems{{Pos{File: file, Line: yamlLine(err)}, "this is not YAML: " + yamlText(err)}}
+		return nil, problem.List{problem.Line(file, yamlLine(err), "this is not YAML: %s", yamlText(err))}
 	}
 	var second yaml.Node
 	if err := dec.Decode(&second); err == nil {
-		return nil, Problems{{Pos{File: file, Line: second.Line}, "one document per file: a second one starts here"}}
+		return nil, problem.List{problem.Line(file, second.Line, "one document per file: a second one starts here")}
 	}
 	if len(root.Content) != 1 {
-		return nil, Problems{{Pos{File: file, Line: 1}, "the file is empty"}}
+		return nil, problem.List{problem.Line(file, 1, "the file is empty")}
 	}
 	return root.Content[0], nil
 }
@@ -158,14 +160,14 @@ func yamlText(err error) string {
 
 // checkFiles sees that every file that lab.yaml names is there, and that no
 // script lies about unnamed.
-func (l *Lab) checkFiles(dir string) (problems Problems) {
+func (l *Lab) checkFiles(dir string) (problems problem.List) {
 	file := path.Join(dir, "lab.yaml")
-	missing := func(at Pos, name string) {
+	missing := func(at problem.Pos, name string) {
 		if _, err := fs.Stat(l.FS, name); err != nil {
 			if at.File == "" {
 				at.File = file
 			}
-			problems = append(problems, Problem{at, fmt.Sprintf("the file %s is missing", path.Join(dir, name))})
+			problems = append(problems, problem.At(at, "the file %s is missing", path.Join(dir, name)))
 		}
 	}
 	named := map[string]bool{}
@@ -192,7 +194,7 @@ func (l *Lab) checkFiles(dir string) (problems Problems) {
 		entries, _ := fs.ReadDir(l.FS, folder) // a folder that isn't there has no stray files
 		for _, e := range entries {
 			if name := path.Join(folder, e.Name()); !named[name] {
-				problems = append(problems, Problem{Pos{File: path.Join(dir, name)}, "no step and no way of lab.yaml uses this script"})
+				problems = append(problems, problem.Line(path.Join(dir, name), 0, "no step and no way of lab.yaml uses this script"))
 			}
 		}
 	}

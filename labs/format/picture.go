@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"noriter.dev/noriter/internal/problem"
 )
 
 // The pictures that a step can show, drawn from what is in the cluster now.
@@ -24,7 +26,7 @@ var Pictures = []string{PicturePods, PictureRequest, PictureDaemons, PictureImag
 type Picture struct {
 	Kind           string
 	Name, Selector *Name
-	At             Pos `lab:"-"`
+	At             problem.Pos `lab:"-"`
 }
 
 func (p *Picture) decodeNode(d *decoder, n *yaml.Node) {

@@ -2,12 +2,12 @@ package format
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
 
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -56,7 +56,7 @@ var heading = regexp.MustCompile(`^## +(.*?) *\{#([a-z0-9-]+)\} *$`)
 // proseParser goes over the lines and collects them into sections.
 type proseParser struct {
 	prose    *Prose
-	problems Problems
+	problems problem.List
 	section  *Section
 	lines    []string
 	start    int
@@ -64,11 +64,11 @@ type proseParser struct {
 }
 
 func (p *proseParser) fail(line int, format string, args ...any) {
-	p.problems = append(p.problems, Problem{Pos{File: p.prose.File, Line: line}, fmt.Sprintf(format, args...)})
+	p.problems = append(p.problems, problem.Line(p.prose.File, line, format, args...))
 }
 
 // ParseProse splits a text into its sections.
-func ParseProse(file, text string) (*Prose, Problems) {
+func ParseProse(file, text string) (*Prose, problem.List) {
 	p := &proseParser{prose: &Prose{File: file, Sections: map[string]*Section{}}, start: 1}
 	p.store = func(t *expr.Template) { p.prose.Intro = t }
 	fenced := false
@@ -162,9 +162,9 @@ func (p *proseParser) flush() {
 
 // checkProse holds a text against the lab: the same steps in the same order,
 // every hint there, every variable declared.
-func (l *Lab) checkProse(p *Prose) (problems Problems) {
+func (l *Lab) checkProse(p *Prose) (problems problem.List) {
 	fail := func(line int, format string, args ...any) {
-		problems = append(problems, Problem{Pos{File: p.File, Line: line}, fmt.Sprintf(format, args...)})
+		problems = append(problems, problem.Line(p.File, line, format, args...))
 	}
 	var want []string
 	for _, s := range l.Steps {
@@ -195,9 +195,9 @@ func (l *Lab) checkProse(p *Prose) (problems Problems) {
 	return problems
 }
 
-func (s *Step) checkHints(file string, section *Section) (problems Problems) {
+func (s *Step) checkHints(file string, section *Section) (problems problem.List) {
 	fail := func(format string, args ...any) {
-		problems = append(problems, Problem{Pos{File: file, Line: section.line}, fmt.Sprintf(format, args...)})
+		problems = append(problems, problem.Line(file, section.line, format, args...))
 	}
 	if len(section.Hints) != len(s.Cost) {
 		fail("step %q has %d hints that cost points, want %d", s.ID, len(section.Hints), len(s.Cost))
@@ -218,7 +218,7 @@ func (s *Step) checkHints(file string, section *Section) (problems Problems) {
 }
 
 // checkSection finds variables that aren't declared.
-func (l *Lab) checkSection(file string, s *Section) (problems Problems) {
+func (l *Lab) checkSection(file string, s *Section) (problems problem.List) {
 	texts := append([]*expr.Template{s.Text}, s.Hints...)
 	for _, t := range s.Computed {
 		texts = append(texts, t)
@@ -226,7 +226,7 @@ func (l *Lab) checkSection(file string, s *Section) (problems Problems) {
 	for _, t := range texts {
 		for _, m := range usesVar.FindAllStringSubmatch(t.Source(), -1) {
 			if _, ok := l.Vars[m[1]]; !ok {
-				problems = append(problems, Problem{Pos{File: file, Line: s.line}, fmt.Sprintf("vars.%s is not declared", m[1])})
+				problems = append(problems, problem.Line(file, s.line, "vars.%s is not declared", m[1]))
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 package format
 
-import "noriter.dev/noriter/labs/source"
+import (
+	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/labs/source"
+)
 
 // Place is where the source is: FILE:LINE of the function, or the path.
 func (s *Source) Place() string {
@@ -15,10 +18,10 @@ func (s *Source) Place() string {
 
 // CheckSources finds what the lab points at in the project's source; a
 // function that has gone is a mistake.
-func (l *Lab) CheckSources() (problems Problems) {
+func (l *Lab) CheckSources() (problems problem.List) {
 	for i := range l.Sources {
 		s := &l.Sources[i]
-		fail := func(text string) { problems = append(problems, Problem{s.At, "sources: " + text}) }
+		fail := func(text string) { problems = append(problems, problem.At(s.At, "sources: %s", text)) }
 		switch {
 		case !source.Carried(s.Path):
 			if s.Func != "" {

@@ -1,6 +1,10 @@
 package format
 
-import "time"
+import (
+	"time"
+
+	"noriter.dev/noriter/internal/problem"
+)
 
 // Triggered acts, waits, and looks again. It runs when all other checks of
 // its step hold. The check in Then also sees `before`: the objects that the
@@ -17,7 +21,7 @@ type Triggered struct {
 	// … or, where Stays is set, must hold all the time for that long, once
 	// the objects that were deleted are gone.
 	Stays time.Duration
-	At    Pos `lab:"-"`
+	At    problem.Pos `lab:"-"`
 }
 
 // Delete is the act of killing: objects are deleted, with their own grace.
@@ -28,7 +32,7 @@ type Delete struct {
 	Selector   *Name
 	// Pick is "one" (the default; the oldest that isn't being deleted) or "all".
 	Pick string
-	At   Pos `lab:"-"`
+	At   problem.Pos `lab:"-"`
 }
 
 // Scale is the act of wanting another number of pods.
@@ -38,7 +42,7 @@ type Scale struct {
 	Name       *Name
 	// Replicas is a number, or an expression for it.
 	Replicas *Number
-	At       Pos `lab:"-"`
+	At       problem.Pos `lab:"-"`
 }
 
 // Relabel is the act of changing labels. An empty value takes a label away.
@@ -49,7 +53,7 @@ type Relabel struct {
 	Selector   *Name
 	Pick       string
 	Labels     map[string]*Name
-	At         Pos `lab:"-"`
+	At         problem.Pos `lab:"-"`
 }
 
 // NodeTrigger is an act on a machine. One of the acts is set.
@@ -61,7 +65,7 @@ type NodeTrigger struct {
 	// Power is "off": the machine is switched off as if its power failed.
 	// Afterwards it is switched on again, and waited for until it is Ready.
 	Power string
-	At    Pos `lab:"-"`
+	At    problem.Pos `lab:"-"`
 }
 
 // Target is what of an act's objects are hit, in the form of a Delete.

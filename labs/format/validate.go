@@ -2,12 +2,12 @@ package format
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -15,34 +15,34 @@ import (
 type validator struct {
 	file     string
 	lab      *Lab
-	problems Problems
+	problems problem.List
 	// remembered are the names that the current step's `remember` offers.
 	remembered map[string]bool
 }
 
 var identifier = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
-func (v *validator) fail(at Pos, format string, args ...any) {
+func (v *validator) fail(at problem.Pos, format string, args ...any) {
 	if at.File == "" {
 		at.File = v.file
 	}
-	v.problems = append(v.problems, Problem{at, fmt.Sprintf(format, args...)})
+	v.problems = append(v.problems, problem.At(at, format, args...))
 }
 
 func (v *validator) run() {
 	l := v.lab
-	v.id(Pos{}, "id", l.ID)
+	v.id(problem.Pos{}, "id", l.ID)
 	if l.Namespace == "" {
 		l.Namespace = "lab-" + l.ID
 	}
-	v.id(Pos{}, "namespace", l.Namespace)
+	v.id(problem.Pos{}, "namespace", l.Namespace)
 	v.text("title", l.Title)
 	v.text("summary", l.Summary)
 	if l.Minutes < 1 {
-		v.fail(Pos{}, "minutes: say how long the lab takes, at least 1")
+		v.fail(problem.Pos{}, "minutes: say how long the lab takes, at least 1")
 	}
 	if l.Level < 1 || l.Level > 4 {
-		v.fail(Pos{}, "level: want 1 (first steps) to 4 (on call)")
+		v.fail(problem.Pos{}, "level: want 1 (first steps) to 4 (on call)")
 	}
 	for name, variable := range l.Vars {
 		v.variable(name, variable)
@@ -51,7 +51,7 @@ func (v *validator) run() {
 		v.setup(&l.Setup[i])
 	}
 	if len(l.Steps) == 0 {
-		v.fail(Pos{}, "steps: a lab has at least one step")
+		v.fail(problem.Pos{}, "steps: a lab has at least one step")
 	}
 	steps := map[string]bool{}
 	for i := range l.Steps {
@@ -71,7 +71,7 @@ func (v *validator) run() {
 	v.usedVariables()
 }
 
-func (v *validator) id(at Pos, what, id string) {
+func (v *validator) id(at problem.Pos, what, id string) {
 	if !identifier.MatchString(id) || len(id) > 40 {
 		v.fail(at, "%s: want small letters, digits and single dashes, at most 40, found %q", what, id)
 	}
@@ -79,7 +79,7 @@ func (v *validator) id(at Pos, what, id string) {
 
 func (v *validator) text(what string, t lang.Text) {
 	if t == (lang.Text{}) {
-		v.fail(Pos{}, "%s: is missing", what)
+		v.fail(problem.Pos{}, "%s: is missing", what)
 	}
 }
 
@@ -175,7 +175,7 @@ func (v *validator) step(s *Step) {
 	}
 }
 
-func (v *validator) source(at Pos, what string, o *Object, l *List) {
+func (v *validator) source(at problem.Pos, what string, o *Object, l *List) {
 	if o != nil && l != nil {
 		v.fail(at, "%s: give object or list, not both", what)
 	}
@@ -226,7 +226,7 @@ func (v *validator) way(w *Way, wrong bool) {
 
 // compile makes the program of an expression whose place offers the extra
 // variables. Mistakes are reported where they are in the file.
-func (v *validator) compile(e *Expr, at Pos, condition bool, extra ...string) {
+func (v *validator) compile(e *Expr, at problem.Pos, condition bool, extra ...string) {
 	if e == nil {
 		v.fail(at, "expr is missing")
 		return

@@ -1,10 +1,10 @@
 package format
 
 import (
-	"fmt"
 	"regexp"
 	"sort"
 
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -65,7 +65,7 @@ func (v *validator) kind(c *Check) {
 	}
 }
 
-func (v *validator) need(at Pos, kind, field string, there bool) {
+func (v *validator) need(at problem.Pos, kind, field string, there bool) {
 	if !there {
 		v.fail(at, "%s: %s is missing", kind, field)
 	}
@@ -103,7 +103,7 @@ func (v *validator) usedVariables() {
 		declared = append(declared, name)
 	}
 	sort.Strings(declared)
-	v.lab.eachSource(func(at Pos, step *Step, source string) {
+	v.lab.eachSource(func(at problem.Pos, step *Step, source string) {
 		for _, m := range usesVar.FindAllStringSubmatch(source, -1) {
 			if _, ok := v.lab.Vars[m[1]]; !ok {
 				v.fail(at, "vars.%s is not declared%s", m[1], nearest(m[1], declared))
@@ -120,7 +120,7 @@ func (v *validator) usedVariables() {
 }
 
 // eachSource visits the source of every expression and template.
-func (l *Lab) eachSource(visit func(at Pos, step *Step, source string)) {
+func (l *Lab) eachSource(visit func(at problem.Pos, step *Step, source string)) {
 	var step *Step
 	words := func(w *Words) {
 		if w != nil {
@@ -248,6 +248,3 @@ func (m *Number) name() *Name {
 	}
 	return nil
 }
-
-// String is the place as FILE:LINE:COLUMN.
-func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }

@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -17,7 +18,7 @@ import (
 // as the name of an object.
 type Name struct {
 	*expr.Template
-	At Pos
+	At problem.Pos
 }
 
 func (m *Name) decodeNode(d *decoder, n *yaml.Node) {
@@ -48,7 +49,7 @@ type Number struct {
 	fixed    int
 	template *expr.Template
 	expr     *Expr
-	At       Pos `lab:"-"`
+	At       problem.Pos `lab:"-"`
 }
 
 func (m *Number) decodeNode(d *decoder, n *yaml.Node) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"noriter.dev/noriter/cheatsheets"
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
@@ -22,7 +23,7 @@ import (
 var ErrNothing = errors.New("neither a lab (a folder with a lab.yaml), nor a folder of labs, nor a quiz (a folder with a quiz.yaml), nor a testbed file")
 
 // BuiltIn looks at what comes with the program: labs, quizzes and cheatsheets.
-func BuiltIn() (format.Problems, error) {
+func BuiltIn() (problem.List, error) {
 	found, err := problems(labs.Lint(content.FS))
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func BuiltIn() (format.Problems, error) {
 
 // Path looks at a lab or a quiz, a file of one, a folder of labs, or a testbed
 // file.
-func Path(path string) (format.Problems, error) {
+func Path(path string) (problem.List, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("looking at %s: %w", path, err)
@@ -70,7 +71,7 @@ func isQuiz(dir string) bool {
 }
 
 // quizAt looks at one quiz.
-func quizAt(dir string) (format.Problems, error) {
+func quizAt(dir string) (problem.List, error) {
 	abs, err := filepath.Abs(dir) // "." has no name
 	if err != nil {
 		return nil, fmt.Errorf("looking at %s: %w", dir, err)
@@ -85,7 +86,7 @@ func quizAt(dir string) (format.Problems, error) {
 
 // lab looks at one lab. What only all labs together can have wrong, such as
 // a lab that it needs, is left to the folder of labs.
-func lab(dir string) (format.Problems, error) {
+func lab(dir string) (problem.List, error) {
 	abs, err := filepath.Abs(dir) // "." has no name
 	if err != nil {
 		return nil, fmt.Errorf("looking at %s: %w", dir, err)
@@ -102,7 +103,7 @@ func lab(dir string) (format.Problems, error) {
 }
 
 // below puts the folder before the files of problems.
-func below(dir string, found format.Problems) format.Problems {
+func below(dir string, found problem.List) problem.List {
 	for i := range found {
 		found[i].File = filepath.Join(dir, filepath.FromSlash(found[i].File))
 	}
@@ -110,8 +111,8 @@ func below(dir string, found format.Problems) format.Problems {
 }
 
 // problems takes an error apart into mistakes and what isn't one.
-func problems(err error) (format.Problems, error) {
-	var found format.Problems
+func problems(err error) (problem.List, error) {
+	var found problem.List
 	if errors.As(err, &found) {
 		return found, nil
 	}
@@ -119,7 +120,7 @@ func problems(err error) (format.Problems, error) {
 }
 
 // spec looks at a testbed file.
-func spec(path string) (format.Problems, error) {
+func spec(path string) (problem.List, error) {
 	if ext := filepath.Ext(path); ext != ".yaml" && ext != ".yml" {
 		return nil, fmt.Errorf("%s: %w", path, ErrNothing)
 	}
@@ -128,9 +129,9 @@ func spec(path string) (format.Problems, error) {
 		return nil, nil
 	}
 	// The mistakes have file and line in their text.
-	var found format.Problems
+	var found problem.List
 	for _, line := range strings.Split(err.Error(), "\n") {
-		found = append(found, format.Problem{Message: line})
+		found = append(found, problem.Problem{Message: line})
 	}
 	return found, nil
 }

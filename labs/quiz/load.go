@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"path"
 
-	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/internal/problem"
 )
 
 //go:embed all:content
@@ -70,14 +70,14 @@ func topics(fsys fs.FS) []string {
 	return out
 }
 
-// LoadAll reads every quiz of a file system. Mistakes are format.Problems, of
+// LoadAll reads every quiz of a file system. Mistakes are a problem.List, of
 // all quizzes together.
 func LoadAll(fsys fs.FS) ([]*Quiz, error) {
 	var all []*Quiz
-	var problems format.Problems
+	var problems problem.List
 	for _, topic := range topics(fsys) {
 		z, err := Load(fsys, topic)
-		var wrong format.Problems
+		var wrong problem.List
 		switch {
 		case errors.As(err, &wrong):
 			problems = append(problems, wrong...)
@@ -110,8 +110,8 @@ func Load(fsys fs.FS, dir string) (*Quiz, error) {
 		z.world = string(world)
 		problems = append(problems, z.checkWorld(worldFile)...)
 		if z.Topic != path.Base(dir) {
-			problems = append(problems, format.Problem{Pos: format.Pos{File: file, Line: 1},
-				Message: fmt.Sprintf("topic: is %q, but the folder is %q", z.Topic, path.Base(dir))})
+			problems = append(problems, problem.Line(file, 1,
+				"topic: is %q, but the folder is %q", z.Topic, path.Base(dir)))
 		}
 	}
 	if len(problems) > 0 {
@@ -121,14 +121,14 @@ func Load(fsys fs.FS, dir string) (*Quiz, error) {
 }
 
 // Lint gives every mistake in the quizzes of a file system.
-func Lint(fsys fs.FS) []format.Problem {
+func Lint(fsys fs.FS) []problem.Problem {
 	_, err := LoadAll(fsys)
-	var problems format.Problems
+	var problems problem.List
 	if errors.As(err, &problems) {
 		return problems
 	}
 	if err != nil {
-		return []format.Problem{{Message: err.Error()}}
+		return []problem.Problem{{Message: err.Error()}}
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ package quiz
 
 import (
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/format"
 )
 
@@ -42,14 +43,14 @@ type Objects struct {
 	Kind       string
 	APIVersion string `lab:"apiVersion"`
 	Namespace  string
-	At         format.Pos `lab:"-"`
+	At         problem.Pos `lab:"-"`
 }
 
 // Ready is a condition that the world must come to.
 type Ready struct {
 	What lang.Text
 	Expr *format.Expr
-	At   format.Pos `lab:"-"`
+	At   problem.Pos `lab:"-"`
 }
 
 // The kinds of questions.
@@ -82,7 +83,7 @@ type Question struct {
 	// Proof is a shell command that prints the right answer and nothing
 	// else. `nori quiz prove` holds the computed answer against it.
 	Proof string
-	At    format.Pos `lab:"-"`
+	At    problem.Pos `lab:"-"`
 }
 
 // Value is one answer, or several: either a text, the same everywhere, or
@@ -93,7 +94,7 @@ type Value struct {
 	Expr *format.Expr
 	// Why explains a wrong value; its expressions see the value as `item`.
 	Why *format.Words
-	At  format.Pos `lab:"-"`
+	At  problem.Pos `lab:"-"`
 }
 
 // Computed tells whether the right answer depends on the cluster.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
-	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/internal/problem"
 )
 
 // TestContent holds the built-in quizzes to what was promised of them.
@@ -101,7 +101,7 @@ func TestMistakes(t *testing.T) {
 				t.Fatalf("%q is not in the demo", c.old)
 			}
 			files["demo/quiz.yaml"] = &fstest.MapFile{Data: []byte(text)}
-			problems := format.Problems(Lint(files))
+			problems := problem.List(Lint(files))
 			if len(problems) == 0 || !strings.Contains(problems.Error(), c.want) {
 				t.Errorf("got %v, want %s", problems, c.want)
 			}
@@ -112,7 +112,7 @@ func TestMistakes(t *testing.T) {
 		t.Errorf("the demo itself: %v", problems)
 	}
 	files["demo/world.yaml"] = &fstest.MapFile{Data: []byte("a: {{vars.wrod}}")}
-	if got := format.Problems(Lint(files)).Error(); !strings.Contains(got, "demo/world.yaml: vars.wrod is not declared") {
+	if got := problem.List(Lint(files)).Error(); !strings.Contains(got, "demo/world.yaml: vars.wrod is not declared") {
 		t.Errorf("got %s", got)
 	}
 }

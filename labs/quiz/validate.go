@@ -1,18 +1,18 @@
 package quiz
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"sort"
 
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/format"
 )
 
 // Parse reads quiz.yaml alone, with its expressions compiled. The quiz is nil
 // if the file could not even be read.
-func Parse(file string, data []byte) (*Quiz, format.Problems) {
+func Parse(file string, data []byte) (*Quiz, problem.List) {
 	z := &Quiz{}
 	if problems := format.Decode(file, data, z); len(problems) > 0 {
 		return nil, problems
@@ -25,7 +25,7 @@ func Parse(file string, data []byte) (*Quiz, format.Problems) {
 type validator struct {
 	file     string
 	quiz     *Quiz
-	problems format.Problems
+	problems problem.List
 }
 
 var (
@@ -33,20 +33,20 @@ var (
 	objectName = regexp.MustCompile(`^[a-z][a-zA-Z0-9]*$`)
 )
 
-func (v *validator) fail(at format.Pos, message string, args ...any) {
+func (v *validator) fail(at problem.Pos, message string, args ...any) {
 	if at.File == "" {
 		at.File = v.file
 	}
-	v.problems = append(v.problems, format.Problem{Pos: at, Message: fmt.Sprintf(message, args...)})
+	v.problems = append(v.problems, problem.At(at, message, args...))
 }
 
-func (v *validator) add(problems format.Problems) { v.problems = append(v.problems, problems...) }
+func (v *validator) add(problems problem.List) { v.problems = append(v.problems, problems...) }
 
 func (v *validator) run() {
 	z := v.quiz
-	v.id(format.Pos{Line: 1}, "topic", z.Topic)
+	v.id(problem.Pos{Line: 1}, "topic", z.Topic)
 	if z.Title.EN == "" {
-		v.fail(format.Pos{Line: 1}, "title: is missing")
+		v.fail(problem.Pos{Line: 1}, "title: is missing")
 	}
 	v.add(format.CheckVars(v.file, z.Vars))
 	for name, o := range z.Objects {
@@ -68,7 +68,7 @@ func (v *validator) run() {
 		v.compile(r.Expr, r.At, true)
 	}
 	if len(z.Questions) == 0 {
-		v.fail(format.Pos{Line: 1}, "questions: a quiz has at least one")
+		v.fail(problem.Pos{Line: 1}, "questions: a quiz has at least one")
 	}
 	ids := map[string]bool{}
 	for i := range z.Questions {
@@ -81,7 +81,7 @@ func (v *validator) run() {
 	}
 }
 
-func (v *validator) id(at format.Pos, what, id string) {
+func (v *validator) id(at problem.Pos, what, id string) {
 	if !identifier.MatchString(id) || len(id) > 40 {
 		v.fail(at, "%s: want small letters, digits and single dashes, at most 40, found %q", what, id)
 	}
@@ -97,7 +97,7 @@ func (z *Quiz) variables(extra ...string) []string {
 	return append(names, extra...)
 }
 
-func (v *validator) compile(e *format.Expr, at format.Pos, condition bool) {
+func (v *validator) compile(e *format.Expr, at problem.Pos, condition bool) {
 	if at.File == "" {
 		at.File = v.file
 	}
@@ -115,7 +115,7 @@ func (v *validator) words(w *format.Words, extra ...string) {
 }
 
 // template compiles a text that is the same in both languages.
-func (v *validator) template(at format.Pos, what, source string) {
+func (v *validator) template(at problem.Pos, what, source string) {
 	if _, err := expr.CompileTemplate(source, v.quiz.variables()...); err != nil {
 		v.fail(at, "%s: %v", what, err)
 	}
@@ -124,7 +124,7 @@ func (v *validator) template(at format.Pos, what, source string) {
 
 // vars holds every use of vars.X against what is declared: CEL can't, because
 // a map takes any key.
-func (v *validator) vars(at format.Pos, source string) {
+func (v *validator) vars(at problem.Pos, source string) {
 	for _, name := range format.UsedVars(source) {
 		if _, ok := v.quiz.Vars[name]; !ok {
 			var declared []string
@@ -201,15 +201,15 @@ func (v *validator) values(q *Question) {
 }
 
 // checkWorld compiles the template of the world.
-func (z *Quiz) checkWorld(file string) format.Problems {
+func (z *Quiz) checkWorld(file string) problem.List {
 	v := &validator{file: file, quiz: z}
 	if _, err := expr.CompileTemplate(z.world, z.variables()...); err != nil {
-		at := format.Pos{}
+		at := problem.Pos{}
 		if mistake, ok := err.(*expr.Error); ok {
 			at.Line, at.Column = mistake.Line, mistake.Column
 		}
 		v.fail(at, "%v", err)
 	}
-	v.vars(format.Pos{File: file}, z.world)
+	v.vars(problem.Pos{File: file}, z.world)
 	return v.problems
 }

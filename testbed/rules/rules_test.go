@@ -62,6 +62,8 @@ var bans = []ban{
 	{from: "cluster/", to: module + "testbed", why: "imports point one way"},
 	{from: "cluster/", to: module + "labs", why: "imports point one way"},
 	{from: "testbed", to: module + "labs", why: "imports point one way"},
+	{from: "cheatsheets", to: module + "labs", why: "pages are leaves: labs/screen shows them and labs/lint looks for mistakes"},
+	{from: "cheatsheets", to: module + "testbed", why: "pages are leaves: the end-to-end tests type what is on them"},
 	{from: "", to: "k8s.io/kubernetes/cmd/", why: "the assembly of a program is what we write ourselves"},
 	{from: "", to: "k8s.io/kubernetes/pkg/scheduler", why: "the scheduler is what is being taught"},
 	{from: "", to: "k8s.io/kubernetes/pkg/kubelet", why: "the node agent is what is being taught"},
