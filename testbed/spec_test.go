@@ -32,8 +32,8 @@ memory: {node: 1024}
 
 func TestParseSpecMistakes(t *testing.T) {
 	for in, want := range map[string]string{
-		"nods: 3":                            `t.yaml:1:1: unknown field "nods"; did you mean "nodes"?`,
-		"memory: {controll: 3}":              `unknown field "memory.controll"; did you mean "control"?`,
+		"nods: 3":                            `t.yaml:1:1: unknown field "nods" (did you mean "nodes"?)`,
+		"memory: {controll: 3}":              `unknown field "controll" (did you mean "control"?)`,
 		"nodes: 0":                           "nodes: 0 is not between 1 and 9",
 		"nodes: 10":                          "nodes: 10 is not between 1 and 9",
 		"name: Big":                          `name: "Big" must be`,

@@ -1,45 +1,55 @@
 package strict
 
 import (
-	"sort"
+	"fmt"
+	"strings"
 
 	"noriter.dev/noriter/internal/lang"
 )
 
-// Nearest is the known name that somebody who typed got most likely meant: the
-// one with the smallest edit distance, or the empty string if even that is too
-// far away to be worth a suggestion.
+// Nearest is the known word that somebody who typed got most likely meant: the
+// one with the smallest edit distance, whatever the case, or the empty string
+// if even that is too far away to be worth a suggestion. Of two that are as
+// near, it is the first.
 func Nearest(got string, known []string) string {
-	known = append([]string(nil), known...)
-	sort.Strings(known)
-	best, limit := "", max(2, len(got)/2)
+	best, limit := "", len(got)/2+1
 	for _, k := range known {
-		if d := distance(got, k); d <= limit {
+		if d := distance(strings.ToLower(got), strings.ToLower(k)); d <= limit {
 			best, limit = k, d-1
 		}
 	}
 	return best
 }
 
-// distance is the Levenshtein distance, in bytes.
+// Suggest is what to put behind a message about a word that isn't known: the
+// nearest one in brackets, or all of them.
+func Suggest(got string, known []string) string {
+	if near := Nearest(got, known); near != "" {
+		return fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	return fmt.Sprintf(" (known: %s)", strings.Join(known, ", "))
+}
+
+// distance is Levenshtein's: the edits that turn one word into the other.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	s, t := []rune(a), []rune(b)
+	row := make([]int, len(t)+1)
 	for j := range row {
 		row[j] = j
 	}
-	for i := range len(a) {
+	for i := 1; i <= len(s); i++ {
 		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
+		row[0] = i
+		for j := 1; j <= len(t); j++ {
 			cost := 1
-			if a[i] == b[j] {
+			if s[i-1] == t[j-1] {
 				cost = 0
 			}
-			next := min(row[j+1]+1, row[j]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
+			next := min(row[j]+1, row[j-1]+1, diagonal+cost)
+			diagonal, row[j] = row[j], next
 		}
 	}
-	return row[len(b)]
+	return row[len(t)]
 }
 
 // DidYouMean is the end of a message about a name that is not known: a

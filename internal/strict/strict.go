@@ -1,5 +1,12 @@
-// Package strict reads YAML files that people write: a field that does not
-// exist is an error with file, line and the nearest name, never ignored.
+// Package strict reads the YAML files that people write: testbed files, labs
+// and quizzes. A field that does not exist is a mistake with file, line and the
+// nearest name, never ignored; and all mistakes of a file are told at once.
+//
+// A file is read into a struct. A field's name in YAML is its `yaml` tag, or
+// else its Go name with a small first letter (all of it small where all of it
+// is capitals); "-" keeps a field out. A field At of the type problem.Pos gets
+// the place of its struct. A value that is written in several ways decodes
+// itself, see Unmarshaler.
 package strict
 
 import (
@@ -11,196 +18,58 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"noriter.dev/noriter/internal/problem"
 )
 
-// Error is one mistake in a file.
-type Error struct {
-	File         string
-	Line, Column int
-	Message      string
+// Decode reads one YAML document into the struct that into points to. What is
+// written must have a value, and be written out: an alias (*name) is a mistake.
+func Decode(file string, data []byte, into any) problem.List {
+	return decode(&Decoder{file: file}, data, into)
 }
 
-// Error is in the form that editors can jump to.
-func (e *Error) Error() string {
-	if e.Line == 0 {
-		return fmt.Sprintf("%s: %s", e.File, e.Message)
-	}
-	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
-}
-
-// Unmarshal reads one YAML document into the struct that into points to. All
-// mistakes are reported together, as *Error values joined by errors.Join.
+// Unmarshal is Decode for a file of settings, over the defaults that into
+// holds: a field without a value keeps its default, and aliases are followed.
+// Its error is a problem.List.
 func Unmarshal(file string, data []byte, into any) error {
+	return decode(&Decoder{file: file, settings: true}, data, into).Err()
+}
+
+func decode(d *Decoder, data []byte, into any) problem.List {
+	root, problems := document(d.file, data)
+	if len(problems) > 0 {
+		return problems
+	}
+	d.value(root, reflect.ValueOf(into).Elem())
+	return d.problems
+}
+
+// document is the one YAML document of a file.
+func document(file string, data []byte) (*yaml.Node, problem.List) {
+	var root, second yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc yaml.Node
-	if err := dec.Decode(&doc); err != nil {
-		if errors.Is(err, io.EOF) {
-			return &Error{File: file, Message: "the file is empty"}
-		}
-		return syntaxError(file, err)
+	if err := dec.Decode(&root); errors.Is(err, io.EOF) {
+		return nil, problem.List{problem.Line(file, 1, "the file is empty")}
+	} else if err != nil {
+		return nil, syntax(file, err)
 	}
-	var rest yaml.Node
-	if err := dec.Decode(&rest); !errors.Is(err, io.EOF) {
-		return &Error{File: file, Line: rest.Line, Column: rest.Column, Message: "there is a second document; one is expected"}
+	if err := dec.Decode(&second); err == nil {
+		return nil, problem.List{problem.Line(file, second.Line, "one document per file: a second one starts here")}
+	} else if !errors.Is(err, io.EOF) {
+		return nil, syntax(file, err)
 	}
-	root := doc.Content[0]
-	v := visitor{file: file}
-	v.check(root, reflect.TypeOf(into).Elem(), "")
-	if len(v.errs) > 0 {
-		return errors.Join(v.errs...)
+	if len(root.Content) != 1 {
+		return nil, problem.List{problem.Line(file, 1, "the file is empty")}
 	}
-	if err := root.Decode(into); err != nil {
-		return syntaxError(file, err)
-	}
-	return nil
+	return root.Content[0], nil
 }
 
-// syntaxError turns yaml's own "line 3: …" into file, line and message.
-func syntaxError(file string, err error) error {
-	var te *yaml.TypeError
-	if errors.As(err, &te) {
-		var errs []error
-		for _, m := range te.Errors {
-			errs = append(errs, lineError(file, m))
-		}
-		return errors.Join(errs...)
+// syntax is an error of yaml.v3, which has its line only in the text:
+// "yaml: line 3: mapping values are not allowed in this context".
+func syntax(file string, err error) problem.List {
+	text, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
+	if n, _ := fmt.Sscanf(text, "line %d:", &line); n == 1 {
+		_, text, _ = strings.Cut(text, ": ")
 	}
-	return lineError(file, strings.TrimPrefix(err.Error(), "yaml: "))
-}
-
-func lineError(file, message string) error {
-	e := &Error{File: file, Message: message}
-	var line int
-	if n, _ := fmt.Sscanf(message, "line %d: ", &line); n == 1 {
-		_, e.Message, _ = strings.Cut(message, ": ")
-		e.Line, e.Column = line, 1
-	}
-	return e
-}
-
-type visitor struct {
-	file string
-	errs []error
-}
-
-func (v *visitor) fail(n *yaml.Node, format string, args ...any) {
-	v.errs = append(v.errs, &Error{File: v.file, Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...)})
-}
-
-var unmarshaler = reflect.TypeFor[yaml.Unmarshaler]()
-
-// check walks the document beside the type.
-func (v *visitor) check(n *yaml.Node, t reflect.Type, path string) {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if reflect.PointerTo(t).Implements(unmarshaler) || n.Tag == "!!null" {
-		return
-	}
-	switch t.Kind() {
-	case reflect.Struct:
-		v.checkStruct(n, t, path)
-	case reflect.Map:
-		if n.Kind != yaml.MappingNode {
-			v.fail(n, "%s: expected a mapping, found %s", name(path), describe(n))
-			return
-		}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			v.check(n.Content[i+1], t.Elem(), join(path, n.Content[i].Value))
-		}
-	case reflect.Slice:
-		if n.Kind != yaml.SequenceNode {
-			v.fail(n, "%s: expected a list, found %s", name(path), describe(n))
-			return
-		}
-		for i, item := range n.Content {
-			v.check(item, t.Elem(), fmt.Sprintf("%s[%d]", path, i))
-		}
-	case reflect.Interface:
-	default:
-		if n.Kind != yaml.ScalarNode {
-			v.fail(n, "%s: expected a single value, found %s", name(path), describe(n))
-		}
-	}
-}
-
-func (v *visitor) checkStruct(n *yaml.Node, t reflect.Type, path string) {
-	if n.Kind != yaml.MappingNode {
-		v.fail(n, "%s: expected a mapping, found %s", name(path), describe(n))
-		return
-	}
-	fields := Fields(t)
-	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i]
-		f, ok := fields[key.Value]
-		switch {
-		case !ok:
-			v.fail(key, "unknown field %q%s", join(path, key.Value), didYouMean(key.Value, fields))
-		case seen[key.Value]:
-			v.fail(key, "field %q is given twice", join(path, key.Value))
-		default:
-			v.check(n.Content[i+1], f, join(path, key.Value))
-		}
-		seen[key.Value] = true
-	}
-}
-
-// Fields lists a struct's YAML names with their types.
-func Fields(t reflect.Type) map[string]reflect.Type {
-	out := map[string]reflect.Type{}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		tag, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		switch {
-		case opts == "inline":
-			for k, v := range Fields(f.Type) {
-				out[k] = v
-			}
-		case tag == "-" || !f.IsExported():
-		case tag == "":
-			out[strings.ToLower(f.Name)] = f.Type
-		default:
-			out[tag] = f.Type
-		}
-	}
-	return out
-}
-
-func didYouMean(got string, fields map[string]reflect.Type) string {
-	names := make([]string, 0, len(fields))
-	for n := range fields {
-		names = append(names, n)
-	}
-	if near := Nearest(got, names); near != "" {
-		return fmt.Sprintf("; did you mean %q?", near)
-	}
-	return ""
-}
-
-func describe(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return "a mapping"
-	case yaml.SequenceNode:
-		return "a list"
-	}
-	return fmt.Sprintf("%q", n.Value)
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
-}
-
-func name(path string) string {
-	if path == "" {
-		return "the file"
-	}
-	return path
+	return problem.List{problem.Line(file, max(line, 1), "this is not YAML: %s", text)}
 }

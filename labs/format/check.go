@@ -12,8 +12,8 @@ type Check struct {
 	// The kinds. What each of them offers to Expr is in kindVariables.
 	Object    *Object
 	List      *List
-	HTTP      *HTTP `lab:"http"`
-	DNS       *DNS  `lab:"dns"`
+	HTTP      *HTTP
+	DNS       *DNS
 	Log       *Log
 	Event     *Event
 	Exec      *Exec
@@ -28,7 +28,7 @@ type Check struct {
 	Expect, Explain, Fact *Words
 	// Within is the check's time limit; 0 means DefaultWithin.
 	Within time.Duration
-	At     problem.Pos `lab:"-"`
+	At     problem.Pos `yaml:"-"`
 }
 
 // DefaultWithin is the time limit of a check that names none. A triggered
@@ -70,23 +70,23 @@ func (c *Check) Watched() bool { return c.Object != nil || c.List != nil }
 // null while it isn't there.
 type Object struct {
 	Kind       string
-	APIVersion string `lab:"apiVersion"`
+	APIVersion string `yaml:"apiVersion"`
 	Name       *Name
 	// Namespace is the lab's unless named; it is ignored for kinds without.
 	Namespace *Name
 	// Absent means that the object must not be there.
 	Absent bool
-	At     problem.Pos `lab:"-"`
+	At     problem.Pos `yaml:"-"`
 }
 
 // List is the live objects of a kind; the expression sees them as `items`,
 // ordered by name.
 type List struct {
 	Kind       string
-	APIVersion string `lab:"apiVersion"`
+	APIVersion string `yaml:"apiVersion"`
 	Selector   *Name
 	Namespace  *Name
-	At         problem.Pos `lab:"-"`
+	At         problem.Pos `yaml:"-"`
 }
 
 // Log is what a container printed: `log` and `lines`. With Selector it is
@@ -97,7 +97,7 @@ type Log struct {
 	Container string
 	Tail      int
 	Previous  bool
-	At        problem.Pos `lab:"-"`
+	At        problem.Pos `yaml:"-"`
 }
 
 // Event is the events of the lab's namespace that fit: `items`. Since is how
@@ -107,7 +107,7 @@ type Event struct {
 	Name   *Name
 	Reason string
 	Since  time.Duration
-	At     problem.Pos `lab:"-"`
+	At     problem.Pos `yaml:"-"`
 }
 
 // Exec is a command in a container: `stdout`, `stderr`, `code`. It must not
@@ -116,7 +116,7 @@ type Exec struct {
 	Pod       *Name
 	Container string
 	Command   []*Name
-	At        problem.Pos `lab:"-"`
+	At        problem.Pos `yaml:"-"`
 }
 
 // NodeCheck is a command on a machine: `stdout`, `stderr`, `code`. It must
@@ -124,14 +124,14 @@ type Exec struct {
 type NodeCheck struct {
 	On  *Name
 	Run *Name
-	At  problem.Pos `lab:"-"`
+	At  problem.Pos `yaml:"-"`
 }
 
 // Script is the last resort: a file of the lab, run on the host with
 // KUBECONFIG set: `stdout`, `stderr`, `code`.
 type Script struct {
 	Run string
-	At  problem.Pos `lab:"-"`
+	At  problem.Pos `yaml:"-"`
 }
 
 // variables are what the check's kind adds to the common variables.

@@ -1,24 +1,10 @@
 package format
 
 import (
-	"reflect"
 	"sort"
 
 	"noriter.dev/noriter/internal/problem"
 )
-
-// Decode reads one YAML document, strictly as labs are read, into the struct
-// that into points to. It is for what lies beside labs and is written in the
-// same way, such as quizzes. Expressions in it are not compiled yet.
-func Decode(file string, data []byte, into any) problem.List {
-	root, problems := document(file, data)
-	if len(problems) > 0 {
-		return problems
-	}
-	d := &decoder{file: file}
-	d.decode(root, reflect.ValueOf(into).Elem())
-	return d.problems
-}
 
 // Compile makes the program of an expression whose place offers the extra
 // variables beside the common ones. A condition must be true or false. Where
@@ -67,7 +53,3 @@ func UsedVars(source string) []string {
 	}
 	return out
 }
-
-// Nearest is what to put behind "there is no WORD": the known word closest to
-// it, or all of them.
-func Nearest(word string, known []string) string { return nearest(word, known) }

@@ -28,7 +28,7 @@ import (
 // come (selector, node: all, times) it sees `answers`, a list of maps with
 // these keys, instead; with selector, `pages` is another name of it.
 type HTTP struct {
-	URL      *Name `lab:"url"`
+	URL      *Name
 	Node     *Name
 	NodePort *NodePort
 	Pod      *Name
@@ -41,7 +41,7 @@ type HTTP struct {
 	// Host is the Host header, and for https the name that is asked for.
 	Host *Name
 	// CA is where the certificate of the authority is; Insecure takes any.
-	CA       *SecretKey `lab:"ca"`
+	CA       *SecretKey
 	Insecure bool
 	Headers  map[string]*Name
 	From     *Name
@@ -49,21 +49,21 @@ type HTTP struct {
 	Times int
 	// Timeout is the limit of one request; 0 means 3 s.
 	Timeout time.Duration
-	At      problem.Pos `lab:"-"`
+	At      problem.Pos `yaml:"-"`
 }
 
 // NodePort names a Service, and its port where it has several.
 type NodePort struct {
 	Service *Name
 	Port    *Name
-	At      problem.Pos `lab:"-"`
+	At      problem.Pos `yaml:"-"`
 }
 
 // SecretKey is one key of a Secret in the lab's namespace.
 type SecretKey struct {
 	Secret *Name
 	Key    string
-	At     problem.Pos `lab:"-"`
+	At     problem.Pos `yaml:"-"`
 }
 
 // Several tells whether the check collects a list of answers.
@@ -84,7 +84,7 @@ type DNS struct {
 	// Type is A (the default), AAAA or SRV.
 	Type string
 	From *Name
-	At   problem.Pos `lab:"-"`
+	At   problem.Pos `yaml:"-"`
 }
 
 func (v *validator) http(h *HTTP) {

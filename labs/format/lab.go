@@ -43,9 +43,9 @@ type Lab struct {
 	Other     []Way
 
 	// FS is the lab's folder.
-	FS fs.FS `lab:"-"`
+	FS fs.FS `yaml:"-"`
 	// Prose is the text by language ("en", "ko").
-	Prose map[string]*Prose `lab:"-"`
+	Prose map[string]*Prose `yaml:"-"`
 }
 
 // Step gives a step by its id, or nil.
@@ -79,10 +79,10 @@ func (l *Lab) Points() int {
 
 // Words is a Text with {{expressions}}; both languages are compiled.
 type Words struct {
-	Text lang.Text      `lab:",self"`
-	EN   *expr.Template `lab:"-"`
-	KO   *expr.Template `lab:"-"`
-	At   problem.Pos    `lab:"-"`
+	Text lang.Text      `yaml:"-"`
+	EN   *expr.Template `yaml:"-"`
+	KO   *expr.Template `yaml:"-"`
+	At   problem.Pos    `yaml:"-"`
 }
 
 // Pick gives the template in the current language; nil if there is none.
@@ -99,7 +99,7 @@ func (w *Words) Pick() *expr.Template {
 // Testbed is what a lab runs on: at least so many workers that are ready, or
 // any Kubernetes ("any").
 type Testbed struct {
-	Any   bool `lab:"-"`
+	Any   bool `yaml:"-"`
 	Nodes int
 }
 
@@ -108,7 +108,7 @@ type Testbed struct {
 type Var struct {
 	Pick     []string
 	Min, Max int
-	At       problem.Pos `lab:"-"`
+	At       problem.Pos `yaml:"-"`
 }
 
 // Setup is one idempotent action that prepares the lab. One field besides If
@@ -124,7 +124,7 @@ type Setup struct {
 	Node *NodeAct
 	// Wait holds until a check does.
 	Wait *Check
-	At   problem.Pos `lab:"-"`
+	At   problem.Pos `yaml:"-"`
 }
 
 // NodeAct is a command on machines, and the one that takes it back when the
@@ -135,7 +135,7 @@ type NodeAct struct {
 	On   *Name
 	Run  *Name
 	Undo *Name
-	At   problem.Pos `lab:"-"`
+	At   problem.Pos `yaml:"-"`
 }
 
 // Source is a place in Noriter's source that a lab ends by pointing at: a
@@ -145,7 +145,7 @@ type Source struct {
 	Path string
 	Func string
 	What lang.Text
-	At   problem.Pos `lab:"-"`
+	At   problem.Pos `yaml:"-"`
 }
 
 // The values of Step.Hold.
@@ -169,7 +169,7 @@ type Step struct {
 	Picture *Picture
 	When    []When
 	Checks  []Check
-	At      problem.Pos `lab:"-"`
+	At      problem.Pos `yaml:"-"`
 }
 
 // Check gives a check by its id, or nil.
@@ -187,7 +187,7 @@ type Memory struct {
 	Object *Object
 	List   *List
 	Expr   *Expr
-	At     problem.Pos `lab:"-"`
+	At     problem.Pos `yaml:"-"`
 }
 
 // When is a computed hint: while Expr holds, the hint is shown.
@@ -196,7 +196,7 @@ type When struct {
 	List   *List
 	Expr   *Expr
 	Hint   string
-	At     problem.Pos `lab:"-"`
+	At     problem.Pos `yaml:"-"`
 }
 
 // Way is a script of the four-way proof: Script is typed in place of the
@@ -206,7 +206,7 @@ type Way struct {
 	Step   string
 	Trips  string
 	Why    lang.Text
-	At     problem.Pos `lab:"-"`
+	At     problem.Pos `yaml:"-"`
 }
 
 // Expr is a compiled condition or value.

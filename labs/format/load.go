@@ -1,19 +1,14 @@
 package format
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
-	"reflect"
 	"sort"
-	"strings"
-
-	"gopkg.in/yaml.v3"
 
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/strict"
 )
 
 // Load reads the lab in folder dir and checks all of it. Mistakes in the lab
@@ -95,7 +90,7 @@ func checkTogether(labs []*Lab) (problems problem.List) {
 		for _, need := range l.Needs {
 			if !byID[need] {
 				problems = append(problems, problem.Line(l.ID+"/lab.yaml", 0,
-					"needs: there is no lab %q%s", need, nearest(need, ids)))
+					"needs: there is no lab %q%s", need, strict.Suggest(need, ids)))
 			}
 		}
 	}
@@ -104,58 +99,13 @@ func checkTogether(labs []*Lab) (problems problem.List) {
 
 // Parse reads lab.yaml alone, with its expressions compiled.
 func Parse(file string, data []byte) (*Lab, problem.List) {
-	root, problems := document(file, data)
-	if len(problems) > 0 {
-		return nil, problems
-	}
 	lab := &Lab{}
-	d := &decoder{file: file}
-	d.decode(root, reflect.ValueOf(lab).Elem())
-	if len(d.problems) > 0 {
-		return nil, d.problems
+	if problems := strict.Decode(file, data, lab); len(problems) > 0 {
+		return nil, problems
 	}
 	v := &validator{file: file, lab: lab}
 	v.run()
 	return lab, v.problems
-}
-
-// document is the one YAML document of a file.
-func document(file string, data []byte) (*yaml.Node, problem.List) {
-	var root yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	if err := dec.Decode(&root); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil, problem.List{problem.Line(file, 1, "the file is empty")}
-		}
-		return nil, problem.List{problem.Line(file, yamlLine(err), "this is not YAML: %s", yamlText(err))}
-	}
-	var second yaml.Node
-	if err := dec.Decode(&second); err == nil {
-		return nil, problem.List{problem.Line(file, second.Line, "one document per file: a second one starts here")}
-	}
-	if len(root.Content) != 1 {
-		return nil, problem.List{problem.Line(file, 1, "the file is empty")}
-	}
-	return root.Content[0], nil
-}
-
-// yamlLine finds the line in an error of yaml.v3, which has it only as text.
-func yamlLine(err error) int {
-	var line int
-	if _, rest, ok := strings.Cut(err.Error(), "line "); ok {
-		_, _ = fmt.Sscanf(rest, "%d", &line)
-	}
-	return max(line, 1)
-}
-
-func yamlText(err error) string {
-	s := strings.TrimPrefix(err.Error(), "yaml: ")
-	if strings.HasPrefix(s, "line ") {
-		if _, rest, ok := strings.Cut(s, ": "); ok {
-			return rest
-		}
-	}
-	return s
 }
 
 // checkFiles sees that every file that lab.yaml names is there, and that no

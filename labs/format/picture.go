@@ -1,12 +1,12 @@
 package format
 
 import (
-	"reflect"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/strict"
 )
 
 // The pictures that a step can show, drawn from what is in the cluster now.
@@ -26,17 +26,17 @@ var Pictures = []string{PicturePods, PictureRequest, PictureDaemons, PictureImag
 type Picture struct {
 	Kind           string
 	Name, Selector *Name
-	At             problem.Pos `lab:"-"`
+	At             problem.Pos `yaml:"-"`
 }
 
-func (p *Picture) decodeNode(d *decoder, n *yaml.Node) {
-	p.At = d.at(n)
+func (p *Picture) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
+	p.At = d.At(n)
 	if n.Kind == yaml.ScalarNode {
 		p.Kind = n.Value
 		return
 	}
 	type plain Picture
-	d.structure(n, reflect.ValueOf((*plain)(p)).Elem())
+	d.Value(n, (*plain)(p))
 }
 
 func (v *validator) picture(p *Picture) {
@@ -48,5 +48,5 @@ func (v *validator) picture(p *Picture) {
 			return
 		}
 	}
-	v.fail(p.At, "picture: want %s, found %q%s", strings.Join(Pictures, ", "), p.Kind, nearest(p.Kind, Pictures))
+	v.fail(p.At, "picture: want %s, found %q%s", strings.Join(Pictures, ", "), p.Kind, strict.Suggest(p.Kind, Pictures))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -178,7 +179,7 @@ func (l *Lab) checkProse(p *Prose) (problems problem.List) {
 	}
 	for _, id := range p.order {
 		if s := p.Sections[id]; l.Step(id) == nil && id != End {
-			fail(s.line, "there is no step %q%s", id, nearest(id, want))
+			fail(s.line, "there is no step %q%s", id, strict.Suggest(id, want))
 		} else if strings.TrimSpace(s.Text.Source()) == "" {
 			fail(s.line, "the section {#%s} is empty", id)
 		}

@@ -21,39 +21,39 @@ type Triggered struct {
 	// … or, where Stays is set, must hold all the time for that long, once
 	// the objects that were deleted are gone.
 	Stays time.Duration
-	At    problem.Pos `lab:"-"`
+	At    problem.Pos `yaml:"-"`
 }
 
 // Delete is the act of killing: objects are deleted, with their own grace.
 type Delete struct {
 	Kind       string
-	APIVersion string `lab:"apiVersion"`
+	APIVersion string `yaml:"apiVersion"`
 	Name       *Name
 	Selector   *Name
 	// Pick is "one" (the default; the oldest that isn't being deleted) or "all".
 	Pick string
-	At   problem.Pos `lab:"-"`
+	At   problem.Pos `yaml:"-"`
 }
 
 // Scale is the act of wanting another number of pods.
 type Scale struct {
 	Kind       string
-	APIVersion string `lab:"apiVersion"`
+	APIVersion string `yaml:"apiVersion"`
 	Name       *Name
 	// Replicas is a number, or an expression for it.
 	Replicas *Number
-	At       problem.Pos `lab:"-"`
+	At       problem.Pos `yaml:"-"`
 }
 
 // Relabel is the act of changing labels. An empty value takes a label away.
 type Relabel struct {
 	Kind       string
-	APIVersion string `lab:"apiVersion"`
+	APIVersion string `yaml:"apiVersion"`
 	Name       *Name
 	Selector   *Name
 	Pick       string
 	Labels     map[string]*Name
-	At         problem.Pos `lab:"-"`
+	At         problem.Pos `yaml:"-"`
 }
 
 // NodeTrigger is an act on a machine. One of the acts is set.
@@ -65,7 +65,7 @@ type NodeTrigger struct {
 	// Power is "off": the machine is switched off as if its power failed.
 	// Afterwards it is switched on again, and waited for until it is Ready.
 	Power string
-	At    problem.Pos `lab:"-"`
+	At    problem.Pos `yaml:"-"`
 }
 
 // Target is what of an act's objects are hit, in the form of a Delete.

@@ -8,6 +8,7 @@ import (
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -139,7 +140,7 @@ func (v *validator) step(s *Step) {
 		s.Hold = Once
 	}
 	if s.Hold != Once && s.Hold != UntilEnd {
-		v.fail(s.At, "hold: want %s or %s, found %q%s", Once, UntilEnd, s.Hold, nearest(s.Hold, []string{Once, UntilEnd}))
+		v.fail(s.At, "hold: want %s or %s, found %q%s", Once, UntilEnd, s.Hold, strict.Suggest(s.Hold, []string{Once, UntilEnd}))
 	}
 	if s.Limit == 0 {
 		s.Limit = defaultLimit
@@ -204,7 +205,7 @@ func (v *validator) way(w *Way, wrong bool) {
 		for _, s := range v.lab.Steps {
 			ids = append(ids, s.ID)
 		}
-		v.fail(w.At, "%s: there is no step %q%s", w.Script, w.Step, nearest(w.Step, ids))
+		v.fail(w.At, "%s: there is no step %q%s", w.Script, w.Step, strict.Suggest(w.Step, ids))
 		return
 	}
 	switch {
@@ -215,7 +216,7 @@ func (v *validator) way(w *Way, wrong bool) {
 		for _, c := range s.Checks {
 			ids = append(ids, c.ID)
 		}
-		v.fail(w.At, "%s: step %q has no check %q%s", w.Script, w.Step, w.Trips, nearest(w.Trips, ids))
+		v.fail(w.At, "%s: step %q has no check %q%s", w.Script, w.Step, w.Trips, strict.Suggest(w.Trips, ids))
 	case !wrong && w.Trips != "":
 		v.fail(w.At, "%s: another right way trips nothing", w.Script)
 	}

@@ -5,6 +5,7 @@ import (
 	"sort"
 
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -106,7 +107,7 @@ func (v *validator) usedVariables() {
 	v.lab.eachSource(func(at problem.Pos, step *Step, source string) {
 		for _, m := range usesVar.FindAllStringSubmatch(source, -1) {
 			if _, ok := v.lab.Vars[m[1]]; !ok {
-				v.fail(at, "vars.%s is not declared%s", m[1], nearest(m[1], declared))
+				v.fail(at, "vars.%s is not declared%s", m[1], strict.Suggest(m[1], declared))
 			}
 		}
 		for _, m := range usesSeen.FindAllStringSubmatch(source, -1) {

@@ -3,14 +3,13 @@ package format
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
-	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -21,15 +20,15 @@ type Name struct {
 	At problem.Pos
 }
 
-func (m *Name) decodeNode(d *decoder, n *yaml.Node) {
-	m.At = d.at(n)
+func (m *Name) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
+	m.At = d.At(n)
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		d.fail(n, "want text, found %s", describe(n))
+		d.Fail(n, "want text, found %s", strict.Describe(n))
 		return
 	}
 	t, err := expr.CompileTemplate(n.Value, "files")
 	if err != nil {
-		d.fail(n, "%v", err)
+		d.Fail(n, "%v", err)
 		return
 	}
 	m.Template = t
@@ -49,29 +48,29 @@ type Number struct {
 	fixed    int
 	template *expr.Template
 	expr     *Expr
-	At       problem.Pos `lab:"-"`
+	At       problem.Pos `yaml:"-"`
 }
 
-func (m *Number) decodeNode(d *decoder, n *yaml.Node) {
-	m.At = d.at(n)
+func (m *Number) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
+	m.At = d.At(n)
 	switch {
 	case n.Kind != yaml.ScalarNode || n.Tag == "!!null":
-		d.fail(n, "want a whole number or an expression for it, found %s", describe(n))
+		d.Fail(n, "want a whole number or an expression for it, found %s", strict.Describe(n))
 	case n.Tag == "!!int":
 		i, err := strconv.Atoi(n.Value)
 		if err != nil {
-			d.fail(n, "want a whole number, found %s", describe(n))
+			d.Fail(n, "want a whole number, found %s", strict.Describe(n))
 		}
 		m.fixed = i
 	case strings.Contains(n.Value, "{{"):
 		t, err := expr.CompileTemplate(n.Value)
 		if err != nil {
-			d.fail(n, "%v", err)
+			d.Fail(n, "%v", err)
 		}
 		m.template = t
 	default:
 		m.expr = &Expr{}
-		m.expr.decodeNode(d, n)
+		m.expr.UnmarshalStrict(d, n)
 	}
 }
 
@@ -112,43 +111,28 @@ func (v *validator) number(m *Number, what string, least, most int) {
 	}
 }
 
-// decodeNode keeps the source; compile does the rest when the variables of
+// UnmarshalStrict keeps the source; compile does the rest when the variables of
 // the place are known.
-func (e *Expr) decodeNode(d *decoder, n *yaml.Node) {
-	e.At = d.at(n)
+func (e *Expr) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
+	e.At = d.At(n)
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		d.fail(n, "want an expression, found %s", describe(n))
+		d.Fail(n, "want an expression, found %s", strict.Describe(n))
 		return
 	}
 	e.source, e.block = n.Value, n.Style == yaml.LiteralStyle || n.Style == yaml.FoldedStyle
 }
 
-// text reads {en: …, ko: …}; both must be there.
-func (d *decoder) text(n *yaml.Node, t *lang.Text) {
-	before := len(d.problems)
-	d.structure(n, reflect.ValueOf(t).Elem())
-	if len(d.problems) > before {
-		return
-	}
-	if t.EN == "" {
-		d.fail(n, "the English text (en) is missing")
-	}
-	if t.KO == "" {
-		d.fail(n, "the Korean text (ko) is missing")
-	}
+func (w *Words) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
+	w.At = d.At(n)
+	d.Value(n, &w.Text)
 }
 
-func (w *Words) decodeNode(d *decoder, n *yaml.Node) {
-	w.At = d.at(n)
-	d.text(n, &w.Text)
-}
-
-// decodeNode reads either "any" or {nodes: N}.
-func (t *Testbed) decodeNode(d *decoder, n *yaml.Node) {
+// UnmarshalStrict reads either "any" or {nodes: N}.
+func (t *Testbed) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode && n.Value == "any" {
 		t.Any = true
 		return
 	}
 	type plain Testbed
-	d.structure(n, reflect.ValueOf((*plain)(t)).Elem())
+	d.Value(n, (*plain)(t))
 }

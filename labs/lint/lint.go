@@ -125,11 +125,11 @@ func spec(path string) (problem.List, error) {
 		return nil, fmt.Errorf("%s: %w", path, ErrNothing)
 	}
 	_, _, err := testbed.ReadSpec(path)
+	found, err := problems(err)
 	if err == nil {
-		return nil, nil
+		return found, nil
 	}
-	// The mistakes have file and line in their text.
-	var found problem.List
+	// What is wrong with a value is said without a line.
 	for _, line := range strings.Split(err.Error(), "\n") {
 		found = append(found, problem.Problem{Message: line})
 	}

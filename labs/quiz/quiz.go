@@ -41,16 +41,16 @@ type Quiz struct {
 // own unless named; "*" means all.
 type Objects struct {
 	Kind       string
-	APIVersion string `lab:"apiVersion"`
+	APIVersion string `yaml:"apiVersion"`
 	Namespace  string
-	At         problem.Pos `lab:"-"`
+	At         problem.Pos `yaml:"-"`
 }
 
 // Ready is a condition that the world must come to.
 type Ready struct {
 	What lang.Text
 	Expr *format.Expr
-	At   problem.Pos `lab:"-"`
+	At   problem.Pos `yaml:"-"`
 }
 
 // The kinds of questions.
@@ -83,7 +83,7 @@ type Question struct {
 	// Proof is a shell command that prints the right answer and nothing
 	// else. `nori quiz prove` holds the computed answer against it.
 	Proof string
-	At    problem.Pos `lab:"-"`
+	At    problem.Pos `yaml:"-"`
 }
 
 // Value is one answer, or several: either a text, the same everywhere, or
@@ -94,7 +94,7 @@ type Value struct {
 	Expr *format.Expr
 	// Why explains a wrong value; its expressions see the value as `item`.
 	Why *format.Words
-	At  problem.Pos `lab:"-"`
+	At  problem.Pos `yaml:"-"`
 }
 
 // Computed tells whether the right answer depends on the cluster.

@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/format"
 )
@@ -14,7 +15,7 @@ import (
 // if the file could not even be read.
 func Parse(file string, data []byte) (*Quiz, problem.List) {
 	z := &Quiz{}
-	if problems := format.Decode(file, data, z); len(problems) > 0 {
+	if problems := strict.Decode(file, data, z); len(problems) > 0 {
 		return nil, problems
 	}
 	v := &validator{file: file, quiz: z}
@@ -132,7 +133,7 @@ func (v *validator) vars(at problem.Pos, source string) {
 				declared = append(declared, n)
 			}
 			sort.Strings(declared)
-			v.fail(at, "vars.%s is not declared%s", name, format.Nearest(name, declared))
+			v.fail(at, "vars.%s is not declared%s", name, strict.Suggest(name, declared))
 		}
 	}
 }
@@ -140,7 +141,7 @@ func (v *validator) vars(at problem.Pos, source string) {
 func (v *validator) question(q *Question) {
 	v.id(q.At, "question id", q.ID)
 	if !slices.Contains(kinds, q.Kind) {
-		v.fail(q.At, "kind: %q is no kind of question%s", q.Kind, format.Nearest(q.Kind, kinds))
+		v.fail(q.At, "kind: %q is no kind of question%s", q.Kind, strict.Suggest(q.Kind, kinds))
 	}
 	if q.Ask == nil {
 		v.fail(q.At, "question %q: ask is missing", q.ID)

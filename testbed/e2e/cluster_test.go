@@ -470,7 +470,7 @@ func TestUsage(t *testing.T) {
 		want string
 		args []string
 	}{
-		{`testbed.yaml:2:1: unknown field "nods"; did you mean "nodes"?`, []string{"up", "-f", file}},
+		{`testbed.yaml:2:1: unknown field "nods" (did you mean "nodes"?)`, []string{"up", "-f", file}},
 		{"nodes: 10 is not between 1 and 9", []string{"up", "--nodes", "10"}},
 		{`did you mean "nspawn"?`, []string{"up", "--driver", "nspwan"}},
 		{"unknown flag", []string{"up", "--frobnicate"}},
