@@ -37,7 +37,7 @@ func (c *Cluster) lookDNS(ctx context.Context, s *Scope, d *format.DNS, base exp
 	if err != nil {
 		return nil, err
 	}
-	from, err := fill(ctx, d.From, base, "")
+	from, err := d.From.Fill(ctx, base, "")
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ type asker func(ctx context.Context, t target) Answer
 
 // lookHTTP finds out whom to ask, asks, and gives the answer or answers.
 func (c *Cluster) lookHTTP(ctx context.Context, s *Scope, h *format.HTTP, base expr.Scope) (expr.Scope, error) {
-	from, err := fill(ctx, h.From, base, "")
+	from, err := h.From.Fill(ctx, base, "")
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +242,7 @@ func (c *Cluster) nodePort(ctx context.Context, s *Scope, n *format.NodePort, ba
 	if err != nil {
 		return 0, err
 	}
-	wanted, err := fill(ctx, n.Port, base, "")
+	wanted, err := n.Port.Fill(ctx, base, "")
 	if err != nil {
 		return 0, err
 	}
@@ -272,7 +272,7 @@ func (c *Cluster) nodePort(ctx context.Context, s *Scope, n *format.NodePort, ba
 
 // nodeTargets are the nodes that are meant, with the port that is asked.
 func (c *Cluster) nodeTargets(ctx context.Context, h *format.HTTP, w *wish, base expr.Scope) ([]target, error) {
-	name, err := fill(ctx, h.Node, base, "any")
+	name, err := h.Node.Fill(ctx, base, "any")
 	if err != nil {
 		return nil, err
 	}

@@ -42,10 +42,10 @@ func (c *Cluster) wish(ctx context.Context, s *Scope, h *format.HTTP, base expr.
 		w.timeout = defaultTimeout
 	}
 	var err error
-	if w.path, err = fill(ctx, h.Path, base, "/"); err != nil {
+	if w.path, err = h.Path.Fill(ctx, base, "/"); err != nil {
 		return nil, err
 	}
-	if w.host, err = fill(ctx, h.Host, base, ""); err != nil {
+	if w.host, err = h.Host.Fill(ctx, base, ""); err != nil {
 		return nil, err
 	}
 	for name, value := range h.Headers {

@@ -38,20 +38,12 @@ func (c *Cluster) look(ctx context.Context, s *Scope, ck *format.Check, base exp
 	return nil, fmt.Errorf("check %s: a %s check can't be looked at", ck.ID, ck.Kind())
 }
 
-// fill renders a name; a field that isn't set gives the fallback.
-func fill(ctx context.Context, n *format.Name, base expr.Scope, fallback string) (string, error) {
-	if n == nil {
-		return fallback, nil
-	}
-	return n.Render(ctx, base)
-}
-
 func (c *Cluster) lookObject(ctx context.Context, s *Scope, o *format.Object, base expr.Scope) (expr.Scope, error) {
-	name, err := fill(ctx, o.Name, base, "")
+	name, err := o.Name.Fill(ctx, base, "")
 	if err != nil {
 		return nil, err
 	}
-	namespace, err := fill(ctx, o.Namespace, base, s.Namespace)
+	namespace, err := o.Namespace.Fill(ctx, base, s.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +75,11 @@ func (c *Cluster) lookList(ctx context.Context, s *Scope, l *format.List, base e
 }
 
 func (c *Cluster) listed(ctx context.Context, s *Scope, l *format.List, base expr.Scope) ([]unstructured.Unstructured, error) {
-	selector, err := fill(ctx, l.Selector, base, "")
+	selector, err := l.Selector.Fill(ctx, base, "")
 	if err != nil {
 		return nil, err
 	}
-	namespace, err := fill(ctx, l.Namespace, base, s.Namespace)
+	namespace, err := l.Namespace.Fill(ctx, base, s.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +90,7 @@ func (c *Cluster) listed(ctx context.Context, s *Scope, l *format.List, base exp
 const defaultSince = time.Hour
 
 func (c *Cluster) lookEvents(ctx context.Context, s *Scope, e *format.Event, base expr.Scope) (expr.Scope, error) {
-	name, err := fill(ctx, e.Name, base, "")
+	name, err := e.Name.Fill(ctx, base, "")
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +151,7 @@ func (c *Cluster) lookLog(ctx context.Context, s *Scope, l *format.Log, base exp
 	if l.Selector != nil {
 		return c.lookLogs(ctx, s, l, base)
 	}
-	name, err := fill(ctx, l.Pod, base, "")
+	name, err := l.Pod.Fill(ctx, base, "")
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +198,7 @@ func (c *Cluster) lookLogs(ctx context.Context, s *Scope, l *format.Log, base ex
 }
 
 func (c *Cluster) lookExec(ctx context.Context, s *Scope, e *format.Exec, base expr.Scope) (expr.Scope, error) {
-	name, err := fill(ctx, e.Pod, base, "")
+	name, err := e.Pod.Fill(ctx, base, "")
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/field"
 	"noriter.dev/noriter/labs/format"
 )
 
@@ -28,7 +29,7 @@ func (c *Cluster) Recall(ctx context.Context, s *Scope, step *format.Step) (map[
 
 // Holds evaluates a condition over the common variables; one that can't be
 // decided yet doesn't hold.
-func (c *Cluster) Holds(ctx context.Context, s *Scope, e *format.Expr) (bool, error) {
+func (c *Cluster) Holds(ctx context.Context, s *Scope, e *field.Expr) (bool, error) {
 	v, err := e.Test(ctx, c.variables(ctx, s))
 	return v.True, err
 }
@@ -55,11 +56,11 @@ func (c *Cluster) sourced(ctx context.Context, s *Scope, o *format.Object, l *fo
 	base := c.variables(ctx, s)
 	switch {
 	case o != nil:
-		name, err := fill(ctx, o.Name, base, "")
+		name, err := o.Name.Fill(ctx, base, "")
 		if err != nil {
 			return nil, err
 		}
-		namespace, err := fill(ctx, o.Namespace, base, s.Namespace)
+		namespace, err := o.Namespace.Fill(ctx, base, s.Namespace)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/field"
 	"noriter.dev/noriter/labs/format"
 )
 
@@ -142,7 +143,7 @@ func judge(ctx context.Context, ck *format.Check, scope expr.Scope) Result {
 }
 
 // render fills a text in; one that can't be is left out rather than shown broken.
-func render(ctx context.Context, w *format.Words, s expr.Scope) string {
+func render(ctx context.Context, w *field.Words, s expr.Scope) string {
 	text, err := w.Pick().Render(ctx, s)
 	if err != nil {
 		return ""

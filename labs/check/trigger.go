@@ -71,11 +71,11 @@ func ownWords(ctx context.Context, ck *format.Check, r Result, base expr.Scope) 
 // victims are the objects that the act hits.
 func (c *Cluster) victims(ctx context.Context, s *Scope, d *format.Delete) ([]unstructured.Unstructured, error) {
 	base := c.variables(ctx, s)
-	name, err := fill(ctx, d.Name, base, "")
+	name, err := d.Name.Fill(ctx, base, "")
 	if err != nil {
 		return nil, err
 	}
-	selector, err := fill(ctx, d.Selector, base, "")
+	selector, err := d.Selector.Fill(ctx, base, "")
 	if err != nil {
 		return nil, err
 	}

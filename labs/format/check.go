@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/labs/field"
 )
 
 // Check is one condition of a step. Exactly one of the kinds is set.
@@ -22,10 +23,10 @@ type Check struct {
 	Script    *Script
 
 	// Expr must be true for the check to hold.
-	Expr *Expr
+	Expr *field.Expr
 	// Expect says what should be, Explain why it isn't yet, Fact what is
 	// when the check holds. Without them the expression speaks for itself.
-	Expect, Explain, Fact *Words
+	Expect, Explain, Fact *field.Words
 	// Within is the check's time limit; 0 means DefaultWithin.
 	Within time.Duration
 	At     problem.Pos `yaml:"-"`
@@ -71,9 +72,9 @@ func (c *Check) Watched() bool { return c.Object != nil || c.List != nil }
 type Object struct {
 	Kind       string
 	APIVersion string `yaml:"apiVersion"`
-	Name       *Name
+	Name       *field.Name
 	// Namespace is the lab's unless named; it is ignored for kinds without.
-	Namespace *Name
+	Namespace *field.Name
 	// Absent means that the object must not be there.
 	Absent bool
 	At     problem.Pos `yaml:"-"`
@@ -84,16 +85,16 @@ type Object struct {
 type List struct {
 	Kind       string
 	APIVersion string `yaml:"apiVersion"`
-	Selector   *Name
-	Namespace  *Name
+	Selector   *field.Name
+	Namespace  *field.Name
 	At         problem.Pos `yaml:"-"`
 }
 
 // Log is what a container printed: `log` and `lines`. With Selector it is
 // that of all pods with the label, one after another.
 type Log struct {
-	Pod       *Name
-	Selector  *Name
+	Pod       *field.Name
+	Selector  *field.Name
 	Container string
 	Tail      int
 	Previous  bool
@@ -104,7 +105,7 @@ type Log struct {
 // far to look back; 0 means an hour.
 type Event struct {
 	Kind   string
-	Name   *Name
+	Name   *field.Name
 	Reason string
 	Since  time.Duration
 	At     problem.Pos `yaml:"-"`
@@ -113,17 +114,17 @@ type Event struct {
 // Exec is a command in a container: `stdout`, `stderr`, `code`. It must not
 // change anything.
 type Exec struct {
-	Pod       *Name
+	Pod       *field.Name
 	Container string
-	Command   []*Name
+	Command   []*field.Name
 	At        problem.Pos `yaml:"-"`
 }
 
 // NodeCheck is a command on a machine: `stdout`, `stderr`, `code`. It must
 // not change anything.
 type NodeCheck struct {
-	On  *Name
-	Run *Name
+	On  *field.Name
+	Run *field.Name
 	At  problem.Pos `yaml:"-"`
 }
 

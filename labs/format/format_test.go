@@ -77,6 +77,7 @@ func TestMistakes(t *testing.T) {
 		{"wrong variable for the kind", "expr: size(items) > seen.n", "expr: size(object) > 0", "undeclared reference to 'object'"},
 		{"undeclared variable", "web-{{vars.color}}", "web-{{vars.colour}}", `vars.colour is not declared (did you mean "color"?)`},
 		{"not remembered", "seen.n", "seen.m", `the step "one" doesn't remember it`},
+		{"undeclared in what is remembered", "list: {kind: Pod}, expr: size(items)}", "list: {kind: Pod, selector: 'app={{vars.colr}}'}, expr: size(items)}", "vars.colr is not declared"},
 		{"one language", "{en: a demo, ko: 데모입니다}", "{en: a demo}", "the Korean text (ko) is missing"},
 		{"bad template", `"it is {{object.status.phase}}"`, `"it is {{object.status.phase"`, "{{ without }}"},
 		{"unknown step of a way", "step: one, trips: there", "step: on, trips: there", `there is no step "on" (did you mean "one"?)`},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/labs/field"
 )
 
 // HTTP asks for a page. What is asked is one of
@@ -28,23 +29,23 @@ import (
 // come (selector, node: all, times) it sees `answers`, a list of maps with
 // these keys, instead; with selector, `pages` is another name of it.
 type HTTP struct {
-	URL      *Name
-	Node     *Name
+	URL      *field.Name
+	Node     *field.Name
 	NodePort *NodePort
-	Pod      *Name
-	Service  *Name
-	Selector *Name
-	Port     *Number
-	Path     *Name
+	Pod      *field.Name
+	Service  *field.Name
+	Selector *field.Name
+	Port     *field.Number
+	Path     *field.Name
 	// Scheme is http (the default) or https.
 	Scheme string
 	// Host is the Host header, and for https the name that is asked for.
-	Host *Name
+	Host *field.Name
 	// CA is where the certificate of the authority is; Insecure takes any.
 	CA       *SecretKey
 	Insecure bool
-	Headers  map[string]*Name
-	From     *Name
+	Headers  map[string]*field.Name
+	From     *field.Name
 	// Times asks so often; 0 means once.
 	Times int
 	// Timeout is the limit of one request; 0 means 3 s.
@@ -54,14 +55,14 @@ type HTTP struct {
 
 // NodePort names a Service, and its port where it has several.
 type NodePort struct {
-	Service *Name
-	Port    *Name
+	Service *field.Name
+	Port    *field.Name
 	At      problem.Pos `yaml:"-"`
 }
 
 // SecretKey is one key of a Secret in the lab's namespace.
 type SecretKey struct {
-	Secret *Name
+	Secret *field.Name
 	Key    string
 	At     problem.Pos `yaml:"-"`
 }
@@ -80,10 +81,10 @@ func (h *HTTP) Several() bool {
 // is asked of the world outside, too, which mostly is SERVFAIL here: to see
 // NXDOMAIN, ask for the full name with its last dot.
 type DNS struct {
-	Name *Name
+	Name *field.Name
 	// Type is A (the default), AAAA or SRV.
 	Type string
-	From *Name
+	From *field.Name
 	At   problem.Pos `yaml:"-"`
 }
 
@@ -95,17 +96,17 @@ func (v *validator) http(h *HTTP) {
 		}
 	}
 	if targets != 1 {
-		v.fail(h.At, "http: want exactly one of url, node, nodePort, pod, service, selector; found %d", targets)
+		v.Fail(h.At, "http: want exactly one of url, node, nodePort, pod, service, selector; found %d", targets)
 	}
 	switch {
 	case h.Port == nil && h.URL == nil && h.NodePort == nil:
-		v.fail(h.At, "http: port is missing: a number from 1 to 65535, or an expression")
+		v.Fail(h.At, "http: port is missing: a number from 1 to 65535, or an expression")
 	case h.Port != nil && (h.URL != nil || h.NodePort != nil):
-		v.fail(h.Port.At, "http: url and nodePort have a port of their own")
+		v.Fail(h.Port.At, "http: url and nodePort have a port of their own")
 	}
-	v.number(h.Port, "port", 1, 65535)
+	v.Number(h.Port, "port", 1, 65535)
 	if h.NodePort != nil {
-		v.need(h.NodePort.At, "nodePort", "service", h.NodePort.Service != nil)
+		v.Need(h.NodePort.At, "nodePort", "service", h.NodePort.Service != nil)
 	}
 	v.httpWay(h)
 }
@@ -113,9 +114,9 @@ func (v *validator) http(h *HTTP) {
 // httpWay validates how the page is asked for.
 func (v *validator) httpWay(h *HTTP) {
 	if h.Scheme != "" && h.Scheme != "http" && h.Scheme != "https" {
-		v.fail(h.At, "scheme: want http or https, found %q", h.Scheme)
+		v.Fail(h.At, "scheme: want http or https, found %q", h.Scheme)
 	}
-	from := h.From.source()
+	from := h.From.Source()
 	if from == "host" {
 		h.From, from = nil, ""
 	}
@@ -123,18 +124,18 @@ func (v *validator) httpWay(h *HTTP) {
 	proxied := from == "" && (h.Pod != nil || h.Service != nil || h.Selector != nil)
 	switch {
 	case (h.CA != nil || h.Insecure) && !https:
-		v.fail(h.At, "http: ca and insecure are for https")
+		v.Fail(h.At, "http: ca and insecure are for https")
 	case h.CA != nil && h.Insecure:
-		v.fail(h.At, "http: insecure takes any certificate, so ca is of no use")
+		v.Fail(h.At, "http: insecure takes any certificate, so ca is of no use")
 	case h.CA != nil && isPod(from):
-		v.fail(h.CA.At, "ca: a pod has no file with it; ask from the host or a machine, or take insecure")
+		v.Fail(h.CA.At, "ca: a pod has no file with it; ask from the host or a machine, or take insecure")
 	case proxied && (https || h.Host != nil || len(h.Headers) > 0):
-		v.fail(h.At, "http: this asks through the API server, which takes neither scheme nor host nor headers; say from whom to ask (from: pod, or a machine)")
+		v.Fail(h.At, "http: this asks through the API server, which takes neither scheme nor host nor headers; say from whom to ask (from: pod, or a machine)")
 	case h.Times < 0 || h.Times > 200:
-		v.fail(h.At, "times: want 1 to 200, found %d", h.Times)
+		v.Fail(h.At, "times: want 1 to 200, found %d", h.Times)
 	}
 	if h.CA != nil {
-		v.need(h.CA.At, "ca", "secret", h.CA.Secret != nil)
+		v.Need(h.CA.At, "ca", "secret", h.CA.Secret != nil)
 		if h.CA.Key == "" {
 			h.CA.Key = "ca.crt"
 		}
@@ -145,15 +146,15 @@ func (v *validator) httpWay(h *HTTP) {
 func isPod(from string) bool { return from == "pod" || strings.HasPrefix(from, "pod/") }
 
 func (v *validator) dns(d *DNS) {
-	v.need(d.At, "dns", "name", d.Name != nil)
+	v.Need(d.At, "dns", "name", d.Name != nil)
 	switch d.Type {
 	case "":
 		d.Type = "A"
 	case "A", "AAAA", "SRV":
 	default:
-		v.fail(d.At, "type: want A, AAAA or SRV, found %q", d.Type)
+		v.Fail(d.At, "type: want A, AAAA or SRV, found %q", d.Type)
 	}
-	if d.From.source() == "host" {
-		v.fail(d.At, "from: the host doesn't use the cluster's DNS; want pod, pod/NAME or a machine")
+	if d.From.Source() == "host" {
+		v.Fail(d.At, "from: the host doesn't use the cluster's DNS; want pod, pod/NAME or a machine")
 	}
 }

@@ -16,9 +16,12 @@ import (
 	"io/fs"
 	"time"
 
+	"gopkg.in/yaml.v3"
+
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
-	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/internal/strict"
+	"noriter.dev/noriter/labs/field"
 )
 
 // Lab is one loaded lab. Everything in it has been checked.
@@ -77,25 +80,6 @@ func (l *Lab) Points() int {
 	return sum
 }
 
-// Words is a Text with {{expressions}}; both languages are compiled.
-type Words struct {
-	Text lang.Text      `yaml:"-"`
-	EN   *expr.Template `yaml:"-"`
-	KO   *expr.Template `yaml:"-"`
-	At   problem.Pos    `yaml:"-"`
-}
-
-// Pick gives the template in the current language; nil if there is none.
-func (w *Words) Pick() *expr.Template {
-	if w == nil {
-		return nil
-	}
-	if lang.Current() == lang.Korean {
-		return w.KO
-	}
-	return w.EN
-}
-
 // Testbed is what a lab runs on: at least so many workers that are ready, or
 // any Kubernetes ("any").
 type Testbed struct {
@@ -103,12 +87,14 @@ type Testbed struct {
 	Nodes int
 }
 
-// Var is a variable with a value of its own for every learner, chosen once.
-// It is either picked from a list or a number from a range, ends included.
-type Var struct {
-	Pick     []string
-	Min, Max int
-	At       problem.Pos `yaml:"-"`
+// UnmarshalStrict reads either "any" or {nodes: N}.
+func (t *Testbed) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && n.Value == "any" {
+		t.Any = true
+		return
+	}
+	type plain Testbed
+	d.Value(n, (*plain)(t))
 }
 
 // Setup is one idempotent action that prepares the lab. One field besides If
@@ -116,7 +102,7 @@ type Var struct {
 type Setup struct {
 	// If is a condition over the learner's variables and the lab's pods; where
 	// it is false, the entry is left out.
-	If *Expr
+	If *field.Expr
 	// Manifest is a file below setup/, applied into the lab's namespace. It may
 	// have {{vars.x}} and {{ns}} in it.
 	Manifest string
@@ -132,9 +118,9 @@ type Setup struct {
 // harm where Run did nothing. All may have {{expressions}}.
 type NodeAct struct {
 	// On is a machine's name, "workers" or "all".
-	On   *Name
-	Run  *Name
-	Undo *Name
+	On   *field.Name
+	Run  *field.Name
+	Undo *field.Name
 	At   problem.Pos `yaml:"-"`
 }
 
@@ -186,7 +172,7 @@ func (s *Step) Check(id string) *Check {
 type Memory struct {
 	Object *Object
 	List   *List
-	Expr   *Expr
+	Expr   *field.Expr
 	At     problem.Pos `yaml:"-"`
 }
 
@@ -194,7 +180,7 @@ type Memory struct {
 type When struct {
 	Object *Object
 	List   *List
-	Expr   *Expr
+	Expr   *field.Expr
 	Hint   string
 	At     problem.Pos `yaml:"-"`
 }
@@ -207,12 +193,4 @@ type Way struct {
 	Trips  string
 	Why    lang.Text
 	At     problem.Pos `yaml:"-"`
-}
-
-// Expr is a compiled condition or value.
-type Expr struct {
-	*expr.Program
-	At     problem.Pos
-	source string
-	block  bool // a block scalar: the text starts on the line after At
 }

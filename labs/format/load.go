@@ -9,6 +9,7 @@ import (
 
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/internal/strict"
+	"noriter.dev/noriter/labs/field"
 )
 
 // Load reads the lab in folder dir and checks all of it. Mistakes in the lab
@@ -103,9 +104,9 @@ func Parse(file string, data []byte) (*Lab, problem.List) {
 	if problems := strict.Decode(file, data, lab); len(problems) > 0 {
 		return nil, problems
 	}
-	v := &validator{file: file, lab: lab}
+	v := &validator{Validator: field.Validator{File: file}, lab: lab}
 	v.run()
-	return lab, v.problems
+	return lab, v.Problems
 }
 
 // checkFiles sees that every file that lab.yaml names is there, and that no

@@ -7,6 +7,7 @@ import (
 
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/internal/strict"
+	"noriter.dev/noriter/labs/field"
 )
 
 // The pictures that a step can show, drawn from what is in the cluster now.
@@ -25,7 +26,7 @@ var Pictures = []string{PicturePods, PictureRequest, PictureDaemons, PictureImag
 // pods'.
 type Picture struct {
 	Kind           string
-	Name, Selector *Name
+	Name, Selector *field.Name
 	At             problem.Pos `yaml:"-"`
 }
 
@@ -48,5 +49,5 @@ func (v *validator) picture(p *Picture) {
 			return
 		}
 	}
-	v.fail(p.At, "picture: want %s, found %q%s", strings.Join(Pictures, ", "), p.Kind, strict.Suggest(p.Kind, Pictures))
+	v.Fail(p.At, "picture: want %s, found %q%s", strings.Join(Pictures, ", "), p.Kind, strict.Suggest(p.Kind, Pictures))
 }

@@ -10,6 +10,7 @@ import (
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/field"
 )
 
 // Prose is a lab's text in one language.
@@ -225,9 +226,9 @@ func (l *Lab) checkSection(file string, s *Section) (problems problem.List) {
 		texts = append(texts, t)
 	}
 	for _, t := range texts {
-		for _, m := range usesVar.FindAllStringSubmatch(t.Source(), -1) {
-			if _, ok := l.Vars[m[1]]; !ok {
-				problems = append(problems, problem.Line(file, s.line, "vars.%s is not declared", m[1]))
+		for _, name := range field.UsedVars(t.Source()) {
+			if _, ok := l.Vars[name]; !ok {
+				problems = append(problems, problem.Line(file, s.line, "vars.%s is not declared", name))
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/labs/field"
 )
 
 // Triggered acts, waits, and looks again. It runs when all other checks of
@@ -28,8 +29,8 @@ type Triggered struct {
 type Delete struct {
 	Kind       string
 	APIVersion string `yaml:"apiVersion"`
-	Name       *Name
-	Selector   *Name
+	Name       *field.Name
+	Selector   *field.Name
 	// Pick is "one" (the default; the oldest that isn't being deleted) or "all".
 	Pick string
 	At   problem.Pos `yaml:"-"`
@@ -39,9 +40,9 @@ type Delete struct {
 type Scale struct {
 	Kind       string
 	APIVersion string `yaml:"apiVersion"`
-	Name       *Name
+	Name       *field.Name
 	// Replicas is a number, or an expression for it.
-	Replicas *Number
+	Replicas *field.Number
 	At       problem.Pos `yaml:"-"`
 }
 
@@ -49,17 +50,17 @@ type Scale struct {
 type Relabel struct {
 	Kind       string
 	APIVersion string `yaml:"apiVersion"`
-	Name       *Name
-	Selector   *Name
+	Name       *field.Name
+	Selector   *field.Name
 	Pick       string
-	Labels     map[string]*Name
+	Labels     map[string]*field.Name
 	At         problem.Pos `yaml:"-"`
 }
 
 // NodeTrigger is an act on a machine. One of the acts is set.
 type NodeTrigger struct {
 	// On is the machine: its name, or an expression in {{ }} that gives it.
-	On *Name
+	On *field.Name
 	// Stop and Start name a systemd unit.
 	Stop, Start string
 	// Power is "off": the machine is switched off as if its power failed.
@@ -93,12 +94,12 @@ func (v *validator) triggered(c *Check) {
 		}
 	}
 	if acts != 1 || t.Then == nil {
-		v.fail(t.At, "triggered: needs exactly one act (delete, scale, label or node) and then")
+		v.Fail(t.At, "triggered: needs exactly one act (delete, scale, label or node) and then")
 		return
 	}
 	v.act(t)
 	if t.Then.Triggered != nil {
-		v.fail(t.Then.At, "then: a triggered check can't trigger another")
+		v.Fail(t.Then.At, "then: a triggered check can't trigger another")
 		return
 	}
 	if t.Then.ID == "" {
@@ -115,26 +116,26 @@ func (v *validator) act(t *Triggered) {
 		v.nodeTrigger(t.Node)
 		return
 	case t.Scale != nil:
-		v.need(d.At, "scale", "kind", d.Kind != "")
-		v.need(d.At, "scale", "name", d.Name != nil)
-		v.need(d.At, "scale", "replicas", t.Scale.Replicas != nil)
-		v.number(t.Scale.Replicas, "replicas", 0, 100)
+		v.Need(d.At, "scale", "kind", d.Kind != "")
+		v.Need(d.At, "scale", "name", d.Name != nil)
+		v.Need(d.At, "scale", "replicas", t.Scale.Replicas != nil)
+		v.Number(t.Scale.Replicas, "replicas", 0, 100)
 		return
 	case t.Label != nil:
-		v.need(d.At, "label", "labels", len(t.Label.Labels) > 0)
+		v.Need(d.At, "label", "labels", len(t.Label.Labels) > 0)
 	}
 	what := map[bool]string{true: "delete", false: "label"}[t.Delete != nil]
-	v.need(d.At, what, "kind", d.Kind != "")
+	v.Need(d.At, what, "kind", d.Kind != "")
 	if (d.Name == nil) == (d.Selector == nil) {
-		v.fail(d.At, "%s: want name or selector", what)
+		v.Fail(d.At, "%s: want name or selector", what)
 	}
 	if d.Pick != "" && d.Pick != "one" && d.Pick != "all" {
-		v.fail(d.At, "pick: want one or all, found %q", d.Pick)
+		v.Fail(d.At, "pick: want one or all, found %q", d.Pick)
 	}
 }
 
 func (v *validator) nodeTrigger(n *NodeTrigger) {
-	v.need(n.At, "node", "on", n.On != nil)
+	v.Need(n.At, "node", "on", n.On != nil)
 	acts := 0
 	for _, s := range []string{n.Stop, n.Start, n.Power} {
 		if s != "" {
@@ -142,9 +143,9 @@ func (v *validator) nodeTrigger(n *NodeTrigger) {
 		}
 	}
 	if acts != 1 {
-		v.fail(n.At, "node: want exactly one of stop: UNIT, start: UNIT, power: off")
+		v.Fail(n.At, "node: want exactly one of stop: UNIT, start: UNIT, power: off")
 	}
 	if n.Power != "" && n.Power != "off" {
-		v.fail(n.At, "power: want off, found %q", n.Power)
+		v.Fail(n.At, "power: want off, found %q", n.Power)
 	}
 }

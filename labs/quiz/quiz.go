@@ -15,6 +15,7 @@ package quiz
 import (
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/labs/field"
 	"noriter.dev/noriter/labs/format"
 )
 
@@ -49,7 +50,7 @@ type Objects struct {
 // Ready is a condition that the world must come to.
 type Ready struct {
 	What lang.Text
-	Expr *format.Expr
+	Expr *field.Expr
 	At   problem.Pos `yaml:"-"`
 }
 
@@ -70,14 +71,14 @@ var kinds = []string{Choice, Multi, Number, Text}
 type Question struct {
 	ID   string
 	Kind string
-	Ask  *format.Words
+	Ask  *field.Words
 	// If leaves the question out where it makes no sense, such as a question
 	// about two workers where there is one.
-	If    *format.Expr
+	If    *field.Expr
 	Right []Value
 	Wrong []Value
 	// Explain says why the right answer is right.
-	Explain *format.Words
+	Explain *field.Words
 	// See is the command that shows the answer, as a learner would type it.
 	See string
 	// Proof is a shell command that prints the right answer and nothing
@@ -90,10 +91,10 @@ type Question struct {
 // worked out from the cluster by an expression, which may give a list. What is
 // right is dropped from what is wrong, so that "every node" may stand there.
 type Value struct {
-	Text *format.Words
-	Expr *format.Expr
+	Text *field.Words
+	Expr *field.Expr
 	// Why explains a wrong value; its expressions see the value as `item`.
-	Why *format.Words
+	Why *field.Words
 	At  problem.Pos `yaml:"-"`
 }
 

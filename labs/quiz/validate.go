@@ -8,6 +8,7 @@ import (
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/field"
 	"noriter.dev/noriter/labs/format"
 )
 
@@ -18,15 +19,14 @@ func Parse(file string, data []byte) (*Quiz, problem.List) {
 	if problems := strict.Decode(file, data, z); len(problems) > 0 {
 		return nil, problems
 	}
-	v := &validator{file: file, quiz: z}
+	v := &validator{Validator: field.Validator{File: file}, quiz: z}
 	v.run()
-	return z, v.problems
+	return z, v.Problems
 }
 
 type validator struct {
-	file     string
-	quiz     *Quiz
-	problems problem.List
+	field.Validator
+	quiz *Quiz
 }
 
 var (
@@ -34,48 +34,39 @@ var (
 	objectName = regexp.MustCompile(`^[a-z][a-zA-Z0-9]*$`)
 )
 
-func (v *validator) fail(at problem.Pos, message string, args ...any) {
-	if at.File == "" {
-		at.File = v.file
-	}
-	v.problems = append(v.problems, problem.At(at, message, args...))
-}
-
-func (v *validator) add(problems problem.List) { v.problems = append(v.problems, problems...) }
-
 func (v *validator) run() {
 	z := v.quiz
 	v.id(problem.Pos{Line: 1}, "topic", z.Topic)
 	if z.Title.EN == "" {
-		v.fail(problem.Pos{Line: 1}, "title: is missing")
+		v.Fail(problem.Pos{Line: 1}, "title: is missing")
 	}
-	v.add(format.CheckVars(v.file, z.Vars))
+	v.Problems = append(v.Problems, format.CheckVars(v.File, z.Vars)...)
 	for name, o := range z.Objects {
 		if !objectName.MatchString(name) || slices.Contains(expr.Common, name) || name == "item" {
-			v.fail(o.At, "objects: %q is taken, or no name like nodes", name)
+			v.Fail(o.At, "objects: %q is taken, or no name like nodes", name)
 		}
 		if o.Kind == "" {
-			v.fail(o.At, "objects.%s: kind is missing", name)
+			v.Fail(o.At, "objects.%s: kind is missing", name)
 		}
 	}
-	if len(v.problems) > 0 {
+	if len(v.Problems) > 0 {
 		return // expressions can't be compiled without their variables
 	}
 	for i := range z.Ready {
 		r := &z.Ready[i]
 		if r.What.EN == "" {
-			v.fail(r.At, "ready: what is missing")
+			v.Fail(r.At, "ready: what is missing")
 		}
-		v.compile(r.Expr, r.At, true)
+		v.condition(r.Expr, r.At)
 	}
 	if len(z.Questions) == 0 {
-		v.fail(problem.Pos{Line: 1}, "questions: a quiz has at least one")
+		v.Fail(problem.Pos{Line: 1}, "questions: a quiz has at least one")
 	}
 	ids := map[string]bool{}
 	for i := range z.Questions {
 		q := &z.Questions[i]
 		if ids[q.ID] {
-			v.fail(q.At, "two questions have the id %q", q.ID)
+			v.Fail(q.At, "two questions have the id %q", q.ID)
 		}
 		ids[q.ID] = true
 		v.question(q)
@@ -84,7 +75,7 @@ func (v *validator) run() {
 
 func (v *validator) id(at problem.Pos, what, id string) {
 	if !identifier.MatchString(id) || len(id) > 40 {
-		v.fail(at, "%s: want small letters, digits and single dashes, at most 40, found %q", what, id)
+		v.Fail(at, "%s: want small letters, digits and single dashes, at most 40, found %q", what, id)
 	}
 }
 
@@ -98,19 +89,16 @@ func (z *Quiz) variables(extra ...string) []string {
 	return append(names, extra...)
 }
 
-func (v *validator) compile(e *format.Expr, at problem.Pos, condition bool) {
-	if at.File == "" {
-		at.File = v.file
-	}
-	v.add(e.Compile(at, condition, v.quiz.variables()...))
+func (v *validator) condition(e *field.Expr, at problem.Pos) {
+	v.Condition(e, at, v.quiz.variables()...)
 	v.vars(at, e.Source())
 }
 
-func (v *validator) words(w *format.Words, extra ...string) {
+func (v *validator) words(w *field.Words, extra ...string) {
 	if w == nil {
 		return
 	}
-	v.add(w.Compile(v.quiz.variables(extra...)...))
+	v.Words(w, v.quiz.variables(extra...)...)
 	v.vars(w.At, w.Text.EN)
 	v.vars(w.At, w.Text.KO)
 }
@@ -118,22 +106,21 @@ func (v *validator) words(w *format.Words, extra ...string) {
 // template compiles a text that is the same in both languages.
 func (v *validator) template(at problem.Pos, what, source string) {
 	if _, err := expr.CompileTemplate(source, v.quiz.variables()...); err != nil {
-		v.fail(at, "%s: %v", what, err)
+		v.Fail(at, "%s: %v", what, err)
 	}
 	v.vars(at, source)
 }
 
-// vars holds every use of vars.X against what is declared: CEL can't, because
-// a map takes any key.
+// vars holds every use of vars.X against what is declared.
 func (v *validator) vars(at problem.Pos, source string) {
-	for _, name := range format.UsedVars(source) {
+	for _, name := range field.UsedVars(source) {
 		if _, ok := v.quiz.Vars[name]; !ok {
 			var declared []string
 			for n := range v.quiz.Vars {
 				declared = append(declared, n)
 			}
 			sort.Strings(declared)
-			v.fail(at, "vars.%s is not declared%s", name, strict.Suggest(name, declared))
+			v.Fail(at, "vars.%s is not declared%s", name, strict.Suggest(name, declared))
 		}
 	}
 }
@@ -141,24 +128,24 @@ func (v *validator) vars(at problem.Pos, source string) {
 func (v *validator) question(q *Question) {
 	v.id(q.At, "question id", q.ID)
 	if !slices.Contains(kinds, q.Kind) {
-		v.fail(q.At, "kind: %q is no kind of question%s", q.Kind, strict.Suggest(q.Kind, kinds))
+		v.Fail(q.At, "kind: %q is no kind of question%s", q.Kind, strict.Suggest(q.Kind, kinds))
 	}
 	if q.Ask == nil {
-		v.fail(q.At, "question %q: ask is missing", q.ID)
+		v.Fail(q.At, "question %q: ask is missing", q.ID)
 	}
 	if q.Explain == nil {
-		v.fail(q.At, "question %q: explain is missing: say why the right answer is right", q.ID)
+		v.Fail(q.At, "question %q: explain is missing: say why the right answer is right", q.ID)
 	}
 	v.words(q.Ask)
 	v.words(q.Explain)
 	v.template(q.At, "see", q.See)
 	v.template(q.At, "proof", q.Proof)
 	if q.If != nil {
-		v.compile(q.If, q.At, true)
+		v.condition(q.If, q.At)
 	}
 	v.values(q)
 	if q.Computed() && (q.See == "" || q.Proof == "") {
-		v.fail(q.At, "question %q: a computed answer needs see (the command that shows it) and proof (one that prints just it)", q.ID)
+		v.Fail(q.At, "question %q: a computed answer needs see (the command that shows it) and proof (one that prints just it)", q.ID)
 	}
 }
 
@@ -166,35 +153,36 @@ func (v *validator) question(q *Question) {
 func (v *validator) values(q *Question) {
 	switch {
 	case len(q.Right) == 0:
-		v.fail(q.At, "question %q: right is missing", q.ID)
+		v.Fail(q.At, "question %q: right is missing", q.ID)
 	case q.Kind == Choice && len(q.Right) != 1:
-		v.fail(q.At, "question %q: a choice has one right answer, found %d; is it a multi?", q.ID, len(q.Right))
+		v.Fail(q.At, "question %q: a choice has one right answer, found %d; is it a multi?", q.ID, len(q.Right))
 	}
 	if len(q.Wrong) == 0 {
-		v.fail(q.At, "question %q: wrong is missing: which mistakes are likely, and why are they wrong?", q.ID)
+		v.Fail(q.At, "question %q: wrong is missing: which mistakes are likely, and why are they wrong?", q.ID)
 	}
 	seen := map[string]bool{}
 	for i, val := range append(append([]Value(nil), q.Right...), q.Wrong...) {
 		if (val.Text == nil) == (val.Expr == nil) {
-			v.fail(val.At, "question %q: want either text or expr in each answer", q.ID)
+			v.Fail(val.At, "question %q: want either text or expr in each answer", q.ID)
 			continue
 		}
 		wrong := i >= len(q.Right)
 		switch {
 		case wrong && val.Why == nil:
-			v.fail(val.At, "question %q: why is missing: every wrong answer is explained", q.ID)
+			v.Fail(val.At, "question %q: why is missing: every wrong answer is explained", q.ID)
 		case !wrong && val.Why != nil:
-			v.fail(val.At, "question %q: why belongs to wrong answers; explain says why the right one is right", q.ID)
+			v.Fail(val.At, "question %q: why belongs to wrong answers; explain says why the right one is right", q.ID)
 		}
 		v.words(val.Why, "item")
 		if val.Expr != nil {
-			v.compile(val.Expr, val.At, false)
+			v.Value(val.Expr, val.At, v.quiz.variables()...)
+			v.vars(val.At, val.Expr.Source())
 			continue
 		}
 		v.words(val.Text)
 		for _, text := range []string{"en " + val.Text.Text.EN, "ko " + val.Text.Text.KO} {
 			if seen[text] {
-				v.fail(val.At, "question %q: the answer %q is there twice", q.ID, text[3:])
+				v.Fail(val.At, "question %q: the answer %q is there twice", q.ID, text[3:])
 			}
 			seen[text] = true
 		}
@@ -203,14 +191,14 @@ func (v *validator) values(q *Question) {
 
 // checkWorld compiles the template of the world.
 func (z *Quiz) checkWorld(file string) problem.List {
-	v := &validator{file: file, quiz: z}
+	v := &validator{Validator: field.Validator{File: file}, quiz: z}
 	if _, err := expr.CompileTemplate(z.world, z.variables()...); err != nil {
 		at := problem.Pos{}
 		if mistake, ok := err.(*expr.Error); ok {
 			at.Line, at.Column = mistake.Line, mistake.Column
 		}
-		v.fail(at, "%v", err)
+		v.Fail(at, "%v", err)
 	}
 	v.vars(problem.Pos{File: file}, z.world)
-	return v.problems
+	return v.Problems
 }

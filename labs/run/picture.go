@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"noriter.dev/noriter/labs/expr"
-	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/field"
 	"noriter.dev/noriter/labs/picture"
 )
 
@@ -15,7 +15,7 @@ func (s *Session) Picture(ctx context.Context) ([]string, error) {
 	if err != nil || step.Picture == nil {
 		return nil, err
 	}
-	fill := func(n *format.Name) string {
+	fill := func(n *field.Name) string {
 		if n == nil || err != nil {
 			return ""
 		}

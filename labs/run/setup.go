@@ -15,6 +15,7 @@ import (
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/expr"
+	"noriter.dev/noriter/labs/field"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/progress"
 )
@@ -242,7 +243,7 @@ func (s *Session) prepareOne(ctx context.Context, state *progress.Lab, st *forma
 }
 
 // onNodes runs a command on the machines that are meant.
-func (s *Session) onNodes(ctx context.Context, state *progress.Lab, machines, run *format.Name) error {
+func (s *Session) onNodes(ctx context.Context, state *progress.Lab, machines, run *field.Name) error {
 	if s.Cluster.Nodes == nil {
 		return errors.New("the machines of this cluster can't be reached")
 	}

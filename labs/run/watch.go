@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/field"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/progress"
 )
@@ -176,7 +177,7 @@ type watched struct{ kind, version, namespace string }
 // pages change with them.
 func kinds(step *format.Step) []watched {
 	out := []watched{{"Pod", "v1", ""}}
-	add := func(kind, version string, namespace *format.Name) {
+	add := func(kind, version string, namespace *field.Name) {
 		k := watched{kind: kind, version: version}
 		if namespace != nil {
 			if k.namespace = namespace.Source(); strings.Contains(k.namespace, "{{") {

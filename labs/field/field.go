@@ -1,4 +1,8 @@
-package format
+// Package field holds the values that lab.yaml and quiz.yaml are written with,
+// beside plain ones: expressions, and names, numbers and texts that may have
+// expressions in them. They are read by package strict. Most are compiled
+// later, by a Validator, when it is known which variables their place offers.
+package field
 
 import (
 	"context"
@@ -8,18 +12,46 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/expr"
 )
 
-// Name is a short text with {{expressions}} over the common variables, such
-// as the name of an object.
+// Expr is a condition or a value. It has a Program once it is compiled.
+type Expr struct {
+	*expr.Program
+	At     problem.Pos
+	source string
+	block  bool // a block scalar: the text starts on the line after At
+}
+
+// Source is the expression as it was written, also before it is compiled.
+func (e *Expr) Source() string {
+	if e == nil {
+		return ""
+	}
+	return e.source
+}
+
+// UnmarshalStrict keeps the source.
+func (e *Expr) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
+	e.At = d.At(n)
+	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+		d.Fail(n, "want an expression, found %s", strict.Describe(n))
+		return
+	}
+	e.source, e.block = n.Value, n.Style == yaml.LiteralStyle || n.Style == yaml.FoldedStyle
+}
+
+// Name is a short text with {{expressions}} over the common variables and
+// `files`, such as the name of an object.
 type Name struct {
 	*expr.Template
 	At problem.Pos
 }
 
+// UnmarshalStrict reads and compiles the text.
 func (m *Name) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
 	m.At = d.At(n)
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
@@ -34,12 +66,20 @@ func (m *Name) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
 	m.Template = t
 }
 
-// source is Source for a name that may not be there.
-func (m *Name) source() string {
+// Source is the text as it was written; empty for a name that isn't there.
+func (m *Name) Source() string {
 	if m == nil {
 		return ""
 	}
-	return m.Source()
+	return m.Template.Source()
+}
+
+// Fill renders the name; one that isn't there gives the fallback.
+func (m *Name) Fill(ctx context.Context, s expr.Scope, fallback string) (string, error) {
+	if m == nil {
+		return fallback, nil
+	}
+	return m.Render(ctx, s)
 }
 
 // Number is a whole number: as it stands, as a text with {{expressions}}, or
@@ -48,9 +88,10 @@ type Number struct {
 	fixed    int
 	template *expr.Template
 	expr     *Expr
-	At       problem.Pos `yaml:"-"`
+	At       problem.Pos
 }
 
+// UnmarshalStrict tells the three forms apart.
 func (m *Number) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
 	m.At = d.At(n)
 	switch {
@@ -100,39 +141,28 @@ func (m *Number) Value(ctx context.Context, s expr.Scope) (int, error) {
 	return 0, fmt.Errorf("want a whole number, found %q", fmt.Sprint(value))
 }
 
-// number validates a number that may not be there.
-func (v *validator) number(m *Number, what string, least, most int) {
-	switch {
-	case m == nil || m.template != nil:
-	case m.expr != nil:
-		v.compile(m.expr, m.At, false)
-	case m.fixed < least || m.fixed > most:
-		v.fail(m.At, "%s: want %d to %d, found %d", what, least, most, m.fixed)
-	}
+// Words is a text in both languages with {{expressions}}. It has EN and KO
+// once it is compiled.
+type Words struct {
+	Text lang.Text
+	EN   *expr.Template
+	KO   *expr.Template
+	At   problem.Pos
 }
 
-// UnmarshalStrict keeps the source; compile does the rest when the variables of
-// the place are known.
-func (e *Expr) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
-	e.At = d.At(n)
-	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		d.Fail(n, "want an expression, found %s", strict.Describe(n))
-		return
-	}
-	e.source, e.block = n.Value, n.Style == yaml.LiteralStyle || n.Style == yaml.FoldedStyle
-}
-
+// UnmarshalStrict keeps the texts.
 func (w *Words) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
 	w.At = d.At(n)
 	d.Value(n, &w.Text)
 }
 
-// UnmarshalStrict reads either "any" or {nodes: N}.
-func (t *Testbed) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
-	if n.Kind == yaml.ScalarNode && n.Value == "any" {
-		t.Any = true
-		return
+// Pick gives the template in the current language; nil if there is none.
+func (w *Words) Pick() *expr.Template {
+	if w == nil {
+		return nil
 	}
-	type plain Testbed
-	d.Value(n, (*plain)(t))
+	if lang.Current() == lang.Korean {
+		return w.KO
+	}
+	return w.EN
 }
