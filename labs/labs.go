@@ -2,8 +2,9 @@
 // it. The parts:
 //
 //	expr      the expressions of checks (CEL), and why they came out as they did
+//	field     what lab files are written with: expressions, texts with them
+//	check     the checks, which look at the cluster: one file per kind
 //	format    a lab on disk, read strictly
-//	check     looks at the cluster: one file per kind of check
 //	progress  what a learner has done, kept across power cuts
 //	run       a lab in progress: setup, reset, live watching, points
 //	prove     the four-way proof
@@ -20,16 +21,11 @@ package labs
 
 import (
 	"context"
-	"errors"
 	"io"
-	"io/fs"
 	"net"
 	"path/filepath"
 
 	"k8s.io/client-go/rest"
-
-	"noriter.dev/noriter/internal/problem"
-	"noriter.dev/noriter/labs/format"
 )
 
 // Nodes runs commands on the machines of the testbed. A command that ends
@@ -105,22 +101,4 @@ func (e *Env) Nori() string {
 		return "nori"
 	}
 	return e.Command
-}
-
-// Lint reads all labs of a file system and reports every mistake in them, as
-// a problem.List. That includes what only all of them together can have
-// wrong, such as a lab that needs one which isn't there.
-func Lint(fsys fs.FS) error {
-	all, err := format.LoadAll(fsys)
-	var problems problem.List
-	if err != nil && !errors.As(err, &problems) {
-		return err
-	}
-	for _, l := range all {
-		problems = append(problems, l.CheckSources()...)
-	}
-	if len(problems) == 0 {
-		return nil
-	}
-	return problems
 }

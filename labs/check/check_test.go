@@ -196,7 +196,7 @@ func TestGradersOfTheLabs(t *testing.T) {
 }
 
 // parse makes a check from YAML.
-func parse(t *testing.T, text string) *format.Check {
+func parse(t *testing.T, text string) *check.Check {
 	t.Helper()
 	lab, problems := format.Parse("lab.yaml", []byte(`id: x
 title: {en: a, ko: b}

@@ -1,6 +1,3 @@
-// Package check looks at a cluster and says whether it is as a lab wants it,
-// and if not, what was expected, what is, and why. Every kind of check is a
-// file of its own. All of them only read, but for the triggered ones.
 package check
 
 import (
@@ -22,7 +19,9 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
+	"noriter.dev/noriter/labs/expr"
 )
 
 // Cluster is what checks look at.
@@ -54,6 +53,14 @@ type Reach interface {
 type Output struct {
 	Stdout, Stderr string
 	Code           int
+}
+
+// outputVariables are what a command offers to expressions.
+func outputVariables() []string { return []string{"stdout", "stderr", "code"} }
+
+// in adds what a command printed to a scope.
+func (o Output) in(base expr.Scope) expr.Scope {
+	return base.With("stdout", o.Stdout).With("stderr", o.Stderr).With("code", o.Code)
 }
 
 // Page is an HTTP answer.
@@ -151,6 +158,22 @@ func (c *Cluster) Get(ctx context.Context, kind, apiVersion, namespace, name str
 		return nil, fmt.Errorf("reading %s %s: %w", strings.ToLower(kind), name, err)
 	}
 	return obj, nil
+}
+
+// need is Get for an object that a check can't do without.
+func (c *Cluster) need(ctx context.Context, kind, apiVersion, namespace, name string) (*unstructured.Unstructured, error) {
+	obj, err := c.Get(ctx, kind, apiVersion, namespace, name)
+	if err == nil && obj == nil {
+		err = missing(lang.Textf("there is no %[1]s named %[2]s in namespace %[3]s",
+			"네임스페이스 %[3]s에 이름이 %[2]s인 %[1]s이(가) 없습니다", kindName(kind), name, namespace))
+	}
+	return obj, err
+}
+
+// pod sees that a pod is there before something is asked of it, so that the
+// message is about the pod and not about HTTP.
+func (c *Cluster) pod(ctx context.Context, s *Scope, name string) (*unstructured.Unstructured, error) {
+	return c.need(ctx, "Pod", "v1", s.Namespace, name)
 }
 
 // List reads the live objects of a kind, in order of their names.

@@ -13,8 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/expr"
-	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/field"
 )
 
 // The cluster's DNS, as every Kubernetes names it.
@@ -25,14 +26,43 @@ const (
 	dnsTimeout   = 3 * time.Second
 )
 
-// resolver is where names are asked for, and from where.
-type resolver struct {
-	config *dns.ClientConfig
-	dial   dial
+// DNS asks the cluster's DNS for a name, over TCP. From a machine (the
+// default is the first that is a worker) the name is looked for as in a pod
+// of the lab's namespace; from pod or pod/NAME, as that pod's own
+// resolv.conf says. The expression sees `addresses` (A, AAAA: the addresses,
+// sorted; SRV: HOST:PORT), `rcode` (NOERROR, NXDOMAIN, SERVFAIL, …; empty
+// where no answer came) and `error`. A name that the search list doesn't end
+// is asked of the world outside, too, which mostly is SERVFAIL here: to see
+// NXDOMAIN, ask for the full name with its last dot.
+type DNS struct {
+	Name *field.Name
+	// Type is A (the default), AAAA or SRV.
+	Type string
+	// From is who asks: a machine, pod or pod/NAME.
+	From *field.Name
+	At   problem.Pos `yaml:"-"`
 }
 
-// lookDNS asks the cluster's DNS for a name.
-func (c *Cluster) lookDNS(ctx context.Context, s *Scope, d *format.DNS, base expr.Scope) (expr.Scope, error) {
+// Variables is the answer.
+func (*DNS) Variables() []string { return []string{"addresses", "rcode", "error"} }
+
+// Validate wants a name, and a type that can be asked for.
+func (d *DNS) Validate(v *field.Validator) {
+	v.Need(d.At, "dns", "name", d.Name != nil)
+	switch d.Type {
+	case "":
+		d.Type = "A"
+	case "A", "AAAA", "SRV":
+	default:
+		v.Fail(d.At, "type: want A, AAAA or SRV, found %q", d.Type)
+	}
+	if d.From.Source() == "host" {
+		v.Fail(d.At, "from: the host doesn't use the cluster's DNS; want pod, pod/NAME or a machine")
+	}
+}
+
+// Look asks for the name.
+func (d *DNS) Look(ctx context.Context, c *Cluster, s *Scope, base expr.Scope) (expr.Scope, error) {
 	name, err := d.Name.Render(ctx, base)
 	if err != nil {
 		return nil, err
@@ -42,8 +72,8 @@ func (c *Cluster) lookDNS(ctx context.Context, s *Scope, d *format.DNS, base exp
 		return nil, err
 	}
 	var r *resolver
-	if from == "pod" || strings.HasPrefix(from, "pod/") {
-		r, err = c.podResolver(ctx, s, strings.TrimPrefix(strings.TrimPrefix(from, "pod"), "/"))
+	if pod, ok := podOf(from); ok {
+		r, err = c.podResolver(ctx, s, pod)
 	} else {
 		r, err = c.nodeResolver(ctx, s, from)
 	}
@@ -61,6 +91,12 @@ func (c *Cluster) lookDNS(ctx context.Context, s *Scope, d *format.DNS, base exp
 	return base.With("addresses", addresses).With("rcode", rcode).With("error", failure), nil
 }
 
+// resolver is where names are asked for, and from where.
+type resolver struct {
+	config *dns.ClientConfig
+	dial   dial
+}
+
 // nodeResolver asks from a machine, with the search list of the lab's pods.
 func (c *Cluster) nodeResolver(ctx context.Context, s *Scope, node string) (*resolver, error) {
 	if node == "" {
@@ -74,7 +110,7 @@ func (c *Cluster) nodeResolver(ctx context.Context, s *Scope, node string) (*res
 			}
 		}
 		if node == "" {
-			return nil, missing("%s", lang.T("no node is ready", "준비된 노드가 없습니다"))
+			return nil, missing(lang.Text{EN: "no node is ready", KO: "준비된 노드가 없습니다"})
 		}
 	}
 	service, err := c.Get(ctx, "Service", "v1", dnsNamespace, dnsService)
@@ -82,9 +118,9 @@ func (c *Cluster) nodeResolver(ctx context.Context, s *Scope, node string) (*res
 		return nil, err
 	}
 	if service == nil {
-		return nil, missing("%s", lang.T(
-			"the cluster has no DNS: there is no service "+dnsService+" in "+dnsNamespace,
-			"클러스터에 DNS가 없습니다. "+dnsNamespace+"에 "+dnsService+" 서비스가 없습니다"))
+		return nil, missing(lang.Textf(
+			"the cluster has no DNS: there is no service %[1]s in %[2]s",
+			"클러스터에 DNS가 없습니다. %[2]s에 %[1]s 서비스가 없습니다", dnsService, dnsNamespace))
 	}
 	server, _, _ := unstructured.NestedString(service.Object, "spec", "clusterIP") // none: asking says so
 	dial, err := c.dialer(node)
@@ -105,23 +141,22 @@ func (c *Cluster) podResolver(ctx context.Context, s *Scope, name string) (*reso
 			return nil, err
 		}
 	}
-	pod, err := c.runningPod(ctx, s.Namespace, name)
+	pod, err := c.pod(ctx, s, name)
 	if err != nil {
 		return nil, err
 	}
 	node, err := nodeOf(pod)
 	if err != nil {
-		return nil, missing("%v", err)
+		return nil, missing(lang.Textf("%v", "%v", err))
 	}
 	out, err := c.Reach.Exec(ctx, s.Namespace, name, "", []string{"cat", "/etc/resolv.conf"})
 	if err != nil {
-		return nil, missing("%v", err)
+		return nil, missing(lang.Textf("%v", "%v", err))
 	}
 	config, err := dns.ClientConfigFromReader(strings.NewReader(out.Stdout))
 	if err != nil || len(config.Servers) == 0 {
-		return nil, missing("%s", lang.T(
-			"the pod "+name+" has no nameserver in its /etc/resolv.conf",
-			"파드 "+name+"의 /etc/resolv.conf에 네임서버가 없습니다"))
+		return nil, missing(lang.Textf("the pod %s has no nameserver in its /etc/resolv.conf",
+			"파드 %s의 /etc/resolv.conf에 네임서버가 없습니다", name))
 	}
 	dial, err := c.dialer(node)
 	return &resolver{config: config, dial: dial}, err

@@ -2,20 +2,171 @@ package check
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/expr"
-	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/field"
 )
+
+// HTTP asks for a page. What is asked is one of
+//
+//	url: http://…            as it stands
+//	node: NAME|any|all       the port of a machine; `any` is a node that is
+//	                         ready (a worker if there is one), `all` is every
+//	                         node that is ready, one after another
+//	nodePort: {service: …}   the node port of a Service, on `node` (default any)
+//	pod, service             through the API server, as `kubectl proxy` does;
+//	                         with `from`, at its own address
+//	selector                 every pod that is ready, likewise
+//
+// and who asks is `from`: host (the default), pod (a pod of the lab's
+// namespace that has curl or wget), pod/NAME, or the name of a machine.
+//
+// The expression sees `status` (0 where no answer came; `code` is the same),
+// `body`, `headers` (by small-letter name), `target` and `error`: empty, or
+// refused, timeout, reset, unreachable, unknown host, unknown authority,
+// wrong name, no tls, or else the error's own text. Where several answers
+// come (selector, node: all, times) it sees `answers`, a list of maps with
+// these keys, instead; with selector, `pages` is another name of it.
+type HTTP struct {
+	URL      *field.Name
+	Node     *field.Name
+	NodePort *NodePort
+	Pod      *field.Name
+	Service  *field.Name
+	Selector *field.Name
+	// Port is a number or an expression for it; url and nodePort have theirs.
+	Port *field.Number
+	// Path is the page; / without it.
+	Path *field.Name
+	// Scheme is http (the default) or https.
+	Scheme string
+	// Host is the Host header, and for https the name that is asked for.
+	Host *field.Name
+	// CA is where the certificate of the authority is.
+	CA *SecretKey
+	// Insecure takes any certificate.
+	Insecure bool
+	// Headers are sent along, by their names.
+	Headers map[string]*field.Name
+	From    *field.Name
+	// Times asks so often; 0 means once.
+	Times int
+	// Timeout is the limit of one request; 0 means 3 s.
+	Timeout time.Duration
+	At      problem.Pos `yaml:"-"`
+}
+
+// NodePort names a Service, and its port where it has several.
+type NodePort struct {
+	Service *field.Name
+	// Port is the port's name or number.
+	Port *field.Name
+	At   problem.Pos `yaml:"-"`
+}
+
+// SecretKey is one key of a Secret in the lab's namespace.
+type SecretKey struct {
+	Secret *field.Name
+	// Key is ca.crt unless named.
+	Key string
+	At  problem.Pos `yaml:"-"`
+}
+
+// Several tells whether the check collects a list of answers.
+func (h *HTTP) Several() bool {
+	return h.Selector != nil || h.Times > 0 || h.Node != nil && h.Node.Source() == "all"
+}
+
+// Variables is the answer, or the answers.
+func (h *HTTP) Variables() []string {
+	if h.Several() {
+		return []string{"answers", "pages"}
+	}
+	return []string{"status", "code", "body", "headers", "target", "error"}
+}
+
+// Watches is what is behind a Service; pages change without it, too.
+func (h *HTTP) Watches() (objects []Watched, live bool) {
+	if h.NodePort == nil && h.Service == nil {
+		return nil, false
+	}
+	return []Watched{{Kind: "Service", APIVersion: "v1"}, {Kind: "EndpointSlice", APIVersion: "discovery.k8s.io/v1"}}, false
+}
+
+// Validate wants one target, its port, and a way to ask that takes all that is
+// given.
+func (h *HTTP) Validate(v *field.Validator) {
+	targets := 0
+	for _, set := range []bool{h.URL != nil, h.Node != nil && h.NodePort == nil, h.NodePort != nil, h.Pod != nil, h.Service != nil, h.Selector != nil} {
+		if set {
+			targets++
+		}
+	}
+	if targets != 1 {
+		v.Fail(h.At, "http: want exactly one of url, node, nodePort, pod, service, selector; found %d", targets)
+	}
+	switch {
+	case h.Port == nil && h.URL == nil && h.NodePort == nil:
+		v.Fail(h.At, "http: port is missing: a number from 1 to 65535, or an expression")
+	case h.Port != nil && (h.URL != nil || h.NodePort != nil):
+		v.Fail(h.Port.At, "http: url and nodePort have a port of their own")
+	}
+	v.Number(h.Port, "port", 1, 65535)
+	if h.NodePort != nil {
+		v.Need(h.NodePort.At, "nodePort", "service", h.NodePort.Service != nil)
+	}
+	h.validateWay(v)
+}
+
+// validateWay validates how the page is asked for.
+func (h *HTTP) validateWay(v *field.Validator) {
+	if h.Scheme != "" && h.Scheme != "http" && h.Scheme != "https" {
+		v.Fail(h.At, "scheme: want http or https, found %q", h.Scheme)
+	}
+	from := h.From.Source()
+	if from == "host" {
+		h.From, from = nil, ""
+	}
+	_, inPod := podOf(from)
+	https := h.Scheme == "https" || h.URL != nil && strings.HasPrefix(h.URL.Source(), "https:")
+	proxied := from == "" && (h.Pod != nil || h.Service != nil || h.Selector != nil)
+	switch {
+	case (h.CA != nil || h.Insecure) && !https:
+		v.Fail(h.At, "http: ca and insecure are for https")
+	case h.CA != nil && h.Insecure:
+		v.Fail(h.At, "http: insecure takes any certificate, so ca is of no use")
+	case h.CA != nil && inPod:
+		v.Fail(h.CA.At, "ca: a pod has no file with it; ask from the host or a machine, or take insecure")
+	case proxied && (https || h.Host != nil || len(h.Headers) > 0):
+		v.Fail(h.At, "http: this asks through the API server, which takes neither scheme nor host nor headers; say from whom to ask (from: pod, or a machine)")
+	case h.Times < 0 || h.Times > 200:
+		v.Fail(h.At, "times: want 1 to 200, found %d", h.Times)
+	}
+	if h.CA != nil {
+		v.Need(h.CA.At, "ca", "secret", h.CA.Secret != nil)
+		if h.CA.Key == "" {
+			h.CA.Key = "ca.crt"
+		}
+	}
+}
+
+// podOf takes a `from` apart: pod/NAME is a pod, pod any pod (the name is empty
+// then).
+func podOf(from string) (name string, ok bool) {
+	if from == "pod" {
+		return "", true
+	}
+	return strings.CutPrefix(from, "pod/")
+}
+
+// asker asks one target.
+type asker func(ctx context.Context, t target) Answer
 
 // Limits of asking for pages.
 const (
@@ -41,20 +192,8 @@ func (a Answer) fields() map[string]any {
 		"headers": headers, "error": a.Error}
 }
 
-// target is one place to ask: an address, or a pod or service behind the API
-// server's proxy.
-type target struct {
-	name string
-	// url is where to ask; empty where it goes through the API server.
-	url                string
-	resource, resident string
-}
-
-// asker asks one target.
-type asker func(ctx context.Context, t target) Answer
-
-// lookHTTP finds out whom to ask, asks, and gives the answer or answers.
-func (c *Cluster) lookHTTP(ctx context.Context, s *Scope, h *format.HTTP, base expr.Scope) (expr.Scope, error) {
+// Look finds out whom to ask, asks, and gives the answer or answers.
+func (h *HTTP) Look(ctx context.Context, c *Cluster, s *Scope, base expr.Scope) (expr.Scope, error) {
 	from, err := h.From.Fill(ctx, base, "")
 	if err != nil {
 		return nil, err
@@ -107,10 +246,10 @@ func askAll(ctx context.Context, ask asker, targets []target, times int) []Answe
 
 // asker is the way pages are asked for.
 func (c *Cluster) asker(ctx context.Context, s *Scope, w *wish, from string) (asker, error) {
-	switch {
-	case from == "pod" || strings.HasPrefix(from, "pod/"):
-		return c.fromPod(ctx, s, w, strings.TrimPrefix(strings.TrimPrefix(from, "pod"), "/"))
-	case from != "":
+	if pod, ok := podOf(from); ok {
+		return c.fromPod(ctx, s, w, pod)
+	}
+	if from != "" {
 		dial, err := c.dialer(from)
 		if err != nil {
 			return nil, err
@@ -135,187 +274,4 @@ func (c *Cluster) throughAPI(ctx context.Context, s *Scope, w *wish, t target) A
 		return Answer{Target: t.name, Error: why(err)}
 	}
 	return Answer{Target: t.name, Status: page.Code, Body: page.Body}
-}
-
-// targets are whom a check asks. direct means at their own addresses, not
-// through the API server.
-func (c *Cluster) targets(ctx context.Context, s *Scope, h *format.HTTP, w *wish, base expr.Scope, direct bool) ([]target, error) {
-	switch {
-	case h.URL != nil:
-		u, err := h.URL.Render(ctx, base)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := url.Parse(u); err != nil {
-			return nil, fmt.Errorf("asking for %s: %w", u, err)
-		}
-		return []target{{name: u, url: u}}, nil
-	case h.NodePort != nil:
-		port, err := c.nodePort(ctx, s, h.NodePort, base)
-		if err != nil {
-			return nil, err
-		}
-		w.port = port
-		return c.nodeTargets(ctx, h, w, base)
-	case h.Node != nil:
-		return c.nodeTargets(ctx, h, w, base)
-	case h.Selector != nil:
-		return c.podTargets(ctx, s, h, w, base, direct)
-	case h.Service != nil:
-		return c.serviceTarget(ctx, s, h, w, base, direct)
-	}
-	name, err := h.Pod.Render(ctx, base)
-	if err != nil {
-		return nil, err
-	}
-	pod, err := c.runningPod(ctx, s.Namespace, name)
-	if err != nil {
-		return nil, err
-	}
-	return []target{podTarget(pod, w, direct)}, nil
-}
-
-func podTarget(pod *unstructured.Unstructured, w *wish, direct bool) target {
-	t := target{name: pod.GetName(), resource: "pods", resident: pod.GetName()}
-	if direct {
-		ip, _, _ := unstructured.NestedString(pod.Object, "status", "podIP") // without one, asking says so
-		t.url = w.url(ip)
-	}
-	return t
-}
-
-// podTargets are all pods that are ready and carry the label.
-func (c *Cluster) podTargets(ctx context.Context, s *Scope, h *format.HTTP, w *wish, base expr.Scope, direct bool) ([]target, error) {
-	selector, err := h.Selector.Render(ctx, base)
-	if err != nil {
-		return nil, err
-	}
-	pods, err := c.List(ctx, "Pod", "v1", s.Namespace, selector)
-	if err != nil {
-		return nil, err
-	}
-	var out []target
-	for i := range pods {
-		if expr.Ready(pods[i].Object) {
-			out = append(out, podTarget(&pods[i], w, direct))
-		}
-	}
-	if len(out) == 0 {
-		return nil, missing("%s", lang.T(
-			fmt.Sprintf("no pod with the label %s is ready", selector),
-			fmt.Sprintf("레이블 %s을(를) 가진 파드 중 준비된 것이 없습니다", selector)))
-	}
-	return out, nil
-}
-
-func (c *Cluster) serviceTarget(ctx context.Context, s *Scope, h *format.HTTP, w *wish, base expr.Scope, direct bool) ([]target, error) {
-	name, err := h.Service.Render(ctx, base)
-	if err != nil {
-		return nil, err
-	}
-	service, err := c.service(ctx, s, name)
-	if err != nil {
-		return nil, err
-	}
-	t := target{name: name, resource: "services", resident: name}
-	if direct {
-		ip, _, _ := unstructured.NestedString(service.Object, "spec", "clusterIP") // without one, asking says so
-		t.url = w.url(ip)
-	}
-	return []target{t}, nil
-}
-
-// service reads a Service of the lab's namespace.
-func (c *Cluster) service(ctx context.Context, s *Scope, name string) (*unstructured.Unstructured, error) {
-	service, err := c.Get(ctx, "Service", "v1", s.Namespace, name)
-	if err == nil && service == nil {
-		err = missing("%s", lang.T(
-			fmt.Sprintf("there is no service named %s in namespace %s", name, s.Namespace),
-			fmt.Sprintf("네임스페이스 %s에 이름이 %s인 서비스가 없습니다", s.Namespace, name)))
-	}
-	return service, err
-}
-
-// nodePort asks a Service for its node port.
-func (c *Cluster) nodePort(ctx context.Context, s *Scope, n *format.NodePort, base expr.Scope) (int, error) {
-	name, err := n.Service.Render(ctx, base)
-	if err != nil {
-		return 0, err
-	}
-	wanted, err := n.Port.Fill(ctx, base, "")
-	if err != nil {
-		return 0, err
-	}
-	service, err := c.service(ctx, s, name)
-	if err != nil {
-		return 0, err
-	}
-	ports, _, _ := unstructured.NestedSlice(service.Object, "spec", "ports") // none: said below
-	for _, p := range ports {
-		m, ok := p.(map[string]any)
-		number, _ := m["port"].(int64)
-		if !ok || wanted != "" && wanted != m["name"] && wanted != strconv.FormatInt(number, 10) {
-			continue
-		}
-		if nodePort, _ := m["nodePort"].(int64); nodePort > 0 {
-			return int(nodePort), nil
-		}
-		kind, _, _ := unstructured.NestedString(service.Object, "spec", "type")
-		return 0, missing("%s", lang.T(
-			fmt.Sprintf("the service %s has no node port: its type is %s", name, kind),
-			fmt.Sprintf("서비스 %s에는 노드 포트가 없습니다. 타입이 %s입니다", name, kind)))
-	}
-	return 0, missing("%s", lang.T(
-		fmt.Sprintf("the service %s has no port %s", name, wanted),
-		fmt.Sprintf("서비스 %s에 포트 %s이(가) 없습니다", name, wanted)))
-}
-
-// nodeTargets are the nodes that are meant, with the port that is asked.
-func (c *Cluster) nodeTargets(ctx context.Context, h *format.HTTP, w *wish, base expr.Scope) ([]target, error) {
-	name, err := h.Node.Fill(ctx, base, "any")
-	if err != nil {
-		return nil, err
-	}
-	nodes, err := c.List(ctx, "Node", "v1", "", "")
-	if err != nil {
-		return nil, err
-	}
-	var out, spare []target
-	for i := range nodes {
-		node := &nodes[i]
-		t := target{name: node.GetName(), url: w.url(internalIP(node))}
-		switch ready := expr.Ready(node.Object); {
-		case name == "any" && ready && !worker(node):
-			spare = append(spare, t) // if there is nothing better
-		case name == t.name, ready && (name == "all" || name == "any"):
-			out = append(out, t)
-		}
-	}
-	out = append(out, spare...)
-	switch {
-	case len(out) == 0 && (name == "all" || name == "any"):
-		return nil, missing("%s", lang.T("no node is ready", "준비된 노드가 없습니다"))
-	case len(out) == 0:
-		return nil, missing("%s", lang.T("there is no node "+name, "노드 "+name+"이(가) 없습니다"))
-	case name != "all":
-		return out[:1], nil
-	}
-	return out, nil
-}
-
-// worker tells whether a node takes ordinary pods.
-func worker(node *unstructured.Unstructured) bool {
-	_, control := node.GetLabels()["node-role.kubernetes.io/control-plane"]
-	return !control
-}
-
-func internalIP(node *unstructured.Unstructured) string {
-	addresses, _, _ := unstructured.NestedSlice(node.Object, "status", "addresses") // none: asking says so
-	for _, a := range addresses {
-		if m, ok := a.(map[string]any); ok && m["type"] == "InternalIP" {
-			host, _ := m["address"].(string)
-			return host
-		}
-	}
-	return ""
 }

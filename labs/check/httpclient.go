@@ -20,7 +20,6 @@ import (
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/expr"
-	"noriter.dev/noriter/labs/format"
 )
 
 // wish is how a page is to be asked for, filled in.
@@ -33,7 +32,7 @@ type wish struct {
 	timeout            time.Duration
 }
 
-func (c *Cluster) wish(ctx context.Context, s *Scope, h *format.HTTP, base expr.Scope) (*wish, error) {
+func (c *Cluster) wish(ctx context.Context, s *Scope, h *HTTP, base expr.Scope) (*wish, error) {
 	w := &wish{scheme: h.Scheme, insecure: h.Insecure, timeout: h.Timeout, headers: map[string]string{}}
 	if w.scheme == "" {
 		w.scheme = "http"
@@ -70,25 +69,21 @@ func (w *wish) url(host string) string {
 }
 
 // authorities reads the certificates that are trusted from a Secret.
-func (c *Cluster) authorities(ctx context.Context, s *Scope, ca *format.SecretKey, base expr.Scope) (*x509.CertPool, error) {
+func (c *Cluster) authorities(ctx context.Context, s *Scope, ca *SecretKey, base expr.Scope) (*x509.CertPool, error) {
 	name, err := ca.Secret.Render(ctx, base)
 	if err != nil {
 		return nil, err
 	}
-	secret, err := c.Get(ctx, "Secret", "v1", s.Namespace, name)
+	secret, err := c.need(ctx, "Secret", "v1", s.Namespace, name)
 	if err != nil {
 		return nil, err
-	}
-	if secret == nil {
-		return nil, missing("%s", lang.T("there is no secret named "+name, "이름이 "+name+"인 시크릿이 없습니다"))
 	}
 	encoded, _, _ := unstructured.NestedString(secret.Object, "data", ca.Key) // none: said below
 	pem, err := base64.StdEncoding.DecodeString(encoded)
 	pool := x509.NewCertPool()
 	if err != nil || !pool.AppendCertsFromPEM(pem) {
-		return nil, missing("%s", lang.T(
-			fmt.Sprintf("the secret %s has no certificate under %s", name, ca.Key),
-			fmt.Sprintf("시크릿 %s의 %s에 인증서가 없습니다", name, ca.Key)))
+		return nil, missing(lang.Textf("the secret %s has no certificate under %s",
+			"시크릿 %s의 %s에 인증서가 없습니다", name, ca.Key))
 	}
 	return pool, nil
 }

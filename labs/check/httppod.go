@@ -40,7 +40,7 @@ func (c *Cluster) fromPod(ctx context.Context, s *Scope, w *wish, name string) (
 // podWithTool finds the pod to ask from.
 func (c *Cluster) podWithTool(ctx context.Context, s *Scope, name string) (string, error) {
 	if name != "" {
-		_, err := c.runningPod(ctx, s.Namespace, name)
+		_, err := c.pod(ctx, s, name)
 		return name, err
 	}
 	pods, err := c.List(ctx, "Pod", "v1", s.Namespace, "")
@@ -60,9 +60,8 @@ func (c *Cluster) podWithTool(ctx context.Context, s *Scope, name string) (strin
 			return "", ctx.Err()
 		}
 	}
-	return "", missing("%s", lang.T(
-		"no pod of namespace "+s.Namespace+" is ready and has curl or wget",
-		"네임스페이스 "+s.Namespace+"에 준비된 파드 가운데 curl이나 wget이 있는 것이 없습니다"))
+	return "", missing(lang.Textf("no pod of namespace %s is ready and has curl or wget",
+		"네임스페이스 %s에 준비된 파드 가운데 curl이나 wget이 있는 것이 없습니다", s.Namespace))
 }
 
 // commandLine asks with curl, or with wget where there is no curl.

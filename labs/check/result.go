@@ -10,7 +10,6 @@ import (
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/field"
-	"noriter.dev/noriter/labs/format"
 )
 
 // State says how a check came out.
@@ -38,57 +37,24 @@ type Result struct {
 	Fact string `json:"fact,omitempty"`
 }
 
-// Scope is where and with what checks are evaluated.
-type Scope struct {
-	Namespace string
-	Vars      map[string]string
-	// Seen is what the step's `remember` noted.
-	Seen map[string]any
-	// Files is the folder of the files handed to the learner.
-	Files string
-	// Kubeconfig, BinDir and Lab are for scripts.
-	Kubeconfig, BinDir string
-	Lab                *format.Lab
-}
+// missing is the error that what a check wants to look at isn't there; that is
+// a plain failure of the check and its text is for the learner.
+func missing(text lang.Text) error { return &missingError{text} }
 
-// variables are the common variables of expressions.
-func (c *Cluster) variables(ctx context.Context, s *Scope) expr.Scope {
-	seen := s.Seen
-	if seen == nil {
-		seen = map[string]any{}
-	}
-	return expr.Scope{
-		"vars": s.Vars, "ns": s.Namespace, "seen": seen, "files": s.Files,
-		"pods": func() any {
-			pods, err := c.List(ctx, "Pod", "v1", s.Namespace, "")
-			if err != nil {
-				return []any{}
-			}
-			return contents(pods)
-		},
-	}
-}
+type missingError struct{ text lang.Text }
 
-// missingError says that what a check wants to look at isn't there; that is a
-// plain failure of the check and its text is for the learner.
-type missingError struct{ text string }
-
-func (e *missingError) Error() string { return e.text }
-
-func missing(format string, args ...any) error {
-	return &missingError{fmt.Sprintf(format, args...)}
-}
+func (e *missingError) Error() string { return e.text.String() }
 
 // Run evaluates one check that isn't triggered.
-func (c *Cluster) Run(ctx context.Context, s *Scope, ck *format.Check) Result {
+func (c *Cluster) Run(ctx context.Context, s *Scope, ck *Check) Result {
 	return c.run(ctx, s, ck, nil)
 }
 
 // run evaluates a check with extra variables.
-func (c *Cluster) run(ctx context.Context, s *Scope, ck *format.Check, extra expr.Scope) Result {
+func (c *Cluster) run(ctx context.Context, s *Scope, ck *Check, extra expr.Scope) Result {
 	limit := ck.Within
 	if limit == 0 {
-		limit = format.DefaultWithin
+		limit = DefaultWithin
 	}
 	limit *= time.Duration(max(c.Patience, 1))
 	looking, cancel := context.WithTimeout(ctx, limit)
@@ -97,10 +63,10 @@ func (c *Cluster) run(ctx context.Context, s *Scope, ck *format.Check, extra exp
 	for k, v := range extra {
 		base[k] = v
 	}
-	scope, err := c.look(looking, s, ck, base)
+	scope, err := ck.Kind.Look(looking, c, s, base)
 	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			err = missing("%s", lang.T(fmt.Sprintf("no answer within %s", limit), fmt.Sprintf("%s 안에 응답이 없습니다", limit)))
+			err = missing(lang.Textf("no answer within %s", "%s 안에 응답이 없습니다", limit))
 		}
 		return unseen(looking, ck, base, err)
 	}
@@ -108,7 +74,7 @@ func (c *Cluster) run(ctx context.Context, s *Scope, ck *format.Check, extra exp
 }
 
 // unseen is the result where there was nothing to apply the expression to.
-func unseen(ctx context.Context, ck *format.Check, base expr.Scope, err error) Result {
+func unseen(ctx context.Context, ck *Check, base expr.Scope, err error) Result {
 	r := Result{ID: ck.ID, State: Unknown, Actual: err.Error()}
 	var miss *missingError
 	if errors.As(err, &miss) {
@@ -120,7 +86,7 @@ func unseen(ctx context.Context, ck *format.Check, base expr.Scope, err error) R
 
 // judge applies the check's expression. No expression means that being there
 // (or absent) was all.
-func judge(ctx context.Context, ck *format.Check, scope expr.Scope) Result {
+func judge(ctx context.Context, ck *Check, scope expr.Scope) Result {
 	verdict := expr.Verdict{True: true}
 	if ck.Expr != nil {
 		var err error
@@ -152,7 +118,7 @@ func render(ctx context.Context, w *field.Words, s expr.Scope) string {
 }
 
 // expected is the author's text, or else the parts of the expression.
-func expected(ctx context.Context, ck *format.Check, s expr.Scope, reasons []expr.Reason) string {
+func expected(ctx context.Context, ck *Check, s expr.Scope, reasons []expr.Reason) string {
 	if ck.Expect != nil {
 		return render(ctx, ck.Expect, s)
 	}

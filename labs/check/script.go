@@ -1,64 +1,36 @@
 package check
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"os/exec"
-	"strings"
-	"time"
 
+	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/expr"
-	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/field"
 )
 
-// Environment is what a learner's shell has in a lab, and so what scripts
-// run with: kubectl first on PATH, the kubeconfig, the lab's variables as
-// LAB_COLOR and so on, and the folder of the lab's files as LAB_FILES.
-func (s *Scope) Environment() []string {
-	env := os.Environ()
-	if s.BinDir != "" {
-		env = append(env, "PATH="+s.BinDir+string(os.PathListSeparator)+os.Getenv("PATH"))
-	}
-	env = append(env, "KUBECONFIG="+s.Kubeconfig, "LAB_FILES="+s.Files, "LAB_NAMESPACE="+s.Namespace)
-	for name, value := range s.Vars {
-		env = append(env, "LAB_"+strings.ToUpper(name)+"="+value)
-	}
-	return env
+// Script is the last resort: a file of the lab, run on the host with
+// KUBECONFIG set; the expression sees what it printed as `stdout` and `stderr`,
+// and its exit status as `code`.
+type Script struct {
+	// Run is the file's path in the lab's folder.
+	Run string
+	At  problem.Pos `yaml:"-"`
 }
 
-// Shell runs a script of the lab with bash, in the folder of the lab's files,
-// as the learner would type it. An exit status other than 0 is in Output.
-func (s *Scope) Shell(ctx context.Context, name string) (Output, error) {
-	script, err := fs.ReadFile(s.Lab.FS, name)
-	if err != nil {
-		return Output{}, fmt.Errorf("reading the script %s: %w", name, err)
-	}
-	cmd := exec.CommandContext(ctx, "bash", "-eu", "-o", "pipefail", "-c", string(script))
-	cmd.Env, cmd.Dir = s.Environment(), s.Files
-	cmd.WaitDelay = 2 * time.Second // don't wait for grandchildren that keep the pipes
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err = cmd.Run()
-	out := Output{Stdout: stdout.String(), Stderr: stderr.String()}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && ctx.Err() == nil {
-		out.Code = exit.ExitCode()
-		return out, nil
-	}
-	if err != nil {
-		return out, fmt.Errorf("running %s: %w\n%s%s", name, err, out.Stdout, out.Stderr)
-	}
-	return out, nil
-}
+// Variables is what comes of the script.
+func (*Script) Variables() []string { return outputVariables() }
 
-func (c *Cluster) lookScript(ctx context.Context, s *Scope, sc *format.Script, base expr.Scope) (expr.Scope, error) {
+// Validate wants a file.
+func (sc *Script) Validate(v *field.Validator) { v.Need(sc.At, "script", "run", sc.Run != "") }
+
+// Files is the script.
+func (sc *Script) Files(visit func(at problem.Pos, name string)) { visit(sc.At, sc.Run) }
+
+// Look runs the script.
+func (sc *Script) Look(ctx context.Context, _ *Cluster, s *Scope, base expr.Scope) (expr.Scope, error) {
 	out, err := s.Shell(ctx, sc.Run)
 	if err != nil {
 		return nil, err
 	}
-	return output(base, out), nil
+	return out.in(base), nil
 }

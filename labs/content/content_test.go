@@ -3,13 +3,12 @@ package content
 import (
 	"testing"
 
-	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/format"
 )
 
 // TestContent reads every lab strictly; a mistake is shown with its place.
 func TestContent(t *testing.T) {
-	if err := labs.Lint(FS); err != nil {
+	if err := format.Lint(FS); err != nil {
 		t.Fatal(err)
 	}
 	all, err := format.LoadAll(FS)

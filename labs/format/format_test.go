@@ -9,6 +9,7 @@ import (
 	"testing/fstest"
 
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/labs/check"
 )
 
 const goodLab = `id: demo
@@ -57,8 +58,12 @@ func TestLoadGood(t *testing.T) {
 	if l.Namespace != "lab-demo" || !l.Testbed.Any || l.Steps[0].Points != 10 || len(l.Steps[0].Cost) != 2 || l.Points() != 10 {
 		t.Errorf("defaults: %+v", l)
 	}
-	if c := l.Step("one").Check("there"); c == nil || c.Kind() != "object" || !c.Watched() {
-		t.Errorf("check: %+v", c)
+	c := l.Step("one").Check("there")
+	if c == nil {
+		t.Fatal("the check isn't there")
+	}
+	if o, ok := c.Kind.(*check.Object); !ok || o.Kind != "Pod" {
+		t.Errorf("check: %+v", c.Kind)
 	}
 }
 

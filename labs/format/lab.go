@@ -1,15 +1,3 @@
-// Package format is what a lab is on disk: lab.yaml, read strictly, and its
-// text in two languages. Every mistake is reported with file, line, column
-// and, for a misspelt word, the nearest right one; and all of them at once.
-//
-// A lab is a folder:
-//
-//	lab.yaml          what the engine reads
-//	en.md  ko.md      the text, one section per step
-//	files/            manifests handed to the learner
-//	setup/            what prepares the lab's namespace
-//	solution/NN-step.sh
-//	wrong/NAME.sh  other/NAME.sh
 package format
 
 import (
@@ -21,29 +9,46 @@ import (
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/internal/strict"
+	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/field"
 )
 
 // Lab is one loaded lab. Everything in it has been checked.
 type Lab struct {
-	ID      string
-	Title   lang.Text
+	// ID is small letters, digits and single dashes; it names the lab in
+	// commands.
+	ID string
+	// Title is how the lab is listed.
+	Title lang.Text
+	// Summary is one line that is listed with it.
 	Summary lang.Text
+	// Minutes is how long the lab takes.
 	Minutes int
-	Level   int
-	Needs   []string
+	// Level is from 1 (first steps) to 4 (on call).
+	Level int
+	// Needs are the ids of the labs to have done.
+	Needs []string
+	// Testbed is what it runs on.
 	Testbed Testbed
 	// Alone makes the proof go its ways one after another, because what the
 	// lab does to the cluster would be in the way of others.
-	Alone     bool
+	Alone bool
+	// Namespace is where the lab works; lab-ID unless named.
 	Namespace string
-	Vars      map[string]Var
-	Setup     []Setup
-	Steps     []Step
-	Learnt    []lang.Text
-	Sources   []Source
-	Wrong     []Way
-	Other     []Way
+	// Vars are the learner's variables, by name: {{vars.color}}.
+	Vars map[string]Var
+	// Setup prepares the lab, entry after entry.
+	Setup []Setup
+	// Steps are done one after another.
+	Steps []Step
+	// Learnt is what the lab ends by saying, point by point.
+	Learnt []lang.Text
+	// Sources are where in Noriter's source that is done.
+	Sources []Source
+	// Wrong are the fixes that must fail.
+	Wrong []Way
+	// Other are the fixes that are right as well as the solution.
+	Other []Way
 
 	// FS is the lab's folder.
 	FS fs.FS `yaml:"-"`
@@ -83,7 +88,8 @@ func (l *Lab) Points() int {
 // Testbed is what a lab runs on: at least so many workers that are ready, or
 // any Kubernetes ("any").
 type Testbed struct {
-	Any   bool `yaml:"-"`
+	Any bool `yaml:"-"`
+	// Nodes is how many workers must be ready.
 	Nodes int
 }
 
@@ -107,16 +113,16 @@ type Setup struct {
 	// have {{vars.x}} and {{ns}} in it.
 	Manifest string
 	// Node is a command on machines.
-	Node *NodeAct
+	Node *NodeCommand
 	// Wait holds until a check does.
-	Wait *Check
+	Wait *check.Check
 	At   problem.Pos `yaml:"-"`
 }
 
-// NodeAct is a command on machines, and the one that takes it back when the
+// NodeCommand is a command on machines, and the one that takes it back when the
 // lab is reset or removed. Undo runs whatever If came to, and so must do no
 // harm where Run did nothing. All may have {{expressions}}.
-type NodeAct struct {
+type NodeCommand struct {
 	// On is a machine's name, "workers" or "all".
 	On   *field.Name
 	Run  *field.Name
@@ -124,12 +130,13 @@ type NodeAct struct {
 	At   problem.Pos `yaml:"-"`
 }
 
-// Source is a place in Noriter's source that a lab ends by pointing at: a
-// package or file, and with Func a function in it ("sync", or with its type
+// Source is a place in Noriter's source that a lab ends by pointing at: the path
+// of a package or file, and with Func a function in it ("sync", or with its type
 // "Controller.sync"), which is shown with file and line.
 type Source struct {
 	Path string
 	Func string
+	// What says what it does.
 	What lang.Text
 	At   problem.Pos `yaml:"-"`
 }
@@ -142,10 +149,15 @@ const (
 
 // Step is one thing to do.
 type Step struct {
-	ID     string
+	// ID names the step, and its section in the texts.
+	ID string
+	// Points is what it is worth; 10 unless given.
 	Points int
-	Hold   string
-	// Limit is how long the solution may take to make it pass, for the proof.
+	// Hold is Once (the default), or UntilEnd: then it must still hold when
+	// the lab ends.
+	Hold string
+	// Limit is how long the solution may take to make it pass, for the proof;
+	// a minute unless given.
 	Limit time.Duration
 	// Cost is what each tier of hints takes from the points.
 	Cost []int
@@ -153,13 +165,15 @@ type Step struct {
 	Remember map[string]Memory
 	// Picture is drawn beside the text; nil is none.
 	Picture *Picture
-	When    []When
-	Checks  []Check
-	At      problem.Pos `yaml:"-"`
+	// When are the computed hints.
+	When []When
+	// Checks must all hold.
+	Checks []check.Check
+	At     problem.Pos `yaml:"-"`
 }
 
 // Check gives a check by its id, or nil.
-func (s *Step) Check(id string) *Check {
+func (s *Step) Check(id string) *check.Check {
 	for i := range s.Checks {
 		if s.Checks[i].ID == id {
 			return &s.Checks[i]
@@ -168,21 +182,24 @@ func (s *Step) Check(id string) *Check {
 	return nil
 }
 
-// Memory is a fact noted when a step is opened.
+// Memory is a fact noted when a step is opened: what expr gives, which sees
+// `object` or `items` where object or list is given.
 type Memory struct {
-	Object *Object
-	List   *List
+	Object *check.Object
+	List   *check.List
 	Expr   *field.Expr
 	At     problem.Pos `yaml:"-"`
 }
 
-// When is a computed hint: while Expr holds, the hint is shown.
+// When is a computed hint: while expr holds, which sees `object` or `items`
+// where object or list is given, the hint is shown.
 type When struct {
-	Object *Object
-	List   *List
+	Object *check.Object
+	List   *check.List
 	Expr   *field.Expr
-	Hint   string
-	At     problem.Pos `yaml:"-"`
+	// Hint is its name in the texts: `### hint NAME`.
+	Hint string
+	At   problem.Pos `yaml:"-"`
 }
 
 // Way is a script of the four-way proof: Script is typed in place of the
@@ -191,6 +208,7 @@ type Way struct {
 	Script string
 	Step   string
 	Trips  string
-	Why    lang.Text
-	At     problem.Pos `yaml:"-"`
+	// Why says why it is wrong, or right as well.
+	Why lang.Text
+	At  problem.Pos `yaml:"-"`
 }

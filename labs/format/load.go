@@ -126,15 +126,16 @@ func (l *Lab) checkFiles(dir string) (problems problem.List) {
 		if s.Manifest != "" {
 			missing(s.At, s.Manifest)
 		}
+		if s.Wait != nil {
+			s.Wait.Files(missing)
+		}
 	}
 	for i, s := range l.Steps {
 		name := l.Solution(i)
 		named[name] = true
 		missing(s.At, name)
-		for _, c := range s.Checks {
-			if c.Script != nil {
-				missing(c.Script.At, c.Script.Run)
-			}
+		for j := range s.Checks {
+			s.Checks[j].Files(missing)
 		}
 	}
 	for _, w := range append(append([]Way(nil), l.Wrong...), l.Other...) {

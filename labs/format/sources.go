@@ -1,6 +1,9 @@
 package format
 
 import (
+	"errors"
+	"io/fs"
+
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/source"
 )
@@ -34,6 +37,24 @@ func (l *Lab) CheckSources() (problems problem.List) {
 		case !source.Exists(s.Path):
 			fail("there is no source at " + s.Path)
 		}
+	}
+	return problems
+}
+
+// Lint reads all labs of a file system and reports every mistake in them, as
+// a problem.List. That includes what only all of them together can have
+// wrong, such as a lab that needs one which isn't there.
+func Lint(fsys fs.FS) error {
+	all, err := LoadAll(fsys)
+	var problems problem.List
+	if err != nil && !errors.As(err, &problems) {
+		return err
+	}
+	for _, l := range all {
+		problems = append(problems, l.CheckSources()...)
+	}
+	if len(problems) == 0 {
+		return nil
 	}
 	return problems
 }

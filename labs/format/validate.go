@@ -1,13 +1,16 @@
 package format
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/internal/strict"
+	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/field"
 )
 
@@ -93,7 +96,7 @@ func (v *validator) setup(s *Setup) {
 		if s.Wait.ID == "" {
 			s.Wait.ID = "ready"
 		}
-		v.check(s.Wait)
+		s.Wait.Validate(&v.Validator)
 	}
 	if count != 1 {
 		v.Fail(s.At, "setup: want exactly one of manifest, node, wait in each entry")
@@ -145,28 +148,28 @@ func (v *validator) step(s *Step) {
 			v.Fail(c.At, "two checks of step %q have the id %q", s.ID, c.ID)
 		}
 		ids[c.ID] = true
-		v.check(c)
+		c.Validate(&v.Validator)
 	}
 }
 
-func (v *validator) source(at problem.Pos, what string, o *Object, l *List) {
+func (v *validator) source(at problem.Pos, what string, o *check.Object, l *check.List) {
 	if o != nil && l != nil {
 		v.Fail(at, "%s: give object or list, not both", what)
 	}
 	if o != nil {
-		v.object(o)
+		o.Validate(&v.Validator)
 	}
-	if l != nil && l.Kind == "" {
-		v.Fail(l.At, "list: kind is missing")
+	if l != nil {
+		l.Validate(&v.Validator)
 	}
 }
 
-func sourceVariables(o *Object, l *List) []string {
+func sourceVariables(o *check.Object, l *check.List) []string {
 	switch {
 	case o != nil:
-		return []string{"object"}
+		return o.Variables()
 	case l != nil:
-		return []string{"items"}
+		return l.Variables()
 	}
 	return nil
 }
@@ -195,5 +198,34 @@ func (v *validator) way(w *Way, wrong bool) {
 	}
 	if folder := map[bool]string{true: "wrong/", false: "other/"}[wrong]; !strings.HasPrefix(w.Script, folder) {
 		v.Fail(w.At, "script: want a file below %s, found %q", folder, w.Script)
+	}
+}
+
+// usedVariables holds every use of vars.X and seen.X against what is declared.
+func (v *validator) usedVariables() {
+	names := slices.Sorted(maps.Keys(v.lab.Vars))
+	declared := func(at problem.Pos, source string) {
+		for _, name := range field.UsedVars(source) {
+			if _, ok := v.lab.Vars[name]; !ok {
+				v.Fail(at, "vars.%s is not declared%s", name, strict.Suggest(name, names))
+			}
+		}
+	}
+	field.Sources(v.lab.Setup, func(at problem.Pos, source string) {
+		declared(at, source)
+		for _, name := range field.UsedSeen(source) {
+			v.Fail(at, "seen.%s: only steps remember", name)
+		}
+	})
+	for i := range v.lab.Steps {
+		step := &v.lab.Steps[i]
+		field.Sources(step, func(at problem.Pos, source string) {
+			declared(at, source)
+			for _, name := range field.UsedSeen(source) {
+				if _, ok := step.Remember[name]; !ok {
+					v.Fail(at, "seen.%s: the step %q doesn't remember it", name, step.ID)
+				}
+			}
+		})
 	}
 }

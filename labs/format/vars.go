@@ -10,7 +10,7 @@ import (
 )
 
 // Var is a variable with a value of its own for every learner, chosen once.
-// It is either picked from a list or a number from a range, ends included.
+// It is either one of the list pick, or a number from min to max, ends included.
 type Var struct {
 	Pick     []string
 	Min, Max int

@@ -12,7 +12,6 @@ import (
 
 	"noriter.dev/noriter/cheatsheets"
 	"noriter.dev/noriter/internal/problem"
-	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/quiz"
@@ -24,7 +23,7 @@ var ErrNothing = errors.New("neither a lab (a folder with a lab.yaml), nor a fol
 
 // BuiltIn looks at what comes with the program: labs, quizzes and cheatsheets.
 func BuiltIn() (problem.List, error) {
-	found, err := problems(labs.Lint(content.FS))
+	found, err := problems(format.Lint(content.FS))
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +55,7 @@ func Path(path string) (problem.List, error) {
 	if found, err := filepath.Glob(filepath.Join(dir, "*", "lab.yaml")); err != nil || len(found) == 0 {
 		return nil, fmt.Errorf("%s: %w", path, ErrNothing)
 	}
-	found, err := problems(labs.Lint(os.DirFS(dir)))
+	found, err := problems(format.Lint(os.DirFS(dir)))
 	return below(dir, found), err
 }
 

@@ -162,7 +162,7 @@ func some(ctx context.Context, jobs int, ways []way, do func(context.Context, in
 func shakes(lab *format.Lab) int {
 	for i := range lab.Steps {
 		for _, c := range lab.Steps[i].Checks {
-			if c.Triggered != nil && c.Triggered.Node != nil {
+			if t := c.Triggered(); t != nil && t.OnMachine() {
 				return i
 			}
 		}

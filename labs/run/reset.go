@@ -302,7 +302,7 @@ func (s *Session) replay(ctx context.Context, state *progress.Lab, i int, dir st
 	step := &s.Lab.Steps[i]
 	scope := s.scope(state, step)
 	scope.Files = dir
-	seen, err := s.Cluster.Recall(ctx, scope, step)
+	seen, err := s.recall(ctx, scope, step)
 	if err != nil {
 		return err
 	}

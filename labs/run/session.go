@@ -107,7 +107,7 @@ func (s *Session) Step() (*format.Step, *progress.Lab, error) {
 func (s *Session) scope(state *progress.Lab, step *format.Step) *check.Scope {
 	scope := &check.Scope{
 		Namespace: s.Namespace, Vars: state.Vars, Files: s.Env.Work(s.Lab.ID),
-		Kubeconfig: s.Env.Kubeconfig, BinDir: s.Env.BinDir, Lab: s.Lab,
+		Kubeconfig: s.Env.Kubeconfig, BinDir: s.Env.BinDir, LabFS: s.Lab.FS,
 	}
 	if step != nil {
 		if st := state.Steps[step.ID]; st != nil {

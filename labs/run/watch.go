@@ -13,7 +13,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"noriter.dev/noriter/labs/check"
-	"noriter.dev/noriter/labs/field"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/progress"
 )
@@ -64,8 +63,10 @@ func (s *Session) Watch(ctx context.Context, on func(Update)) error {
 	w := &watcher{s: s, step: step, on: on, opened: state.StepState(step.ID).Opened}
 	changed := s.changes(ctx, step)
 	beat := slowBeat
-	if slices.ContainsFunc(step.Checks, func(c format.Check) bool { return !c.Watched() && c.Triggered == nil }) {
-		beat = fastBeat
+	for i := range step.Checks {
+		if _, live := step.Checks[i].Watches(); !live {
+			beat = fastBeat
+		}
 	}
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
@@ -170,42 +171,29 @@ func (s *Session) changes(ctx context.Context, step *format.Step) <-chan struct{
 	return changed
 }
 
-// watched is a kind that a step looks at. Without a namespace it is the lab's.
-type watched struct{ kind, version, namespace string }
-
-// kinds are what a step looks at. Pods are always among them: exec, logs and
-// pages change with them.
+// kinds are what a step looks at, with the namespace; empty is the lab's. Pods
+// are always among them: exec, logs and pages change with them.
 func kinds(step *format.Step) []watched {
 	out := []watched{{"Pod", "v1", ""}}
-	add := func(kind, version string, namespace *field.Name) {
-		k := watched{kind: kind, version: version}
-		if namespace != nil {
-			if k.namespace = namespace.Source(); strings.Contains(k.namespace, "{{") {
-				return // not known here; the beat looks at it
+	for i := range step.Checks {
+		objects, _ := step.Checks[i].Watches()
+		for _, o := range objects {
+			k := watched{o.Kind, o.APIVersion, o.Namespace.Source()}
+			if strings.Contains(k.namespace, "{{") {
+				continue // not known here; the beat looks at it
 			}
-		}
-		if kind == "Pod" {
-			k.version = "v1"
-		}
-		if !slices.Contains(out, k) {
-			out = append(out, k)
-		}
-	}
-	for _, c := range step.Checks {
-		switch {
-		case c.Object != nil:
-			add(c.Object.Kind, c.Object.APIVersion, c.Object.Namespace)
-		case c.List != nil:
-			add(c.List.Kind, c.List.APIVersion, c.List.Namespace)
-		case c.Event != nil:
-			add("Event", "v1", nil)
-		case c.HTTP != nil && (c.HTTP.NodePort != nil || c.HTTP.Service != nil):
-			add("Service", "v1", nil)
-			add("EndpointSlice", "discovery.k8s.io/v1", nil)
+			if k.kind == "Pod" {
+				k.version = "v1"
+			}
+			if !slices.Contains(out, k) {
+				out = append(out, k)
+			}
 		}
 	}
 	return out
 }
+
+type watched struct{ kind, version, namespace string }
 
 // Look evaluates the open step once, triggered checks included if their turn
 // has come, and counts a try that didn't pass.

@@ -60,7 +60,7 @@ func (w *watcher) look(ctx context.Context) (passed bool, err error) {
 	if !allHold(results) {
 		// What the last act found is still the answer to "why not?", and most
 		// often it was the act itself that broke what doesn't hold now.
-		w.tell(append(results, w.found()...), w.s.Cluster.Hints(ctx, scope, w.step), "")
+		w.tell(append(results, w.found()...), w.s.computedHints(ctx, scope, w.step), "")
 		return false, nil
 	}
 	if triggers(w.step) == 0 {
@@ -83,7 +83,7 @@ func (w *watcher) look(ctx context.Context) (passed bool, err error) {
 	w.acted = acted
 	w.pause = min(max(w.pause*2, firstPause), longPause)
 	w.notBefore = time.Now().Add(w.pause)
-	w.tell(append(results, w.found()...), w.s.Cluster.Hints(ctx, scope, w.step), "")
+	w.tell(append(results, w.found()...), w.s.computedHints(ctx, scope, w.step), "")
 	return false, nil
 }
 
@@ -124,7 +124,7 @@ func (w *watcher) remembered(ctx context.Context) (*check.Scope, error) {
 	if st.Ready || len(w.step.Remember) == 0 {
 		return scope, nil
 	}
-	seen, err := w.s.Cluster.Recall(ctx, scope, w.step)
+	seen, err := w.s.recall(ctx, scope, w.step)
 	if err != nil {
 		return nil, err
 	}
@@ -181,9 +181,9 @@ const checksAtOnce = 4
 
 // plain evaluates all checks of a step that aren't triggered.
 func (s *Session) plain(ctx context.Context, scope *check.Scope, step *format.Step) []check.Result {
-	var checks []*format.Check
+	var checks []*check.Check
 	for i := range step.Checks {
-		if c := &step.Checks[i]; c.Triggered == nil {
+		if c := &step.Checks[i]; c.Triggered() == nil {
 			checks = append(checks, c)
 		}
 	}
@@ -204,7 +204,7 @@ func (s *Session) plain(ctx context.Context, scope *check.Scope, step *format.St
 func (s *Session) trigger(ctx context.Context, scope *check.Scope, step *format.Step, say Say) (results []check.Result, ok bool) {
 	for i := range step.Checks {
 		c := &step.Checks[i]
-		if c.Triggered == nil {
+		if c.Triggered() == nil {
 			continue
 		}
 		r := s.Cluster.Trigger(ctx, scope, c, say)
@@ -231,7 +231,7 @@ func triggered(step *format.Step, state check.State) []check.Result {
 	var out []check.Result
 	for i := range step.Checks {
 		c := &step.Checks[i]
-		if c.Triggered == nil {
+		if c.Triggered() == nil {
 			continue
 		}
 		r := check.Result{ID: c.ID, State: state}

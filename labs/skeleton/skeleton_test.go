@@ -5,7 +5,6 @@ import (
 	"os"
 	"testing"
 
-	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/format"
 )
 
@@ -15,7 +14,7 @@ func TestSkeletonLints(t *testing.T) {
 	if _, err := Write(dir, "my-first"); err != nil {
 		t.Fatal(err)
 	}
-	if err := labs.Lint(os.DirFS(dir)); err != nil {
+	if err := format.Lint(os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
 	lab, err := format.Load(os.DirFS(dir), "my-first")

@@ -1,0 +1,62 @@
+package check
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/labs/field"
+)
+
+// Delete is the act of killing: objects are deleted, with their own grace. It
+// isn't undone.
+type Delete Target
+
+// goneLimit is for an object to go; a pod's default grace is 30 s.
+const goneLimit = 45 * time.Second
+
+// Target is what is deleted.
+func (d *Delete) Target() Target { return Target(*d) }
+
+// Validate wants a target.
+func (d *Delete) Validate(v *field.Validator) { d.Target().validate(v, "delete") }
+
+// Do deletes an object.
+func (d *Delete) Do(ctx context.Context, c *Cluster, _ *Scope, obj *unstructured.Unstructured, say func(string)) (stepBack, error) {
+	say(lang.Textf("deleting %s and watching what happens", "%s을(를) 지우고 지켜보는 중입니다", objectName(obj)).String())
+	return nil, c.Delete(ctx, d.Kind, d.APIVersion, obj)
+}
+
+// Await waits until the objects are gone.
+func (d *Delete) Await(ctx context.Context, c *Cluster, s *Scope, hit []unstructured.Unstructured) error {
+	uids := map[types.UID]bool{}
+	for i := range hit {
+		uids[hit[i].GetUID()] = true
+	}
+	end := time.Now().Add(goneLimit)
+	for {
+		items, err := c.List(ctx, d.Kind, d.APIVersion, s.Namespace, "")
+		if err != nil {
+			return err
+		}
+		left := ""
+		for i := range items {
+			if uids[items[i].GetUID()] {
+				left = items[i].GetName()
+			}
+		}
+		if left == "" {
+			return nil
+		}
+		if time.Now().After(end) {
+			return missing(lang.Textf("%s is still there %s after it was deleted",
+				"%s이(가) 지운 지 %s이 지나도 남아 있습니다", left, goneLimit))
+		}
+		if err := sleep(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+}
