@@ -77,6 +77,9 @@ var korean = map[string]string{
 	"Pod": "파드", "ReplicaSet": "레플리카셋", "Deployment": "디플로이먼트", "DaemonSet": "데몬셋", "Service": "서비스",
 	"Ingress": "인그레스", "Secret": "시크릿", "ConfigMap": "컨피그맵", "Node": "노드", "Namespace": "네임스페이스",
 	"ServiceAccount": "서비스 어카운트", "EndpointSlice": "엔드포인트슬라이스", "IngressClass": "인그레스클래스",
+	"Job": "잡", "CronJob": "크론잡", "StatefulSet": "스테이트풀셋", "PersistentVolume": "퍼시스턴트볼륨",
+	"PersistentVolumeClaim": "퍼시스턴트볼륨클레임", "StorageClass": "스토리지클래스", "Role": "롤", "RoleBinding": "롤바인딩",
+	"ResourceQuota": "리소스쿼터", "LimitRange": "리밋레인지",
 }
 
 // kindName is a kind within a sentence.
