@@ -31,7 +31,6 @@ import (
 	"k8s.io/utils/clock"
 
 	"noriter.dev/noriter/cluster/controllers/loop"
-	"noriter.dev/noriter/cluster/controllers/podset"
 	"noriter.dev/noriter/cluster/trace"
 )
 
@@ -67,20 +66,19 @@ func New(client kubernetes.Interface, factory informers.SharedInformerFactory, e
 				c.queueServicesOf(after)
 			}
 		},
-		DeleteFunc: func(obj any) {
-			if pod := podset.AsPod(obj); pod != nil {
-				c.queueServicesOf(pod)
-			}
-		},
+		DeleteFunc: loop.OnDelete(c.queueServicesOf),
 	})
 	// Someone else may change or delete a slice; then it is put right.
 	_, errE := slices.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: c.queueServiceOfSlice, UpdateFunc: func(_, obj any) { c.queueServiceOfSlice(obj) }, DeleteFunc: c.sliceGone,
+		AddFunc:    func(obj any) { c.queueServiceOfSlice(obj.(*discoveryv1.EndpointSlice)) },
+		UpdateFunc: func(_, obj any) { c.queueServiceOfSlice(obj.(*discoveryv1.EndpointSlice)) },
+		DeleteFunc: loop.OnDelete(c.sliceDeleted),
 	})
+	allServices := core.Services().Informer().GetStore()
 	_, errN := core.Nodes().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		UpdateFunc: func(old, obj any) {
 			if zoneOf(old.(*v1.Node)) != zoneOf(obj.(*v1.Node)) {
-				c.queueAll()
+				c.loop.AddAll(allServices)
 			}
 		},
 	})
@@ -205,30 +203,13 @@ func (c *Controller) queueServicesOf(pod *v1.Pod) {
 	}
 }
 
-func (c *Controller) queueServiceOfSlice(obj any) {
-	slice, ok := obj.(*discoveryv1.EndpointSlice)
-	if ok && slice.Labels[discoveryv1.LabelManagedBy] == managedBy && slice.Labels[discoveryv1.LabelServiceName] != "" {
+func (c *Controller) queueServiceOfSlice(slice *discoveryv1.EndpointSlice) {
+	if slice.Labels[discoveryv1.LabelManagedBy] == managedBy && slice.Labels[discoveryv1.LabelServiceName] != "" {
 		c.loop.AddKey(slice.Namespace + "/" + slice.Labels[discoveryv1.LabelServiceName])
 	}
 }
 
-func (c *Controller) sliceGone(obj any) {
-	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = tombstone.Obj
-	}
-	if slice, ok := obj.(*discoveryv1.EndpointSlice); ok {
-		c.writes.Forget(slice.UID)
-	}
-	c.queueServiceOfSlice(obj)
-}
-
-func (c *Controller) queueAll() {
-	services, err := c.services.List(labels.Everything())
-	if err != nil {
-		slog.Error("listing services", "error", err)
-		return
-	}
-	for _, service := range services {
-		c.loop.Add(service)
-	}
+func (c *Controller) sliceDeleted(slice *discoveryv1.EndpointSlice) {
+	c.writes.Forget(slice.UID)
+	c.queueServiceOfSlice(slice)
 }

@@ -4,7 +4,8 @@
 //
 // The queue holds names ("namespace/name") and never the objects. What happened
 // does not matter, only how things are when the worker looks; ten events about one
-// object while it waits are one entry.
+// object while it waits are one entry. So a loop that missed an event, or was not
+// running when it happened, does the right thing all the same.
 package loop
 
 import (
@@ -37,13 +38,15 @@ func New(name string, clk clock.WithTicker, sync Sync) *Loop {
 	return &Loop{
 		name: name, sync: sync, log: slog.With("controller", name),
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			// 5 ms doubling to 1000 s for each key that keeps failing.
+			// client-go's usual limits: 5 ms doubling to 1000 s for each key that keeps
+			// failing, and 10 retries a second for all keys together, 100 at once.
 			workqueue.DefaultTypedControllerRateLimiter[string](),
 			workqueue.TypedRateLimitingQueueConfig[string]{Name: name, Clock: clk}),
 	}
 }
 
-// Add puts the object into the queue.
+// Add puts the object into the queue. A key that waits there already is not added a
+// second time.
 func (l *Loop) Add(obj any) {
 	if key, ok := l.key(obj); ok {
 		l.queue.Add(key)
@@ -53,6 +56,14 @@ func (l *Loop) Add(obj any) {
 // AddKey is Add for a name.
 func (l *Loop) AddKey(key string) { l.queue.Add(key) }
 
+// AddAll puts everything that the cache holds into the queue: for what changes the
+// answer for every object, such as a new node.
+func (l *Loop) AddAll(objects cache.Store) {
+	for _, obj := range objects.List() {
+		l.Add(obj)
+	}
+}
+
 // AddAfter puts the object into the queue when the time has passed: for what
 // changes by itself, as a pod that becomes available by having been ready long
 // enough. No event tells of that.
@@ -61,9 +72,6 @@ func (l *Loop) AddAfter(obj any, after time.Duration) {
 		l.queue.AddAfter(key, after)
 	}
 }
-
-// Len is how many keys wait.
-func (l *Loop) Len() int { return l.queue.Len() }
 
 func (l *Loop) key(obj any) (string, bool) {
 	// A deletion that the watch missed arrives as a tombstone, which has the key.
@@ -75,17 +83,9 @@ func (l *Loop) key(obj any) (string, bool) {
 	return key, true
 }
 
-// Handler queues every object of an informer whatever happens to it.
-func (l *Loop) Handler() cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    l.Add,
-		UpdateFunc: func(_, obj any) { l.Add(obj) },
-		DeleteFunc: l.Add,
-	}
-}
-
 // Run works until ctx ends, and returns when the last worker has finished.
-// The caches that sync reads must have been filled before.
+// The caches that sync reads must have been filled before: to a loop that reads an
+// empty cache, every pod is missing.
 func (l *Loop) Run(ctx context.Context, workers int) {
 	var running sync.WaitGroup
 	for range workers {
@@ -99,7 +99,8 @@ func (l *Loop) Run(ctx context.Context, workers int) {
 	running.Wait()
 }
 
-// next handles one key. It is false when the queue has been shut down.
+// next handles one key. It is false when the queue has been shut down. Upstream has
+// it in each controller, as processNextWorkItem.
 func (l *Loop) next(ctx context.Context) bool {
 	key, down := l.queue.Get()
 	if down {

@@ -72,8 +72,8 @@ func TestAKeyIsNeverWorkedOnTwiceAtOnce(t *testing.T) {
 func TestTombstonesAreQueuedByName(t *testing.T) {
 	l := New("test", clock.RealClock{}, nil)
 	l.Handler().OnDelete(cache.DeletedFinalStateUnknown{Key: "default/gone"})
-	if l.Len() != 1 {
-		t.Fatalf("%d keys queued, want 1", l.Len())
+	if l.queue.Len() != 1 {
+		t.Fatalf("%d keys queued, want 1", l.queue.Len())
 	}
 	if key, _ := l.queue.Get(); key != "default/gone" {
 		t.Errorf("queued %q", key)

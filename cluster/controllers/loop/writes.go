@@ -9,7 +9,9 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// staleLimit is how long to wait for the watch to show what we wrote ourselves.
+// staleLimit is how long to wait for the watch to show what we wrote ourselves. Usually
+// it takes milliseconds. It is a guard against waiting for ever, and has no counterpart
+// upstream.
 const staleLimit = 30 * time.Second
 
 // Writes remembers what a loop wrote to the objects of an owner until its cache
@@ -19,6 +21,9 @@ const staleLimit = 30 * time.Second
 // help where one object is written because of what another one looked like: a
 // Deployment that sizes its new ReplicaSet by an old size of the other would break its
 // limits. So such a loop does nothing for an owner until all its own writes are seen.
+//
+// Upstream does the same since 1.36 by resource versions (KEP-5647,
+// pkg/controller/util/consistency), for most controllers though not for Deployments.
 type Writes struct {
 	mu    sync.Mutex
 	clock clock.PassiveClock
@@ -26,6 +31,9 @@ type Writes struct {
 }
 
 type write struct {
+	// generation is metadata.generation as the API server answered. It grows with each
+	// change of the spec and not with changes of the status, which other loops write all
+	// the time.
 	generation int64
 	at         time.Time
 }
@@ -72,8 +80,13 @@ func Pending[T metav1.Object](w *Writes, owner types.UID, cached []T) time.Durat
 	return wait
 }
 
-// Forget drops what is remembered of an object or an owner that is gone.
+// Forget drops what is remembered of an object or an owner that is gone. It has to
+// happen before the owner is queued, or the owner waits for what will never be seen. On a
+// nil *Writes it does nothing.
 func (w *Writes) Forget(uid types.UID) {
+	if w == nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.made, uid)

@@ -91,7 +91,7 @@ func New(client kubernetes.Interface, factory, leases informers.SharedInformerFa
 	_, errN := nodes.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { c.nodeChanged(nil, obj.(*v1.Node)) },
 		UpdateFunc: func(old, obj any) { c.nodeChanged(old.(*v1.Node), obj.(*v1.Node)) },
-		DeleteFunc: c.nodeGone,
+		DeleteFunc: loop.OnDelete(c.nodeDeleted),
 	})
 	_, errP := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { c.podChanged(nil, obj.(*v1.Pod)) },
@@ -148,15 +148,8 @@ func (c *Controller) nodeChanged(old, node *v1.Node) {
 	}
 }
 
-// nodeGone forgets a node.
-func (c *Controller) nodeGone(obj any) {
-	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = tombstone.Obj
-	}
-	node, ok := obj.(*v1.Node)
-	if !ok {
-		return
-	}
+// nodeDeleted forgets a node.
+func (c *Controller) nodeDeleted(node *v1.Node) {
 	c.events.Eventf(nodeReference(node), v1.EventTypeNormal, "RemovingNode", "Node %s event: Removing Node %s from Controller", node.Name, node.Name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
