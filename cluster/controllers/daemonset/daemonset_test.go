@@ -99,7 +99,7 @@ func (w *world) nodes(ctx context.Context) {
 			switch {
 			case pod.Spec.NodeName == "":
 				// The pretended scheduler; a conflict is tried again.
-				_ = pods.Bind(ctx, &v1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: pod.Name}, Target: v1.ObjectReference{Kind: "Node", Name: nodeOf(pod)}}, metav1.CreateOptions{})
+				_ = pods.Bind(ctx, &v1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: pod.Name}, Target: v1.ObjectReference{Kind: "Node", Name: targetNode(pod)}}, metav1.CreateOptions{})
 			case !podset.IsReady(pod) && !podset.IsTerminal(pod) && pod.Spec.Containers[0].Image != broken:
 				pod.Status.Phase = v1.PodRunning
 				pod.Status.Conditions = []v1.PodCondition{{Type: v1.PodReady, Status: v1.ConditionTrue, LastTransitionTime: metav1.Now()}}
@@ -330,7 +330,7 @@ func TestRevisionsAreKeptAndPruned(t *testing.T) {
 	})
 }
 
-func TestFits(t *testing.T) {
+func TestNodeShouldRunDaemonPod(t *testing.T) {
 	for name, c := range map[string]struct {
 		taint              v1.Taint
 		shouldRun, mayStay bool
@@ -342,13 +342,13 @@ func TestFits(t *testing.T) {
 		"disk pressure":    {v1.Taint{Key: v1.TaintNodeDiskPressure, Effect: v1.TaintEffectNoSchedule}, true, true},
 		"no network yet":   {v1.Taint{Key: v1.TaintNodeNetworkUnavailable, Effect: v1.TaintEffectNoSchedule}, false, true},
 	} {
-		shouldRun, mayStay, _ := fits(daemonSet(), node("n", c.taint))
+		shouldRun, mayStay, _ := nodeShouldRunDaemonPod(daemonSet(), node("n", c.taint))
 		if shouldRun != c.shouldRun || mayStay != c.mayStay {
 			t.Errorf("%s: should run %t, may stay %t", name, shouldRun, mayStay)
 		}
 	}
 	host := daemonSet(func(ds *appsv1.DaemonSet) { ds.Spec.Template.Spec.HostNetwork = true })
-	if shouldRun, _, _ := fits(host, node("n", v1.Taint{Key: v1.TaintNodeNetworkUnavailable, Effect: v1.TaintEffectNoSchedule})); !shouldRun {
+	if shouldRun, _, _ := nodeShouldRunDaemonPod(host, node("n", v1.Taint{Key: v1.TaintNodeNetworkUnavailable, Effect: v1.TaintEffectNoSchedule})); !shouldRun {
 		t.Error("a daemon on the host's network waits for the pod network")
 	}
 }
@@ -362,7 +362,7 @@ func TestGenerationIsObservedWhenActedUpon(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.API.Start(t)
-	c.expect.Expect("default/agent", 1) // a pod that the cache has not shown yet
+	c.expect.Expect("default/agent", 1, nil) // a pod that the cache has not shown yet
 	before := w.get()
 	if before.Generation == 0 {
 		t.Fatal("the generation is not counted here")
@@ -373,7 +373,7 @@ func TestGenerationIsObservedWhenActedUpon(t *testing.T) {
 	if s := w.get().Status; s.ObservedGeneration != before.Status.ObservedGeneration || s.DesiredNumberScheduled != 1 {
 		t.Errorf("while waiting for news, the status is %+v", s)
 	}
-	c.expect.Created("default/agent")
+	c.expect.CreationObserved("default/agent")
 	fakeapi.Eventually(t, func() string {
 		if err := c.sync(t.Context(), "default/agent"); err != nil {
 			return err.Error() // what it read is old; it would be queued again

@@ -24,7 +24,7 @@ func TestRollingNeverLeavesTheLimits(t *testing.T) {
 		t.Run(fmt.Sprintf("%d: replicas=%d surge=%s unavailable=%s", i, replicas, surge, unavailable), func(t *testing.T) {
 			t.Parallel()
 			d := deployment(replicas, surge, unavailable)
-			s, u := limits(d)
+			s, u := resolveFenceposts(d)
 			w := start(t, d)
 			w.complete()
 			w.watchLimits(int(replicas+s), int(replicas-u))
@@ -76,7 +76,7 @@ func (w *world) watchLimits(most, fewest int) {
 	})
 }
 
-func TestLimits(t *testing.T) {
+func TestResolveFenceposts(t *testing.T) {
 	for _, c := range []struct {
 		replicas           int32
 		surge, unavailable string
@@ -84,7 +84,7 @@ func TestLimits(t *testing.T) {
 	}{
 		{10, "25%", "25%", 3, 2}, {1, "25%", "25%", 1, 0}, {4, "0", "0", 0, 1}, {3, "0", "10", 0, 3}, {0, "25%", "25%", 0, 0},
 	} {
-		s, u := limits(deployment(c.replicas, c.surge, c.unavailable))
+		s, u := resolveFenceposts(deployment(c.replicas, c.surge, c.unavailable))
 		if s != c.wantS || u != c.wantU {
 			t.Errorf("%d replicas, %s and %s: surge %d, unavailable %d, want %d and %d", c.replicas, c.surge, c.unavailable, s, u, c.wantS, c.wantU)
 		}
@@ -112,16 +112,16 @@ func TestScalingInProportion(t *testing.T) {
 			d := deployment(c.to, "3", "2")
 			w := idle(t)
 			r := newRollout(w.c, d, nil)
-			r.fresh, r.old = sized("fresh", c.fresh, 13), []*appsv1.ReplicaSet{sized("old", c.old, 13)}
-			for _, rs := range r.all() {
+			r.newRS, r.oldRSs = sized("fresh", c.fresh, 13), []*appsv1.ReplicaSet{sized("old", c.old, 13)}
+			for _, rs := range r.allRSs() {
 				if err := w.Store.Add(rs); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := r.scaleInProportion(t.Context(), []*appsv1.ReplicaSet{r.fresh, r.old[0]}); err != nil {
+			if err := r.scaleInProportion(t.Context(), []*appsv1.ReplicaSet{r.newRS, r.oldRSs[0]}); err != nil {
 				t.Fatal(err)
 			}
-			if f, o := *r.fresh.Spec.Replicas, *r.old[0].Spec.Replicas; f != c.wantF || o != c.wantO {
+			if f, o := *r.newRS.Spec.Replicas, *r.oldRSs[0].Spec.Replicas; f != c.wantF || o != c.wantO {
 				t.Errorf("new %d and old %d, want %d and %d", f, o, c.wantF, c.wantO)
 			}
 		})
@@ -171,14 +171,14 @@ func TestOldReplicasAreTakenAwayOnlyAsFarAsNewOnesStandIn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := idle(t)
 			r := newRollout(w.c, deployment(10, "3", "2"), nil)
-			r.fresh, r.old = c.fresh, []*appsv1.ReplicaSet{c.old}
+			r.newRS, r.oldRSs = c.fresh, []*appsv1.ReplicaSet{c.old}
 			if err := w.Store.Add(c.old); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := r.shrinkOld(t.Context()); err != nil {
+			if _, err := r.reconcileOldReplicaSets(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if got := *r.old[0].Spec.Replicas; got != c.want {
+			if got := *r.oldRSs[0].Spec.Replicas; got != c.want {
 				t.Errorf("%d old replicas, want %d", got, c.want)
 			}
 		})
@@ -190,7 +190,7 @@ func TestOldPodsCountUntilTheyAreGone(t *testing.T) {
 	w := idle(t)
 	old := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "old", UID: "old"}, Spec: appsv1.ReplicaSetSpec{Replicas: new(int32)}}
 	r := newRollout(w.c, deployment(1, "1", "1"), nil)
-	r.old = []*appsv1.ReplicaSet{old}
+	r.oldRSs = []*appsv1.ReplicaSet{old}
 	pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "p", DeletionTimestamp: &metav1.Time{},
 		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(old, replicaSetKind)}}}
 	for _, step := range []struct {
@@ -201,11 +201,11 @@ func TestOldPodsCountUntilTheyAreGone(t *testing.T) {
 		if err := w.c.pods.Add(pod); err != nil {
 			t.Fatal(err)
 		}
-		if left, err := r.oldPodsLeft(); err != nil || left != step.want {
+		if left, err := r.oldPodsRunning(); err != nil || left != step.want {
 			t.Errorf("a pod that is %s counts %t (%v), want %t", step.phase, left, err, step.want)
 		}
-		if err := r.recreate(t.Context()); err != nil || (r.fresh == nil) != step.want {
-			t.Errorf("with a pod that is %s: new replica set %v (%v)", step.phase, r.fresh, err)
+		if err := r.rolloutRecreate(t.Context()); err != nil || (r.newRS == nil) != step.want {
+			t.Errorf("with a pod that is %s: new replica set %v (%v)", step.phase, r.newRS, err)
 		}
 	}
 }

@@ -15,34 +15,60 @@ import (
 	"noriter.dev/noriter/cluster/trace"
 )
 
-// Claim decides which of some objects belong to a controller's object, by two
-// marks: labels that the owner's selector matches, and the owner reference that
-// says "I am managed by it". Where they disagree, Claim mends the reference:
+// patcher is the part of client-go's typed clients that Claim needs.
+type patcher[D any] interface {
+	Patch(ctx context.Context, name string, form types.PatchType, patch []byte, options metav1.PatchOptions, subresources ...string) (D, error)
+}
+
+// Claim returns those of the candidates that belong to owner. It adopts orphans and
+// releases what no longer matches on the way, through the candidates' client. What it
+// could not change is reported in the error; the others are returned all the same.
+func Claim[T Owner, D metav1.Object, C patcher[D]](ctx context.Context, owners Owners[T], owner T, candidates []D, client func(namespace string) C) ([]D, error) {
+	selector, err := metav1.LabelSelectorAsSelector(owners.Selector(owner))
+	if err != nil {
+		return nil, fmt.Errorf("reading the selector of %s %s: %w", owners.Kind.Kind, key(owner), err)
+	}
+	m := refManager[D]{
+		owner: owner, kind: owners.Kind, selector: selector,
+		live: func(ctx context.Context) (metav1.Object, error) {
+			return owners.Live(ctx, owner.GetNamespace(), owner.GetName())
+		},
+		patch: func(ctx context.Context, obj D, patch []byte) error {
+			_, err := client(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+			return err
+		},
+	}
+	return m.claimAll(ctx, candidates)
+}
+
+// refManager is upstream's ControllerRefManager
+// (pkg/controller/controller_ref_manager.go). It decides which objects belong to an
+// owner, by two marks: labels that the owner's selector matches, and the owner reference
+// that says "I am managed by it". Where they disagree, it changes the reference:
 //
 //	matches, no owner    → adopted
 //	matches, ours        → kept
 //	does not match, ours → released: someone took the label off to set it free
 //	any other owner      → not ours to touch
 //
-// The reference follows controller_ref_manager.go in k8s.io/kubernetes/pkg/controller.
-type Claim[T metav1.Object] struct {
-	Owner    metav1.Object
-	Kind     schema.GroupVersionKind // of Owner
-	Selector labels.Selector
-	// Fresh reads the owner from the API server, past the cache.
-	Fresh func(ctx context.Context) (metav1.Object, error)
-	// Patch applies a strategic merge patch to one of the objects.
-	Patch func(ctx context.Context, obj T, patch []byte) error
+// Labels alone would not do: two selectors may match the same pod, and both owners
+// would count it.
+type refManager[D metav1.Object] struct {
+	owner    metav1.Object
+	kind     schema.GroupVersionKind // of owner
+	selector labels.Selector
+	// live reads the owner from the API server, past the cache.
+	live func(ctx context.Context) (metav1.Object, error)
+	// patch applies a strategic merge patch to one of the objects.
+	patch func(ctx context.Context, obj D, patch []byte) error
 }
 
-// Objects returns those of objs that are the owner's. Those that could not be
-// mended are reported in the error; the others are returned all the same.
-func (c Claim[T]) Objects(ctx context.Context, objs []T) ([]T, error) {
-	var ours []T
+func (m refManager[D]) claimAll(ctx context.Context, objs []D) ([]D, error) {
+	var ours []D
 	var failures []error
-	mayAdopt := c.checkOnce()
+	mayAdopt := m.canAdopt()
 	for _, obj := range objs {
-		keep, err := c.claim(ctx, obj, mayAdopt)
+		keep, err := m.claim(ctx, obj, mayAdopt)
 		if err != nil {
 			failures = append(failures, err)
 		}
@@ -53,76 +79,78 @@ func (c Claim[T]) Objects(ctx context.Context, objs []T) ([]T, error) {
 	return ours, errors.Join(failures...)
 }
 
-func (c Claim[T]) claim(ctx context.Context, obj T, mayAdopt func(context.Context) error) (bool, error) {
-	matches := c.Selector.Matches(labels.Set(obj.GetLabels()))
+func (m refManager[D]) claim(ctx context.Context, obj D, mayAdopt func(context.Context) error) (bool, error) {
+	matches := m.selector.Matches(labels.Set(obj.GetLabels()))
 	if ref := metav1.GetControllerOfNoCopy(obj); ref != nil {
 		switch {
-		case ref.UID != c.Owner.GetUID():
+		case ref.UID != m.owner.GetUID():
 			return false, nil
 		case matches:
 			return true, nil
-		case c.Owner.GetDeletionTimestamp() != nil:
-			return false, nil // the garbage collector sees to what the owner leaves behind
+		case m.owner.GetDeletionTimestamp() != nil:
+			return false, nil // the garbage collector decides what becomes of it
 		default:
-			return false, c.release(ctx, obj)
+			return false, m.release(ctx, obj)
 		}
 	}
-	if !matches || c.Owner.GetDeletionTimestamp() != nil || obj.GetDeletionTimestamp() != nil {
+	if !matches || m.owner.GetDeletionTimestamp() != nil || obj.GetDeletionTimestamp() != nil {
 		return false, nil
 	}
 	if err := mayAdopt(ctx); err != nil {
-		return false, fmt.Errorf("can't adopt %s %s/%s: %w", trace.For(obj).Kind, obj.GetNamespace(), obj.GetName(), err)
+		return false, fmt.Errorf("can't adopt %s %s: %w", trace.For(obj).Kind, key(obj), err)
 	}
-	return c.adopt(ctx, obj)
+	return m.adopt(ctx, obj)
 }
 
-// checkOnce makes a function that asks the API server, once for all the objects,
-// whether the owner still lives. The cache may not know yet that the owner has been
-// deleted, and what such an owner adopts would be deleted with it.
-func (c Claim[T]) checkOnce() func(context.Context) error {
+// canAdopt makes a function that asks the API server, once for all the objects,
+// whether the owner still lives (upstream's RecheckDeletionTimestamp). The cache may not
+// know yet that the owner has been deleted, and what such an owner adopts would be
+// deleted with it.
+func (m refManager[D]) canAdopt() func(context.Context) error {
 	checked, result := false, error(nil)
 	return func(ctx context.Context) error {
 		if checked {
 			return result
 		}
 		checked = true
-		switch fresh, err := c.Fresh(ctx); {
+		switch live, err := m.live(ctx); {
 		case err != nil:
 			result = fmt.Errorf("reading its new owner: %w", err)
-		case fresh.GetUID() != c.Owner.GetUID():
-			result = fmt.Errorf("%s %s has been replaced by another of the same name", c.Kind.Kind, c.Owner.GetName())
-		case fresh.GetDeletionTimestamp() != nil:
-			result = fmt.Errorf("%s %s is being deleted", c.Kind.Kind, c.Owner.GetName())
+		case live.GetUID() != m.owner.GetUID():
+			result = fmt.Errorf("%s %s has been replaced by another of the same name", m.kind.Kind, m.owner.GetName())
+		case live.GetDeletionTimestamp() != nil:
+			result = fmt.Errorf("%s %s is being deleted", m.kind.Kind, m.owner.GetName())
 		}
 		return result
 	}
 }
 
-func (c Claim[T]) adopt(ctx context.Context, obj T) (bool, error) {
-	trace.Decide(ctx, trace.For(obj), "adopted by "+c.Kind.Kind+" "+c.Owner.GetName(),
-		"its labels match the selector and it has no controller", "selector", c.Selector.String())
-	err := c.patch(ctx, obj, *metav1.NewControllerRef(c.Owner, c.Kind))
+func (m refManager[D]) adopt(ctx context.Context, obj D) (bool, error) {
+	trace.Decide(ctx, trace.For(obj), "adopted by "+m.kind.Kind+" "+m.owner.GetName(),
+		"its labels match the selector and it has no controller", "selector", m.selector.String())
+	err := m.patchReference(ctx, obj, *metav1.NewControllerRef(m.owner, m.kind))
 	if apierrors.IsNotFound(err) {
 		return false, nil // gone meanwhile
 	}
 	return err == nil, err
 }
 
-func (c Claim[T]) release(ctx context.Context, obj T) error {
-	trace.Decide(ctx, trace.For(obj), "released by "+c.Kind.Kind+" "+c.Owner.GetName(),
-		"its labels no longer match the selector", "selector", c.Selector.String())
-	err := c.patch(ctx, obj, map[string]any{"$patch": "delete", "uid": c.Owner.GetUID()})
-	// NotFound: gone. Invalid: another object of that name by now, or it has no owner
-	// reference any more. Either way there is nothing left to release.
+func (m refManager[D]) release(ctx context.Context, obj D) error {
+	trace.Decide(ctx, trace.For(obj), "released by "+m.kind.Kind+" "+m.owner.GetName(),
+		"its labels no longer match the selector", "selector", m.selector.String())
+	err := m.patchReference(ctx, obj, map[string]any{"$patch": "delete", "uid": m.owner.GetUID()})
+	// NotFound: gone. Invalid: another object has the name by now, or the reference is
+	// gone already. Either way there is nothing left to release.
 	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) {
 		return nil
 	}
 	return err
 }
 
-// patch changes one owner reference. The UID in the patch makes the API server
-// refuse it if the object has been replaced by another of the same name.
-func (c Claim[T]) patch(ctx context.Context, obj T, reference any) error {
+// patchReference changes one owner reference and leaves the others. A UID can't be
+// changed, so the UID in the patch makes the API server refuse it if another object has
+// the name by now.
+func (m refManager[D]) patchReference(ctx context.Context, obj D, reference any) error {
 	type metadata struct {
 		UID             types.UID `json:"uid"`
 		OwnerReferences []any     `json:"ownerReferences"`
@@ -131,5 +159,5 @@ func (c Claim[T]) patch(ctx context.Context, obj T, reference any) error {
 	if err != nil {
 		return fmt.Errorf("writing the patch of an owner reference: %w", err)
 	}
-	return c.Patch(ctx, obj, body)
+	return m.patch(ctx, obj, body)
 }

@@ -24,29 +24,29 @@ func TestExpectations(t *testing.T) {
 	if !e.Satisfied("a") {
 		t.Error("nothing is expected, and not satisfied")
 	}
-	e.Expect("a", 2, "x")
-	e.Created("a")
-	e.Deleted("a", "unknown")
-	e.Created("b")
+	e.Expect("a", 2, []*v1.Pod{{ObjectMeta: metav1.ObjectMeta{UID: "x"}}})
+	e.CreationObserved("a")
+	e.DeletionObserved("a", "unknown")
+	e.CreationObserved("b")
 	if e.Satisfied("a") {
 		t.Error("satisfied with one creation and one deletion left")
 	}
-	e.Created("a")
-	e.Created("a") // one more than expected
+	e.CreationObserved("a")
+	e.CreationObserved("a") // one more than expected
 	if e.Satisfied("a") {
 		t.Error("satisfied with a deletion left")
 	}
-	e.Deleted("a", "x") // marked
-	e.Deleted("a", "x") // and gone
+	e.DeletionObserved("a", "x") // marked
+	e.DeletionObserved("a", "x") // and gone
 	if !e.Satisfied("a") {
 		t.Error("not satisfied though all was seen")
 	}
-	e.Expect("a", 1)
-	clk.Step(expectationTimeout + time.Second)
+	e.Expect("a", 1, nil)
+	clk.Step(expectationsTimeout + time.Second)
 	if !e.Satisfied("a") {
 		t.Error("waits for ever for what does not come")
 	}
-	e.Expect("a", 1)
+	e.Expect("a", 1, nil)
 	e.Forget("a")
 	if !e.Satisfied("a") {
 		t.Error("a new object of that name inherits what was expected of the old one")
@@ -61,7 +61,7 @@ func TestSlowStart(t *testing.T) {
 		for i := range 200 {
 			calls <- i + 1
 		}
-		made, err := SlowStart(c.count, func() error {
+		made, err := slowStart(c.count, func(int) error {
 			if <-calls == c.failAt {
 				return errors.New("no")
 			}
@@ -90,19 +90,19 @@ func TestAvailability(t *testing.T) {
 	}
 }
 
-func claimed(t *testing.T, owner *appsv1.ReplicaSet, fresh *appsv1.ReplicaSet, pods ...*v1.Pod) (names string, patches map[string]string, err error) {
+func claimed(t *testing.T, owner, live *appsv1.ReplicaSet, pods ...*v1.Pod) (names string, patches map[string]string, err error) {
 	t.Helper()
 	patches = map[string]string{}
-	claim := Claim[*v1.Pod]{Owner: owner, Kind: appsv1.SchemeGroupVersion.WithKind("ReplicaSet"), Selector: labels.SelectorFromSet(labels.Set{"app": "web"}),
-		Fresh: func(context.Context) (metav1.Object, error) { return fresh, nil },
-		Patch: func(_ context.Context, pod *v1.Pod, patch []byte) error {
+	claim := refManager[*v1.Pod]{owner: owner, kind: appsv1.SchemeGroupVersion.WithKind("ReplicaSet"), selector: labels.SelectorFromSet(labels.Set{"app": "web"}),
+		live: func(context.Context) (metav1.Object, error) { return live, nil },
+		patch: func(_ context.Context, pod *v1.Pod, patch []byte) error {
 			patches[pod.Name] = string(patch)
 			if pod.Annotations["gone"] != "" {
 				return apierrors.NewNotFound(v1.Resource("pods"), pod.Name)
 			}
 			return nil
 		}}
-	ours, err := claim.Objects(t.Context(), pods)
+	ours, err := claim.claimAll(t.Context(), pods)
 	for _, pod := range ours {
 		names += pod.Name + " "
 	}
@@ -142,8 +142,8 @@ func TestClaim(t *testing.T) {
 	// What a deleted owner adopts would be deleted with it, and the cache may not know.
 	deleted, replaced := owner.DeepCopy(), owner.DeepCopy()
 	deleted.DeletionTimestamp, replaced.UID = &metav1.Time{Time: time.Now()}, "another"
-	for _, fresh := range []*appsv1.ReplicaSet{deleted, replaced} {
-		if names, patches, err := claimed(t, owner, fresh, pod("kept", "web", "owner"), pod("orphan", "web", "")); err == nil || names != "kept" || len(patches) > 0 {
+	for _, live := range []*appsv1.ReplicaSet{deleted, replaced} {
+		if names, patches, err := claimed(t, owner, live, pod("kept", "web", "owner"), pod("orphan", "web", "")); err == nil || names != "kept" || len(patches) > 0 {
 			t.Errorf("claimed %q with %v and %v", names, patches, err)
 		}
 	}
@@ -155,7 +155,7 @@ func TestClaim(t *testing.T) {
 func TestFromTemplate(t *testing.T) {
 	owner := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("x", 253)}}
 	template := &v1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"}, Finalizers: []string{"e/f"}}}
-	pod := FromTemplate(template, owner, metav1.NewControllerRef(owner, appsv1.SchemeGroupVersion.WithKind("ReplicaSet")))
+	pod := podFromTemplate(template, owner, metav1.NewControllerRef(owner, appsv1.SchemeGroupVersion.WithKind("ReplicaSet")))
 	if pod.GenerateName != owner.Name || fmt.Sprint(pod.Labels, pod.Annotations, pod.Finalizers) != "map[a:b] map[c:d] [e/f]" {
 		t.Errorf("pod %+v", pod.ObjectMeta)
 	}

@@ -6,26 +6,27 @@
 // write down what was found. It reacts to pods as well as to ReplicaSets, and treats
 // "someone deleted a pod" and "someone asked for one more" alike.
 //
+// What it shares with the other controllers of pods is in podset: which pods are its
+// own, and not acting twice on the same news.
+//
 // Behaviour, events and status follow pkg/controller/replicaset of Kubernetes 1.37.
 package replicaset
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 
 	"noriter.dev/noriter/cluster/controllers/loop"
 	"noriter.dev/noriter/cluster/controllers/podset"
@@ -33,17 +34,18 @@ import (
 )
 
 // burst is the most pods made or deleted for one ReplicaSet in one go; the rest
-// follow when these have been seen. Others get their turn in between.
+// follow when these have been seen. Others get their turn in between. The value is
+// upstream's BurstReplicas.
 const burst = 500
 
 // Controller is the loop for one kind.
 type Controller struct {
-	kind   kind
-	pods   cache.Indexer
-	make   podset.Control
-	expect *podset.Expectations
-	loop   *loop.Loop
-	clock  clock.WithTicker
+	kind       kind
+	pods       cache.Indexer
+	podControl podset.PodControl
+	expect     *podset.Expectations
+	loop       *loop.Loop
+	clock      clock.WithTicker
 }
 
 // New prepares the loop for ReplicaSets. The informers must be started afterwards.
@@ -57,18 +59,18 @@ func NewForReplicationControllers(client kubernetes.Interface, factory informers
 }
 
 func newController(k kind, client kubernetes.Interface, factory informers.SharedInformerFactory, events record.EventRecorder, clk clock.WithTicker) (*Controller, error) {
-	pods := factory.Core().V1().Pods().Informer()
-	if err := podset.Index(pods); err != nil {
+	pods, expect := factory.Core().V1().Pods().Informer(), podset.NewExpectations(clk)
+	if err := podset.IndexByController(pods); err != nil {
 		return nil, err
 	}
 	c := &Controller{
-		kind: k, pods: pods.GetIndexer(), clock: clk,
-		make:   podset.Control{Client: client, Events: events},
-		expect: podset.NewExpectations(clk),
+		kind: k, pods: pods.GetIndexer(), expect: expect, clock: clk,
+		podControl: podset.PodControl{Client: client, Events: events, Kind: k.owners.Kind, Expect: expect},
 	}
 	c.loop = loop.New(k.name, clk, c.sync)
-	if err := c.watch(k.informer, pods); err != nil {
-		return nil, err
+	handlers := podset.Handlers[*appsv1.ReplicaSet]{Owners: k.owners, Loop: c.loop, Expect: expect}
+	if err := errors.Join(loop.Watch(k.informer, handlers.ForOwners()), loop.Watch(pods, handlers.ForDependents())); err != nil {
+		return nil, fmt.Errorf("watching %s and their pods: %w", k.owners.Kind.Kind, err)
 	}
 	return c, nil
 }
@@ -76,19 +78,17 @@ func newController(k kind, client kubernetes.Interface, factory informers.Shared
 // Run works until ctx ends. The informers' caches must have been filled.
 func (c *Controller) Run(ctx context.Context, workers int) { c.loop.Run(ctx, workers) }
 
-// sync brings the number of pods of one ReplicaSet closer to what it asks for.
+// sync brings the number of pods of one ReplicaSet closer to what it asks for
+// (upstream's syncReplicaSet). It makes requests and does not wait for what comes of
+// them: each pod that appears or goes is an event, and brings us here again.
 func (c *Controller) sync(ctx context.Context, key string) error {
-	namespace, name, err := cache.SplitMetaNamespaceKey(key)
-	if err != nil {
-		return fmt.Errorf("reading key %q: %w", key, err)
-	}
-	rs, err := c.kind.get(namespace, name)
+	rs, err := c.kind.owners.ByKey(key)
 	if apierrors.IsNotFound(err) {
 		c.expect.Forget(key)
 		return nil // its pods are the garbage collector's business
 	}
 	if err != nil {
-		return fmt.Errorf("reading %s %s: %w", c.kind.gvk.Kind, key, err)
+		return err
 	}
 	selector, err := metav1.LabelSelectorAsSelector(rs.Spec.Selector)
 	if err != nil {
@@ -105,9 +105,10 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 	}
 	var manageErr error
 	if upToDate && rs.DeletionTimestamp == nil {
-		manageErr = c.manage(ctx, key, rs, active)
+		manageErr = c.manageReplicas(ctx, key, rs, active)
 	}
 
+	// The status is written even if managing failed: it says that it did.
 	now := c.clock.Now()
 	if err := c.updateStatus(ctx, rs, active, terminating, manageErr, now); err != nil {
 		return err
@@ -126,16 +127,12 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 // ownPods returns the pods that count, and those on their way out. It adopts and
 // releases pods on the way.
 func (c *Controller) ownPods(ctx context.Context, rs *appsv1.ReplicaSet, selector labels.Selector) (active, terminating []*v1.Pod, err error) {
-	controlled, err := podset.Controlled(c.pods, rs.UID)
+	all, err := podset.Candidates(c.pods, rs)
 	if err != nil {
 		return nil, nil, err
 	}
-	orphans, err := podset.Orphans(c.pods, rs.Namespace)
-	if err != nil {
-		return nil, nil, err
-	}
-	candidates := make([]*v1.Pod, 0, len(controlled))
-	for _, pod := range append(controlled, orphans...) {
+	candidates := make([]*v1.Pod, 0, len(all))
+	for _, pod := range all {
 		switch {
 		case podset.IsActive(pod):
 			candidates = append(candidates, pod)
@@ -143,16 +140,12 @@ func (c *Controller) ownPods(ctx context.Context, rs *appsv1.ReplicaSet, selecto
 			terminating = append(terminating, pod)
 		}
 	}
-	claim := podset.Claim[*v1.Pod]{
-		Owner: rs, Kind: c.kind.gvk, Selector: selector, Patch: c.make.Patch,
-		Fresh: func(ctx context.Context) (metav1.Object, error) { return c.kind.fresh(ctx, rs.Namespace, rs.Name) },
-	}
-	active, err = claim.Objects(ctx, candidates)
+	active, err = podset.Claim(ctx, c.kind.owners, rs, candidates, c.podControl.Client.CoreV1().Pods)
 	return active, terminating, err
 }
 
-// manage makes or deletes pods, if there are too few or too many.
-func (c *Controller) manage(ctx context.Context, key string, rs *appsv1.ReplicaSet, active []*v1.Pod) error {
+// manageReplicas makes or deletes pods, if there are too few or too many.
+func (c *Controller) manageReplicas(ctx context.Context, key string, rs *appsv1.ReplicaSet, active []*v1.Pod) error {
 	switch missing := int(*rs.Spec.Replicas) - len(active); {
 	case missing > 0:
 		return c.create(ctx, key, rs, len(active), min(missing, burst))
@@ -165,20 +158,8 @@ func (c *Controller) manage(ctx context.Context, key string, rs *appsv1.ReplicaS
 func (c *Controller) create(ctx context.Context, key string, rs *appsv1.ReplicaSet, have, count int) error {
 	trace.Decide(ctx, c.object(rs), fmt.Sprintf("creating %d pods", count),
 		fmt.Sprintf("%d of %d replicas exist", have, *rs.Spec.Replicas))
-	c.expect.Expect(key, count)
-	ref := metav1.NewControllerRef(rs, c.kind.gvk)
-	created, err := podset.SlowStart(count, func() error {
-		err := c.make.Create(ctx, &rs.Spec.Template, rs, ref)
-		if err != nil && podset.NamespaceEnding(err) {
-			return nil // nothing can be made here any more, and nothing needs to be
-		}
-		return err
-	})
-	// What was not made will not be seen either. These pods are made next time.
-	for range count - created {
-		c.expect.Created(key)
-	}
-	return err
+	c.expect.Expect(key, count, nil)
+	return c.podControl.CreateAll(ctx, rs, count, func(int) *v1.PodTemplateSpec { return &rs.Spec.Template })
 }
 
 func (c *Controller) delete(ctx context.Context, key string, rs *appsv1.ReplicaSet, active []*v1.Pod, count int) error {
@@ -186,37 +167,26 @@ func (c *Controller) delete(ctx context.Context, key string, rs *appsv1.ReplicaS
 	if err != nil {
 		return err
 	}
-	victims := chooseVictims(active, related, count, c.clock.Now())
-	uids := make([]types.UID, len(victims))
-	for i, v := range victims {
-		uids[i] = v.pod.UID
-		trace.Decide(ctx, trace.For(v.pod), "to be deleted",
-			fmt.Sprintf("%s %s has %d replicas and wants %d: %s", c.kind.gvk.Kind, rs.Name, len(active), *rs.Spec.Replicas, v.why))
+	var pods []*v1.Pod
+	for _, chosen := range podsToDelete(active, related, count, c.clock.Now()) {
+		trace.Decide(ctx, trace.For(chosen.pod), "to be deleted",
+			fmt.Sprintf("%s %s has %d replicas and wants %d: %s", c.kind.owners.Kind.Kind, rs.Name, len(active), *rs.Spec.Replicas, chosen.why))
+		pods = append(pods, chosen.pod)
 	}
-	c.expect.Expect(key, 0, uids...)
-	failures := podset.InParallel(len(victims), func(i int) error {
-		err := c.make.Delete(ctx, victims[i].pod, rs)
-		if err != nil {
-			c.expect.Deleted(key, uids[i]) // no news of it will come
-		}
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return err
-	})
-	if len(failures) > 0 {
+	c.expect.Expect(key, 0, pods)
+	if failures := c.podControl.DeleteAll(ctx, rs, pods); len(failures) > 0 {
 		return failures[0] // they are mostly alike, and each has its event
 	}
 	return nil
 }
 
-// relatedPods are the active pods of all ReplicaSets with the same controller: for a
-// Deployment's ReplicaSet, those of all its revisions. Which node has too many of
-// them is judged together.
+// relatedPods are the active pods of all ReplicaSets with the same controller
+// (upstream's getIndirectlyRelatedPods): for a Deployment's ReplicaSet, those of all its
+// revisions. Which node has too many of them is judged together.
 func (c *Controller) relatedPods(rs *appsv1.ReplicaSet) ([]*v1.Pod, error) {
 	siblings := []*appsv1.ReplicaSet{rs}
 	if ref := metav1.GetControllerOfNoCopy(rs); ref != nil {
-		all, err := c.kind.list(rs.Namespace)
+		all, err := c.kind.owners.List(rs.Namespace)
 		if err != nil {
 			return nil, err
 		}
@@ -241,25 +211,10 @@ func (c *Controller) relatedPods(rs *appsv1.ReplicaSet) ([]*v1.Pod, error) {
 	return related, nil
 }
 
+// object names rs in decisions. A ReplicationController that is shown as a ReplicaSet
+// is called what it is.
 func (c *Controller) object(rs *appsv1.ReplicaSet) trace.Object {
 	o := trace.For(rs)
-	o.Kind = c.kind.gvk.Kind
+	o.Kind = c.kind.owners.Kind.Kind
 	return o
-}
-
-func (c *Controller) updateStatus(ctx context.Context, rs *appsv1.ReplicaSet, active, terminating []*v1.Pod, manageErr error, now time.Time) error {
-	status := newStatus(rs, active, manageErr, now)
-	if c.kind.countsTerminating {
-		status.TerminatingReplicas = ptr.To(int32(len(terminating)))
-	}
-	if sameStatus(rs, status) {
-		return nil
-	}
-	updated := rs.DeepCopy()
-	updated.Status = status
-	updated.Status.ObservedGeneration = rs.Generation // the one acted upon
-	if err := c.kind.updateStatus(ctx, updated); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("writing the status of %s %s/%s: %w", c.kind.gvk.Kind, rs.Namespace, rs.Name, err)
-	}
-	return nil
 }

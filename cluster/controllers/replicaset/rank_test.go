@@ -38,7 +38,7 @@ func created(ago time.Duration) func(*v1.Pod) {
 	return func(p *v1.Pod) { p.CreationTimestamp = metav1.NewTime(now.Add(-ago)) }
 }
 
-func TestVictimsAreChosenInOrder(t *testing.T) {
+func TestPodsToDeleteAreRanked(t *testing.T) {
 	for name, c := range map[string]struct {
 		pods []*v1.Pod // in the order in which they should go
 		why  string    // of the first
@@ -58,22 +58,22 @@ func TestVictimsAreChosenInOrder(t *testing.T) {
 			for range 5 {
 				shuffled := append([]*v1.Pod{}, c.pods...)
 				rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-				victims := chooseVictims(shuffled, related, len(shuffled)-1, now)
-				for i, v := range victims {
+				chosen := podsToDelete(shuffled, related, len(shuffled)-1, now)
+				for i, v := range chosen {
 					if v.pod.Name != c.pods[i].Name {
 						t.Fatalf("number %d is %s, want %s", i, v.pod.Name, c.pods[i].Name)
 					}
 				}
-				if !strings.Contains(victims[0].why, c.why) {
-					t.Errorf("%s goes because %q, want …%s…", victims[0].pod.Name, victims[0].why, c.why)
+				if !strings.Contains(chosen[0].why, c.why) {
+					t.Errorf("%s goes because %q, want …%s…", chosen[0].pod.Name, chosen[0].why, c.why)
 				}
 			}
 		})
 	}
 }
 
-func TestAllVictims(t *testing.T) {
-	if got := len(chooseVictims([]*v1.Pod{pod("a"), pod("b")}, nil, 2, now)); got != 2 {
-		t.Errorf("%d victims of 2", got)
+func TestAllPodsToDelete(t *testing.T) {
+	if got := len(podsToDelete([]*v1.Pod{pod("a"), pod("b")}, nil, 2, now)); got != 2 {
+		t.Errorf("%d pods of 2", got)
 	}
 }
