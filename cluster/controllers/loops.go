@@ -11,6 +11,7 @@ import (
 	"noriter.dev/noriter/cluster/controllers/nodelifecycle"
 	"noriter.dev/noriter/cluster/controllers/podgc"
 	"noriter.dev/noriter/cluster/controllers/replicaset"
+	"noriter.dev/noriter/cluster/controllers/tainteviction"
 )
 
 // entry is one loop: its name, what it is called for short, and how to make it.
@@ -29,6 +30,7 @@ func init() { // not in the declaration, which would refer to itself through Nam
 	loops = []entry{
 		{"node-ipam-controller", "nodeipam", makeNodeIPAM}, // first: new nodes wait for it
 		{"node-lifecycle-controller", "nodelifecycle", makeNodeLifecycle},
+		{"taint-eviction-controller", "taint-eviction-controller", makeTaintEviction},
 		{"replicaset-controller", "replicaset", makeReplicaSets},
 		{"replicationcontroller-controller", "replicationcontroller", makeReplicationControllers},
 		{"deployment-controller", "deployment", makeDeployments},
@@ -93,11 +95,19 @@ func makeNodeIPAM(_ context.Context, w *workshop) (func(context.Context) error, 
 func makeNodeLifecycle(_ context.Context, w *workshop) (func(context.Context) error, error) {
 	c, err := nodelifecycle.New(w.client, w.typed, w.leases, nodelifecycle.Config{
 		GracePeriod: w.options.NodeMonitorGracePeriod, Period: w.options.NodeMonitorPeriod,
-	}, w.events("node-controller"), w.events("taint-eviction-controller"), w.clock)
+	}, w.events("node-controller"), w.clock)
 	if err != nil {
 		return nil, err
 	}
-	return plain(c.Run), nil
+	return withWorkers(c.Run), nil
+}
+
+func makeTaintEviction(_ context.Context, w *workshop) (func(context.Context) error, error) {
+	c, err := tainteviction.New(w.client, w.typed, w.events("taint-eviction-controller"), w.clock)
+	if err != nil {
+		return nil, err
+	}
+	return withWorkers(c.Run), nil
 }
 
 func makeReplicaSets(_ context.Context, w *workshop) (func(context.Context) error, error) {

@@ -2,7 +2,6 @@ package nodelifecycle
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,44 +9,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"noriter.dev/noriter/cluster/controllers/podset"
 	"noriter.dev/noriter/cluster/trace"
 )
 
-// syncNode looks at one node: is it silent, how is it tainted, do its pods count.
-func (c *Controller) syncNode(ctx context.Context, name string) error {
-	cached, err := c.nodes.Get(name)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading node %s: %w", name, err)
-	}
-	node := cached.DeepCopy()
-
-	left, err := c.checkSilence(ctx, node)
-	if err != nil {
-		return err
-	}
-	if err := c.updateTaints(ctx, node); err != nil {
-		return err
-	}
-	if err := c.markPods(ctx, node); err != nil {
-		return err
-	}
-
-	// Silence is no event, so come back when it has lasted too long. A node that is not
-	// ready is looked at more often: whether its pods may be evicted depends on the others.
-	if ready := condition(node, v1.NodeReady); ready != nil && ready.Status != v1.ConditionTrue {
-		left = c.config.Period
-	}
-	c.health.AddAfter(node, left)
-	return nil
-}
-
-// checkSilence makes the conditions of a node Unknown if it has been silent for too
-// long. Else it returns how long it may still be.
-func (c *Controller) checkSilence(ctx context.Context, node *v1.Node) (time.Duration, error) {
+// updateNodeHealth makes the conditions of a node Unknown if it has been silent for too
+// long (upstream's tryUpdateNodeHealth). Else it returns how long it may still be.
+func (c *Controller) updateNodeHealth(ctx context.Context, node *v1.Node) (time.Duration, error) {
 	grace := c.config.GracePeriod
 	ready := condition(node, v1.NodeReady)
 	if ready == nil {
@@ -61,7 +28,7 @@ func (c *Controller) checkSilence(ctx context.Context, node *v1.Node) (time.Dura
 		return c.config.Period, nil // known already
 	}
 	// Our watch of leases may lag behind: ask the API server before calling a node lost.
-	alive, err := c.renewedSince(ctx, node)
+	alive, err := c.isLeaseRenewed(ctx, node)
 	if err != nil {
 		return 0, err
 	}
@@ -70,8 +37,9 @@ func (c *Controller) checkSilence(ctx context.Context, node *v1.Node) (time.Dura
 		return grace, nil
 	}
 	trace.Decide(ctx, trace.For(node), "conditions become Unknown", fmt.Sprintf("neither lease nor status was renewed for %v", silent.Round(time.Second)))
+	// Those that the agent reports. NetworkUnavailable is somebody else's.
 	for _, t := range []v1.NodeConditionType{v1.NodeReady, v1.NodeMemoryPressure, v1.NodeDiskPressure, v1.NodePIDPressure} {
-		c.makeUnknown(node, t)
+		c.markUnknown(node, t)
 	}
 	updated, err := c.client.CoreV1().Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{})
 	if err != nil {
@@ -81,6 +49,7 @@ func (c *Controller) checkSilence(ctx context.Context, node *v1.Node) (time.Dura
 	return c.config.Period, nil
 }
 
+// silentFor is for how long nothing was heard of a node.
 func (c *Controller) silentFor(node *v1.Node) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,8 +61,9 @@ func (c *Controller) silentFor(node *v1.Node) time.Duration {
 	return c.clock.Since(last)
 }
 
-// renewedSince is true if the node's lease is newer than the one in our cache.
-func (c *Controller) renewedSince(ctx context.Context, node *v1.Node) (bool, error) {
+// isLeaseRenewed is true if the node's lease on the API server is newer than the one in
+// our cache. Versions are compared and not times: no clock but ours is trusted.
+func (c *Controller) isLeaseRenewed(ctx context.Context, node *v1.Node) (bool, error) {
 	live, err := c.client.CoordinationV1().Leases(v1.NamespaceNodeLease).Get(ctx, node.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return false, nil
@@ -108,7 +78,8 @@ func (c *Controller) renewedSince(ctx context.Context, node *v1.Node) (bool, err
 	return live.ResourceVersion != cached.ResourceVersion, nil
 }
 
-func (c *Controller) makeUnknown(node *v1.Node, conditionType v1.NodeConditionType) {
+// markUnknown sets one condition, in upstream's words. "Kubelet" is the agent.
+func (c *Controller) markUnknown(node *v1.Node, conditionType v1.NodeConditionType) {
 	now := metav1.NewTime(c.clock.Now())
 	current := condition(node, conditionType)
 	if current == nil {
@@ -122,58 +93,4 @@ func (c *Controller) makeUnknown(node *v1.Node, conditionType v1.NodeConditionTy
 		current.Status, current.Reason, current.Message = v1.ConditionUnknown, "NodeStatusUnknown", "Kubelet stopped posting node status."
 		current.LastTransitionTime = now
 	}
-}
-
-// markPods makes the pods of a node that is not ready not ready as well, so that
-// Services leave them out. A silent node won't do it itself. One that reports and says
-// that it is not ready is left to do so; it is only helped when it turns unready.
-func (c *Controller) markPods(ctx context.Context, node *v1.Node) error {
-	ready := condition(node, v1.NodeReady)
-	if ready == nil {
-		return nil
-	}
-	c.mu.Lock()
-	before := c.lastReady[node.Name]
-	c.mu.Unlock()
-
-	turned := before == v1.ConditionTrue && ready.Status != v1.ConditionTrue
-	if turned {
-		c.events.Eventf(nodeReference(node), v1.EventTypeNormal, "NodeNotReady", "Node %s status is now: NodeNotReady", node.Name)
-	}
-	if turned || ready.Status == v1.ConditionUnknown {
-		pods, err := podset.OnNode(c.pods, node.Name)
-		if err != nil {
-			return err
-		}
-		var failures []error
-		for _, pod := range pods {
-			failures = append(failures, c.markPod(ctx, pod, node))
-		}
-		if err := errors.Join(failures...); err != nil {
-			return err // lastReady stays, so that the next look does it again
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.lastReady[node.Name] = ready.Status
-	return nil
-}
-
-func (c *Controller) markPod(ctx context.Context, pod *v1.Pod, node *v1.Node) error {
-	if !podset.IsReady(pod) {
-		return nil
-	}
-	trace.Decide(ctx, trace.For(pod), "no longer ready", "node "+node.Name+" is not")
-	pod = pod.DeepCopy()
-	ready := podset.Condition(pod, v1.PodReady)
-	ready.Status, ready.LastTransitionTime = v1.ConditionFalse, metav1.NewTime(c.clock.Now())
-	_, err := c.client.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, pod, metav1.UpdateOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("marking pod %s/%s not ready: %w", pod.Namespace, pod.Name, err)
-	}
-	c.events.Event(pod, v1.EventTypeWarning, "NodeNotReady", "Node is not ready")
-	return nil
 }

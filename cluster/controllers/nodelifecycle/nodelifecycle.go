@@ -1,28 +1,28 @@
-// Package nodelifecycle notices that a node is lost and moves its pods elsewhere.
+// Package nodelifecycle notices that a node is lost.
 //
 // A node that is cut off can't say so; all there is to see is silence. Agents renew a
-// Lease every 10 seconds. If that stops for 50, the node's conditions become Unknown,
-// it is tainted so that no new pods come, and its pods no longer count as ready, so
-// that Services leave them out. The taint evicts pods too, but most of them tolerate
-// it for five minutes: a node that only reboots keeps its pods.
+// Lease every 10 seconds. If that stops for 50, the node's conditions become Unknown
+// (health.go), its pods no longer count as ready, so that Services leave them out
+// (pods.go), and it is tainted so that no new pods come (taints.go). The taints of a node
+// that is lost or not ready evict pods too: that is the work of the package tainteviction.
 //
-// Two loops do this. One looks after nodes (health.go, taints.go); the other one
-// evicts pods from tainted nodes, whoever tainted them (evict.go). They follow
-// pkg/controller/nodelifecycle and pkg/controller/tainteviction of Kubernetes 1.37,
-// without the limit of one evicted node in ten seconds.
+// It follows pkg/controller/nodelifecycle of Kubernetes 1.37, without zones and without
+// the limit of one evicted node in ten seconds. Upstream goes through all nodes every 5
+// seconds; here each node has a key in the queue, and a time at which it is looked at
+// next.
 package nodelifecycle
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	coordinationlisters "k8s.io/client-go/listers/coordination/v1"
@@ -37,79 +37,98 @@ import (
 
 // Config is how patient to be.
 type Config struct {
-	// GracePeriod is how long a node may be silent. Upstream's default is 50 s.
+	// GracePeriod is how long a node may be silent: --node-monitor-grace-period, upstream's
+	// default is 50 s. That is five heartbeats of 10 s each.
 	GracePeriod time.Duration
-	// Period is how often a node that is not ready is looked at again.
+	// Period is how often a node that is not ready is looked at again:
+	// --node-monitor-period, upstream's default is 5 s.
 	Period time.Duration
 }
 
-// startupGrace is how long a new node may take to report for the first time.
+// startupGrace is how long a new node may take to report for the first time: upstream's
+// default for --node-startup-grace-period.
 const startupGrace = 60 * time.Second
 
-// Controller is both loops.
+// Controller is the loop. Its queue holds nodes.
 type Controller struct {
-	client   kubernetes.Interface
-	config   Config
-	clock    clock.WithTicker
-	events   record.EventRecorder // as node-controller
-	eviction record.EventRecorder // as taint-eviction-controller
-	nodes    corelisters.NodeLister
-	leases   coordinationlisters.LeaseLister
-	pods     cache.Indexer
-
-	health *loop.Loop // of nodes
-	evict  *loop.Loop // of pods
+	client kubernetes.Interface
+	config Config
+	clock  clock.WithTicker
+	events record.EventRecorder
+	nodes  corelisters.NodeLister
+	leases coordinationlisters.LeaseLister
+	pods   cache.Indexer
+	loop   *loop.Loop
 
 	mu sync.Mutex
-	// heartbeats is when a node was last heard of, by our own clock: the times that
-	// nodes write may be wrong.
+	// heartbeats is when a node was last heard of (upstream's probeTimestamp), by our own
+	// clock: the times that nodes write may be wrong.
 	heartbeats map[string]time.Time
 	// lastReady is what the Ready condition was when it was last looked at.
 	lastReady map[string]v1.ConditionStatus
-	// due is when a pod will be evicted.
-	due map[string]time.Time
 }
 
-// New prepares both loops. leases is a factory of the namespace kube-node-lease.
-func New(client kubernetes.Interface, factory, leases informers.SharedInformerFactory, config Config,
-	events, eviction record.EventRecorder, clk clock.WithTicker) (*Controller, error) {
+// New prepares the loop. leases is a factory of the namespace kube-node-lease.
+func New(client kubernetes.Interface, factory, leases informers.SharedInformerFactory, config Config, events record.EventRecorder, clk clock.WithTicker) (*Controller, error) {
 	nodes, pods, lease := factory.Core().V1().Nodes(), factory.Core().V1().Pods().Informer(), leases.Coordination().V1().Leases()
 	if err := podset.IndexByNode(pods); err != nil {
 		return nil, err
 	}
 	c := &Controller{
-		client: client, config: config, clock: clk, events: events, eviction: eviction,
+		client: client, config: config, clock: clk, events: events,
 		nodes: nodes.Lister(), leases: lease.Lister(), pods: pods.GetIndexer(),
-		heartbeats: map[string]time.Time{}, lastReady: map[string]v1.ConditionStatus{}, due: map[string]time.Time{},
+		heartbeats: map[string]time.Time{}, lastReady: map[string]v1.ConditionStatus{},
 	}
-	c.health = loop.New("node-lifecycle-controller", clk, c.syncNode)
-	c.evict = loop.New("taint-eviction-controller", clk, c.syncPod)
-	_, errL := lease.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { c.heard(obj.(*coordinationv1.Lease).Name) },
-		UpdateFunc: func(old, obj any) { c.leaseRenewed(old.(*coordinationv1.Lease), obj.(*coordinationv1.Lease)) },
-	})
-	_, errN := nodes.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { c.nodeChanged(nil, obj.(*v1.Node)) },
-		UpdateFunc: func(old, obj any) { c.nodeChanged(old.(*v1.Node), obj.(*v1.Node)) },
-		DeleteFunc: loop.OnDelete(c.nodeDeleted),
-	})
-	_, errP := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { c.podChanged(nil, obj.(*v1.Pod)) },
-		UpdateFunc: func(old, obj any) { c.podChanged(old.(*v1.Pod), obj.(*v1.Pod)) },
-		DeleteFunc: c.evict.Add, // to forget it
-	})
-	if err := errors.Join(errL, errN, errP); err != nil {
-		return nil, fmt.Errorf("watching nodes, leases and pods: %w", err)
+	c.loop = loop.New("node-lifecycle-controller", clk, c.sync)
+	if err := errors.Join(
+		loop.Watch(lease.Informer(), cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(obj any) { c.heard(obj.(*coordinationv1.Lease).Name) },
+			UpdateFunc: func(old, obj any) { c.leaseRenewed(old.(*coordinationv1.Lease), obj.(*coordinationv1.Lease)) },
+		}),
+		loop.Watch(nodes.Informer(), cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(obj any) { c.nodeAdded(obj.(*v1.Node)) },
+			UpdateFunc: func(old, obj any) { c.nodeUpdated(old.(*v1.Node), obj.(*v1.Node)) },
+			DeleteFunc: loop.OnDelete(c.nodeDeleted),
+		}),
+	); err != nil {
+		return nil, fmt.Errorf("watching nodes and leases: %w", err)
 	}
 	return c, nil
 }
 
 // Run works until ctx ends. The informers' caches must have been filled.
-func (c *Controller) Run(ctx context.Context) {
-	var running sync.WaitGroup
-	running.Go(func() { c.health.Run(ctx, 4) })
-	running.Go(func() { c.evict.Run(ctx, 4) })
-	running.Wait()
+func (c *Controller) Run(ctx context.Context, workers int) { c.loop.Run(ctx, workers) }
+
+// sync looks at one node: is it silent, how is it tainted, do its pods count
+// (upstream's monitorNodeHealth, for one node).
+func (c *Controller) sync(ctx context.Context, name string) error {
+	cached, err := c.nodes.Get(name)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading node %s: %w", name, err)
+	}
+	node := cached.DeepCopy()
+
+	left, err := c.updateNodeHealth(ctx, node)
+	if err != nil {
+		return err
+	}
+	if err := c.updateTaints(ctx, node); err != nil {
+		return err
+	}
+	if err := c.markPodsNotReady(ctx, node); err != nil {
+		return err
+	}
+
+	// Silence is no event, so come back when it has lasted too long. A node that is not
+	// ready is looked at more often: whether its pods may be evicted depends on the others.
+	if ready := condition(node, v1.NodeReady); ready != nil && ready.Status != v1.ConditionTrue {
+		left = c.config.Period
+	}
+	c.loop.AddAfter(node, left)
+	return nil
 }
 
 // heard notes a sign of life of a node.
@@ -125,26 +144,24 @@ func (c *Controller) leaseRenewed(old, lease *coordinationv1.Lease) {
 	}
 }
 
-// nodeChanged queues a node if something changed that matters here, which heartbeats
-// by themselves do not.
-func (c *Controller) nodeChanged(old, node *v1.Node) {
-	if old == nil {
-		c.heard(node.Name)
-		c.events.Eventf(nodeReference(node), v1.EventTypeNormal, "RegisteredNode", "Node %s event: Registered Node %s in Controller", node.Name, node.Name)
-		c.health.Add(node)
-		c.queuePodsOf(node)
-		return
-	}
+// nodeAdded counts as a sign of life too: when this process starts, every node is given
+// the whole grace period again.
+func (c *Controller) nodeAdded(node *v1.Node) {
+	c.heard(node.Name)
+	c.events.Eventf(nodeReference(node), v1.EventTypeNormal, "RegisteredNode", "Node %s event: Registered Node %s in Controller", node.Name, node.Name)
+	c.loop.Add(node)
+}
+
+// nodeUpdated queues a node if something changed that matters here, which heartbeats
+// by themselves do not. An agent's report of its status is a heartbeat like its lease.
+func (c *Controller) nodeUpdated(old, node *v1.Node) {
 	if before, after := condition(old, v1.NodeReady), condition(node, v1.NodeReady); after != nil &&
 		(before == nil || !before.LastHeartbeatTime.Equal(&after.LastHeartbeatTime)) {
 		c.heard(node.Name)
 	}
 	if statuses(old) != statuses(node) || old.Spec.Unschedulable != node.Spec.Unschedulable ||
 		!equality.Semantic.DeepEqual(old.Spec.Taints, node.Spec.Taints) {
-		c.health.Add(node)
-	}
-	if !equality.Semantic.DeepEqual(noExecute(old), noExecute(node)) {
-		c.queuePodsOf(node)
+		c.loop.Add(node)
 	}
 }
 
@@ -157,27 +174,6 @@ func (c *Controller) nodeDeleted(node *v1.Node) {
 	delete(c.lastReady, node.Name)
 }
 
-// podChanged queues a pod whose eviction may have to be decided anew.
-func (c *Controller) podChanged(old, pod *v1.Pod) {
-	if pod.Spec.NodeName == "" {
-		return
-	}
-	if old == nil || old.Spec.NodeName != pod.Spec.NodeName || !equality.Semantic.DeepEqual(old.Spec.Tolerations, pod.Spec.Tolerations) {
-		c.evict.Add(pod)
-	}
-}
-
-func (c *Controller) queuePodsOf(node *v1.Node) {
-	pods, err := podset.OnNode(c.pods, node.Name)
-	if err != nil {
-		slog.Error("looking for the pods of a node", "node", node.Name, "error", err)
-		return
-	}
-	for _, pod := range pods {
-		c.evict.Add(pod)
-	}
-}
-
 func condition(node *v1.Node, conditionType v1.NodeConditionType) *v1.NodeCondition {
 	for i := range node.Status.Conditions {
 		if node.Status.Conditions[i].Type == conditionType {
@@ -187,7 +183,8 @@ func condition(node *v1.Node, conditionType v1.NodeConditionType) *v1.NodeCondit
 	return nil
 }
 
-// statuses puts the statuses of a node's conditions into something comparable.
+// statuses puts the statuses of a node's conditions into something comparable. Their times
+// change with each heartbeat, and are left out.
 func statuses(node *v1.Node) [5]v1.ConditionStatus {
 	var all [5]v1.ConditionStatus
 	for i, t := range []v1.NodeConditionType{v1.NodeReady, v1.NodeMemoryPressure, v1.NodeDiskPressure, v1.NodePIDPressure, v1.NodeNetworkUnavailable} {

@@ -21,6 +21,7 @@ import (
 
 	"noriter.dev/noriter/cluster/component/fakeapi"
 	"noriter.dev/noriter/cluster/controllers/podset"
+	"noriter.dev/noriter/cluster/controllers/tainteviction"
 )
 
 func TestMain(m *testing.M) {
@@ -61,6 +62,7 @@ func pod(name, node string, changes ...func(*v1.Pod)) *v1.Pod {
 	return p
 }
 
+// world has the controller at work, and the one that evicts pods by the taints.
 type world struct {
 	*fakeapi.API
 	t                *testing.T
@@ -78,7 +80,11 @@ func startWith(t *testing.T, grace time.Duration, objects ...runtime.Object) *wo
 	w := &world{API: fakeapi.New(t, objects...), t: t, clock: clocktesting.NewFakeClock(began),
 		events: record.NewFakeRecorder(1000), eviction: record.NewFakeRecorder(1000)}
 	leases := informers.NewSharedInformerFactoryWithOptions(w.Client, 0, informers.WithNamespace(v1.NamespaceNodeLease))
-	c, err := New(w.Client, w.Factory, leases, Config{GracePeriod: grace, Period: 5 * time.Second}, w.events, w.eviction, w.clock)
+	c, err := New(w.Client, w.Factory, leases, Config{GracePeriod: grace, Period: 5 * time.Second}, w.events, w.clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	evicting, err := tainteviction.New(w.Client, w.Factory, w.eviction, w.clock)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +93,8 @@ func startWith(t *testing.T, grace time.Duration, objects ...runtime.Object) *wo
 	leases.WaitForCacheSync(ctx.Done())
 	w.API.Start(t)
 	var running sync.WaitGroup
-	running.Go(func() { c.Run(ctx) })
+	running.Go(func() { c.Run(ctx, 4) })
+	running.Go(func() { evicting.Run(ctx, 4) })
 	t.Cleanup(func() { cancel(); running.Wait(); leases.Shutdown() })
 	return w
 }
@@ -218,29 +225,6 @@ func TestLeaseIsReadAgainBeforeANodeIsLost(t *testing.T) {
 	}
 }
 
-func TestPodsAreEvictedAfterTheirToleration(t *testing.T) {
-	forever := func(p *v1.Pod) { p.Spec.Tolerations = []v1.Toleration{{Operator: v1.TolerationOpExists}} }
-	impatient := func(p *v1.Pod) { p.Spec.Tolerations = nil }
-	tainted := func(n *v1.Node) {
-		added := metav1.NewTime(began)
-		n.Spec.Taints = []v1.Taint{{Key: "maintenance", Effect: v1.TaintEffectNoExecute, TimeAdded: &added}}
-	}
-	patient := func(p *v1.Pod) {
-		p.Spec.Tolerations = []v1.Toleration{{Key: "maintenance", Operator: v1.TolerationOpExists, TolerationSeconds: ptr.To[int64](300)}}
-	}
-	w := startWith(t, time.Hour, node("node1", v1.ConditionTrue, tainted), pod("impatient", "node1", impatient), pod("patient", "node1", patient),
-		pod("forever", "node1", forever), pod("elsewhere", "node2", impatient), node("node2", v1.ConditionTrue))
-	w.left("elsewhere forever patient")
-	if event := <-w.eviction.Events; event != "Normal TaintManagerEviction Marking for deletion Pod default/impatient" {
-		t.Errorf("event %q", event)
-	}
-	w.clock.Step(297 * time.Second)
-	w.settle()
-	w.left("elsewhere forever patient")
-	w.clock.Step(3 * time.Second)
-	w.left("elsewhere forever")
-}
-
 func (w *world) left(want string) {
 	w.t.Helper()
 	w.eventually(func() string {
@@ -314,7 +298,11 @@ func TestNobodyIsEvictedWhenAllNodesAreLost(t *testing.T) {
 	}
 	evicting := 0
 	for _, name := range []string{"node1", "node2"} {
-		evicting += len(noExecute(w.node(name)))
+		for _, taint := range w.node(name).Spec.Taints {
+			if taint.Effect == v1.TaintEffectNoExecute {
+				evicting++
+			}
+		}
 	}
 	if evicting > 0 {
 		t.Errorf("%d nodes evict their pods though all are lost", evicting)

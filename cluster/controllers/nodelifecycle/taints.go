@@ -8,7 +8,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"noriter.dev/noriter/cluster/trace"
@@ -22,8 +21,11 @@ type taintRule struct {
 	evicts    bool // with the effect NoExecute too
 }
 
-// taintRules are all of them. The keys belong to this controller: such a taint that
-// no rule asks for is taken away.
+// taintRules are all of them (upstream's nodeConditionToTaintKeyStatusMap). The keys
+// belong to this controller: such a taint that no rule asks for is taken away.
+//
+// A node that is short of something keeps its pods; its agent evicts some of them
+// itself, by what they use.
 var taintRules = []taintRule{
 	{v1.NodeReady, v1.ConditionFalse, v1.TaintNodeNotReady, true},
 	{v1.NodeReady, v1.ConditionUnknown, v1.TaintNodeUnreachable, true},
@@ -33,21 +35,23 @@ var taintRules = []taintRule{
 	{v1.NodeNetworkUnavailable, v1.ConditionTrue, v1.TaintNodeNetworkUnavailable, false},
 }
 
-// updateTaints gives a node the taints that its conditions ask for.
+// updateTaints gives a node the taints that its conditions ask for (upstream's
+// doNoScheduleTaintingPass and doNoExecuteTaintingPass).
 func (c *Controller) updateTaints(ctx context.Context, node *v1.Node) error {
-	allowed, why, err := c.evictions()
+	state, why, err := c.disruption()
 	if err != nil {
 		return err
 	}
-	wanted := c.wantedTaints(node, allowed)
+	wanted := c.wantedTaints(node, state)
 	if sameTaints(node.Spec.Taints, wanted) {
 		return nil
 	}
-	if allowed == allEvictions {
+	if state == normal {
 		why = "its conditions ask for it"
 	}
 	trace.Decide(ctx, trace.For(node), "taints become "+describe(wanted), why)
-	// The version keeps a taint that someone adds at this moment from being lost.
+	// The version keeps a taint that someone adds at this moment from being lost: the
+	// patch replaces the whole list.
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"resourceVersion": node.ResourceVersion, "uid": node.UID},
 		"spec":     map[string]any{"taints": wanted},
@@ -64,33 +68,17 @@ func (c *Controller) updateTaints(ctx context.Context, node *v1.Node) error {
 }
 
 // wantedTaints are the taints of others as they are, and ours as they should be.
-func (c *Controller) wantedTaints(node *v1.Node, allowed evictions) []v1.Taint {
-	asked := map[v1.Taint]bool{} // without times
-	order := []v1.Taint{}
-	ask := func(key string, effect v1.TaintEffect) {
-		taint := v1.Taint{Key: key, Effect: effect}
+func (c *Controller) wantedTaints(node *v1.Node, state disruption) []v1.Taint {
+	order := askedTaints(node, state)
+	asked := map[v1.Taint]bool{}
+	for _, taint := range order {
 		asked[taint] = true
-		order = append(order, taint)
 	}
-	for _, rule := range taintRules {
-		found := condition(node, rule.condition)
-		if found == nil || found.Status != rule.status {
-			continue
-		}
-		ask(rule.key, v1.TaintEffectNoSchedule)
-		if rule.evicts && allowed == allEvictions {
-			ask(rule.key, v1.TaintEffectNoExecute)
-		}
-	}
-	if node.Spec.Unschedulable { // `kubectl cordon`
-		ask(v1.TaintNodeUnschedulable, v1.TaintEffectNoSchedule)
-	}
-
 	var wanted []v1.Taint
 	for _, taint := range node.Spec.Taints {
 		plain := v1.Taint{Key: taint.Key, Effect: taint.Effect}
-		stays := allowed == noNewEvictions && taint.Effect == v1.TaintEffectNoExecute
-		if ours(node, taint) && !asked[plain] && !stays {
+		stays := state == partialDisruption && taint.Effect == v1.TaintEffectNoExecute
+		if isOurs(node, taint) && !asked[plain] && !stays {
 			continue
 		}
 		delete(asked, plain)
@@ -98,6 +86,7 @@ func (c *Controller) wantedTaints(node *v1.Node, allowed evictions) []v1.Taint {
 	}
 	for _, taint := range order {
 		if asked[taint] {
+			// Evictions are timed by it, so it is never set again while the taint stays.
 			now := metav1.NewTime(c.clock.Now())
 			taint.TimeAdded = &now
 			wanted = append(wanted, taint)
@@ -106,13 +95,33 @@ func (c *Controller) wantedTaints(node *v1.Node, allowed evictions) []v1.Taint {
 	return wanted
 }
 
-// ours is true for a taint that this controller adds and takes away.
-func ours(node *v1.Node, taint v1.Taint) bool {
+// askedTaints are the taints that the rules ask for, without times.
+func askedTaints(node *v1.Node, state disruption) []v1.Taint {
+	var asked []v1.Taint
+	for _, rule := range taintRules {
+		found := condition(node, rule.condition)
+		if found == nil || found.Status != rule.status {
+			continue
+		}
+		asked = append(asked, v1.Taint{Key: rule.key, Effect: v1.TaintEffectNoSchedule})
+		if rule.evicts && state == normal {
+			asked = append(asked, v1.Taint{Key: rule.key, Effect: v1.TaintEffectNoExecute})
+		}
+	}
+	if node.Spec.Unschedulable { // `kubectl cordon`
+		asked = append(asked, v1.Taint{Key: v1.TaintNodeUnschedulable, Effect: v1.TaintEffectNoSchedule})
+	}
+	return asked
+}
+
+// isOurs is true for a taint that this controller adds and takes away.
+func isOurs(node *v1.Node, taint v1.Taint) bool {
 	if taint.Key == v1.TaintNodeUnschedulable {
 		return taint.Effect == v1.TaintEffectNoSchedule
 	}
 	for _, rule := range taintRules {
-		// A node that has never reported was tainted when it was made, and stays so.
+		// A node that has never reported was tainted when it was made, by the admission
+		// plugin TaintNodesByCondition, and stays so.
 		if rule.key == taint.Key && condition(node, rule.condition) != nil {
 			return taint.Effect == v1.TaintEffectNoSchedule || rule.evicts && taint.Effect == v1.TaintEffectNoExecute
 		}
@@ -120,6 +129,7 @@ func ours(node *v1.Node, taint v1.Taint) bool {
 	return false
 }
 
+// sameTaints compares without the times.
 func sameTaints(a, b []v1.Taint) bool {
 	if len(a) != len(b) {
 		return false
@@ -131,47 +141,6 @@ func sameTaints(a, b []v1.Taint) bool {
 	}
 	return true
 }
-
-// evictions is how far pods may be evicted from lost nodes.
-type evictions int
-
-const (
-	allEvictions   evictions = iota
-	noNewEvictions           // nodes that were lost before stay tainted
-	noEvictions              // nobody has to go
-)
-
-// evictions judges by how many nodes are lost. If many are at once, it is more likely
-// that we are cut off than they, and moving their pods would only make things worse.
-func (c *Controller) evictions() (evictions, string, error) {
-	nodes, err := c.nodes.List(labels.Everything())
-	if err != nil {
-		return allEvictions, "", fmt.Errorf("listing nodes: %w", err)
-	}
-	lost, total := 0, 0
-	for _, node := range nodes {
-		if _, excluded := node.Labels[excludeLabel]; excluded {
-			continue
-		}
-		total++
-		// Silence counts before it is written down: nodes that are lost together are
-		// found silent one after the other.
-		ready := condition(node, v1.NodeReady)
-		if ready == nil || ready.Status != v1.ConditionTrue || c.silentFor(node) >= c.config.GracePeriod {
-			lost++
-		}
-	}
-	switch {
-	case total > 0 && lost == total:
-		return noEvictions, "nobody is evicted: no node is ready, so the trouble may be ours", nil
-	case lost > 2 && float64(lost) >= 0.55*float64(total):
-		return noNewEvictions, fmt.Sprintf("nobody else is evicted: %d of %d nodes are not ready, so the trouble may be ours", lost, total), nil
-	}
-	return allEvictions, "", nil
-}
-
-// excludeLabel takes a node out of that count.
-const excludeLabel = "node.kubernetes.io/exclude-disruption"
 
 func describe(taints []v1.Taint) string {
 	if len(taints) == 0 {

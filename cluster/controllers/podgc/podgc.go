@@ -6,24 +6,22 @@
 // Every 20 seconds this loop looks for such pods.
 //
 // It follows pkg/controller/podgc of Kubernetes 1.37, which can't be used as a
-// library without half of the kubelet.
+// library without half of the kubelet. It has no queue: what it looks for is no event,
+// and it looks at all pods together.
 package podgc
 
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -35,9 +33,11 @@ import (
 )
 
 const (
+	// period is how often all pods are looked at: upstream's gcCheckPeriod.
 	period = 20 * time.Second
-	// quarantine is how long a node must be missing before its pods are: a node may be
-	// removed and registered again, and the watch of nodes may lag behind that of pods.
+	// quarantine is how long a node must be missing before its pods are removed: a node
+	// may be removed and registered again, and the watch of nodes may lag behind that of
+	// pods. The value is upstream's quarantineTime.
 	quarantine = 40 * time.Second
 )
 
@@ -54,7 +54,7 @@ type Controller struct {
 // New prepares the loop. keep is how many ended pods may stay; 0 means all.
 func New(client kubernetes.Interface, factory informers.SharedInformerFactory, clk clock.WithTicker, keep int) *Controller {
 	pods, nodes := factory.Core().V1().Pods(), factory.Core().V1().Nodes()
-	pods.Informer() // so that the factory starts them
+	pods.Informer() // a factory starts only what was asked for
 	nodes.Informer()
 	return &Controller{client: client, pods: pods.Lister(), nodes: nodes.Lister(), clock: clk, keep: keep, missing: map[string]time.Time{}}
 }
@@ -64,7 +64,7 @@ func (c *Controller) Run(ctx context.Context) {
 	ticker := c.clock.NewTicker(period)
 	defer ticker.Stop()
 	for {
-		if err := c.sweep(ctx); err != nil && ctx.Err() == nil {
+		if err := c.collect(ctx); err != nil && ctx.Err() == nil {
 			slog.Warn("collecting pods, will try again", "error", err)
 		}
 		select {
@@ -75,22 +75,23 @@ func (c *Controller) Run(ctx context.Context) {
 	}
 }
 
-// sweep looks at all pods once.
-func (c *Controller) sweep(ctx context.Context) error {
+// collect looks at all pods once (upstream's gc). The cases are, from the top, upstream's
+// gcUnscheduledTerminating, gcTerminating, gcOrphaned and gcTerminated.
+func (c *Controller) collect(ctx context.Context) error {
 	pods, err := c.pods.List(labels.Everything())
 	if err != nil {
 		return fmt.Errorf("listing pods: %w", err)
 	}
 	var ended []*v1.Pod
-	goneNodes := c.goneNodes(ctx, pods)
+	deletedNodes := c.deletedNodes(ctx, pods)
 	for _, pod := range pods {
 		node, err := c.nodes.Get(pod.Spec.NodeName)
 		switch {
 		case pod.DeletionTimestamp != nil && pod.Spec.NodeName == "":
 			c.remove(ctx, pod, "it is to end and never had a node", "")
-		case pod.DeletionTimestamp != nil && err == nil && outOfService(node):
+		case pod.DeletionTimestamp != nil && err == nil && isOutOfService(node):
 			c.remove(ctx, pod, "it is to end, and its node is out of service", "")
-		case goneNodes[pod.Spec.NodeName]:
+		case deletedNodes[pod.Spec.NodeName]:
 			c.remove(ctx, pod, "its node no longer exists", "PodGC: node no longer exists")
 		case podset.IsTerminal(pod):
 			ended = append(ended, pod)
@@ -105,10 +106,11 @@ func (c *Controller) sweep(ctx context.Context) error {
 	return nil
 }
 
-// goneNodes are the nodes that pods name, that have been missing for the quarantine,
-// and that the API server says don't exist. The cache alone is not trusted with it.
-func (c *Controller) goneNodes(ctx context.Context, pods []*v1.Pod) map[string]bool {
-	seen, gone := map[string]bool{}, map[string]bool{}
+// deletedNodes are the nodes that pods name, that have been missing for the quarantine,
+// and that the API server says don't exist (upstream's discoverDeletedNodes). The cache
+// alone is not trusted with it: what is removed here may still run.
+func (c *Controller) deletedNodes(ctx context.Context, pods []*v1.Pod) map[string]bool {
+	seen, deleted := map[string]bool{}, map[string]bool{}
 	for _, pod := range pods {
 		name := pod.Spec.NodeName
 		if name == "" || seen[name] {
@@ -126,19 +128,20 @@ func (c *Controller) goneNodes(ctx context.Context, pods []*v1.Pod) map[string]b
 			continue
 		}
 		_, err := c.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
-		gone[name] = apierrors.IsNotFound(err)
+		deleted[name] = apierrors.IsNotFound(err)
 	}
 	for name := range c.missing {
 		if !seen[name] {
 			delete(c.missing, name)
 		}
 	}
-	return gone
+	return deleted
 }
 
-// outOfService is true for a node that is not ready and that someone has declared
-// to be switched off. Only then is it safe to say that its containers have ended.
-func outOfService(node *v1.Node) bool {
+// isOutOfService is true for a node that is not ready and that someone has declared
+// to be switched off (KEP-2268). Only then is it safe to say that its containers have
+// ended, so that a volume may be used elsewhere.
+func isOutOfService(node *v1.Node) bool {
 	for _, condition := range node.Status.Conditions {
 		if condition.Type == v1.NodeReady && condition.Status == v1.ConditionTrue {
 			return false
@@ -147,6 +150,9 @@ func outOfService(node *v1.Node) bool {
 	return slices.ContainsFunc(node.Spec.Taints, func(t v1.Taint) bool { return t.Key == v1.TaintNodeOutOfService })
 }
 
+// evictedThenOldest is the order in which ended pods go (upstream's
+// byEvictionAndCreationTimestamp). A node that is short of memory can leave many evicted
+// pods behind, and they would push out those that ended by themselves.
 func evictedThenOldest(a, b *v1.Pod) int {
 	evicted := func(p *v1.Pod) int {
 		if p.Status.Phase == v1.PodFailed && p.Status.Reason == "Evicted" {
@@ -154,15 +160,19 @@ func evictedThenOldest(a, b *v1.Pod) int {
 		}
 		return 1
 	}
-	return cmp.Or(cmp.Compare(evicted(a), evicted(b)), a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	return cmp.Or(cmp.Compare(evicted(a), evicted(b)), podset.OldestFirst(a, b))
 }
 
-// remove ends a pod without asking its node. It is marked as failed first, if it had
-// not ended, so that whoever counts ended pods, such as a Job, sees what became of it.
+// remove ends a pod without asking its node (upstream's markFailedAndDeletePod). It is
+// marked as failed first, if it had not ended, so that whoever counts ended pods, such as
+// a Job, sees what became of it. disruption is the message of its condition
+// DisruptionTarget, "" for none.
 func (c *Controller) remove(ctx context.Context, pod *v1.Pod, why, disruption string) {
 	trace.Decide(ctx, trace.For(pod), "removed", why, "node", pod.Spec.NodeName)
 	err := c.markFailed(ctx, pod, disruption)
 	if err == nil {
+		// With no grace period the API server removes the object at once. Otherwise it
+		// would wait for an agent to do so.
 		err = c.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
 			GracePeriodSeconds: ptr.To[int64](0), Preconditions: metav1.NewUIDPreconditions(string(pod.UID))})
 	}
@@ -177,15 +187,7 @@ func (c *Controller) markFailed(ctx context.Context, pod *v1.Pod, disruption str
 	}
 	status := v1.PodStatus{Phase: v1.PodFailed}
 	if disruption != "" {
-		status.Conditions = []v1.PodCondition{{
-			Type: v1.DisruptionTarget, Status: v1.ConditionTrue, Reason: "DeletionByPodGC", Message: disruption,
-			ObservedGeneration: pod.Generation, LastTransitionTime: metav1.NewTime(c.clock.Now()),
-		}}
+		status.Conditions = []v1.PodCondition{podset.DisruptionTarget(pod, "DeletionByPodGC", disruption, c.clock.Now())}
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": pod.UID}, "status": status})
-	if err != nil {
-		return fmt.Errorf("writing the status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
-	}
-	_, err = c.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
-	return err
+	return podset.PatchStatus(ctx, c.client, pod, status)
 }

@@ -39,7 +39,7 @@ func setup(t *testing.T, keep int, objects ...runtime.Object) (*fakeapi.API, *Co
 
 func left(t *testing.T, api *fakeapi.API, c *Controller) map[string]bool {
 	t.Helper()
-	if err := c.sweep(context.Background()); err != nil {
+	if err := c.collect(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	list, err := api.Client.CoreV1().Pods("").List(context.Background(), metav1.ListOptions{})
