@@ -1,10 +1,3 @@
-// Package controllers is the process that runs all control loops.
-//
-// Each loop has a package of its own below this one, and knows nothing of the
-// others: they meet only in the API, where one writes what another reads. They share
-// a process because one cache of all pods is enough. The loops that are taught are
-// ours; the others are the constructors of k8s.io/kubernetes/pkg/controller. The
-// table in loops.go lists both.
 package controllers
 
 import (
@@ -19,7 +12,7 @@ import (
 )
 
 // Options are the flags of the controllers process. Names and defaults are those of
-// kube-controller-manager where it has them.
+// kube-controller-manager where it has them (cmd/kube-controller-manager/app/options).
 type Options struct {
 	// Kubeconfig is the file with the server and the controllers' credentials.
 	Kubeconfig string
@@ -43,7 +36,8 @@ type Options struct {
 	// APITimeout is how long to wait at the start for the API server to be ready.
 	APITimeout time.Duration
 	// NodeMonitorGracePeriod is how long a node may be silent before it counts as
-	// lost, NodeMonitorPeriod how often to look.
+	// lost. It must be a multiple of the agents' heartbeat of 10 s, or one that is late
+	// costs a node. NodeMonitorPeriod is how often to look.
 	NodeMonitorGracePeriod, NodeMonitorPeriod time.Duration
 	// TerminatedPodGCThreshold is how many ended pods may stay.
 	TerminatedPodGCThreshold int
@@ -66,7 +60,8 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.TerminatedPodGCThreshold, "terminated-pod-gc-threshold", 12500, "how many ended pods may stay, 0 for all")
 }
 
-// Validate says what is wrong with the options.
+// Validate says what is wrong with the options: everything at once, so that it can be
+// put right at once.
 func (o *Options) Validate() error {
 	var problems []error
 	if o.Kubeconfig == "" {
@@ -90,8 +85,9 @@ func (o *Options) Validate() error {
 	return errors.Join(problems...)
 }
 
-// enabled is true if the loop of that name is to run. What names it counts more than
-// "*", wherever in the list it stands.
+// enabled is true if the loop of that name is to run (upstream's IsControllerEnabled).
+// What names it counts more than "*", wherever in the list it stands: "*,-deployment" and
+// "-deployment,*" both run all but that one.
 func (o *Options) enabled(name string) bool {
 	all := false
 	for _, entry := range o.Controllers {

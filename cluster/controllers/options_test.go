@@ -1,12 +1,10 @@
 package controllers
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 func options(t *testing.T, args ...string) *Options {
@@ -58,25 +56,5 @@ func TestWhichControllersRun(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("--controllers=%s runs %v, want %s", list, got, want)
 		}
-	}
-}
-
-func TestNamesAreUnique(t *testing.T) {
-	names := Names()
-	slices.Sort(names)
-	if len(slices.Compact(names)) != len(loops) {
-		t.Errorf("names %v", names)
-	}
-}
-
-// What loops of ours read whole must not be kept a second time as metadata.
-func TestWholeObjects(t *testing.T) {
-	for _, resource := range []schema.GroupResource{{Resource: "pods"}, {Resource: "persistentvolumes"}, {Group: "apps", Resource: "replicasets"}, {Group: "discovery.k8s.io", Resource: "endpointslices"}} {
-		if !wholeObjects[resource] {
-			t.Errorf("%v is kept twice", resource)
-		}
-	}
-	if wholeObjects[schema.GroupResource{Resource: "secrets"}] || wholeObjects[schema.GroupResource{Resource: "configmaps"}] {
-		t.Error("secrets and config maps are kept whole, though nobody reads them")
 	}
 }

@@ -8,14 +8,15 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/klog/v2"
 
 	"noriter.dev/noriter/cluster/component"
 )
 
-// mapperReset is how often the known kinds of objects are forgotten, so that custom
-// resources that were defined meanwhile are found.
-const mapperReset = 30 * time.Second
+// lease is what this process leads by, and the name by which it makes requests: both
+// upstream's, so that roles and other components know it.
+const lease = "kube-controller-manager"
 
 // Run runs all control loops until ctx ends or the lease is lost.
 func Run(ctx context.Context, o Options) error {
@@ -23,7 +24,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	klog.SetSlogLogger(slog.Default()) // upstream's loops log like ours
-	config, err := component.ClientConfig(o.Kubeconfig, "kube-controller-manager")
+	config, err := component.ClientConfig(o.Kubeconfig, lease)
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func Run(ctx context.Context, o Options) error {
 	if !o.LeaderElect {
 		return work(ctx)
 	}
-	return component.Election{Lease: "kube-controller-manager", Client: client, Health: health}.Run(ctx, work)
+	return component.Election{Lease: lease, Client: client, Health: health}.Run(ctx, work)
 }
 
 // work makes the loops that are asked for, fills the caches, and runs them until
@@ -52,23 +53,26 @@ func work(ctx context.Context, o Options, client kubernetes.Interface) error {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w, err := newWorkshop(ctx, o, client)
+	// Metadata of custom resources has no protobuf form.
+	config, err := component.JSONConfig(o.Kubeconfig, lease)
 	if err != nil {
 		return err
 	}
-	runs := map[string]func(context.Context) error{}
-	for _, l := range loops {
-		if !o.enabled(l.name) {
-			slog.Info("not running", "controller", l.name, "why", "--controllers says so")
-			continue
-		}
-		if runs[l.name], err = l.make(ctx, w); err != nil {
-			return fmt.Errorf("preparing the %s: %w", l.name, err)
-		}
+	metadataClient, err := metadata.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("making a metadata client: %w", err)
 	}
-	defer w.stop()
+	c := newControllerContext(ctx, o, client, metadataClient)
+	defer c.stop()
 	defer cancel() // before stop, which waits for what ctx ends
-	if err := w.start(ctx); err != nil {
+
+	// First all are made, then the caches are filled: a cache can only be filled once it
+	// is known who wants to hear of its objects.
+	runs, err := makeLoops(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := c.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -76,7 +80,7 @@ func work(ctx context.Context, o Options, client kubernetes.Interface) error {
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return w.keepMapperFresh(ctx) })
+	group.Go(func() error { return c.keepMapperFresh(ctx) })
 	for name, run := range runs {
 		group.Go(func() error {
 			if err := run(ctx); err != nil {
@@ -92,15 +96,19 @@ func work(ctx context.Context, o Options, client kubernetes.Interface) error {
 	return group.Wait()
 }
 
-func (w *workshop) keepMapperFresh(ctx context.Context) error {
-	ticker := w.clock.NewTicker(mapperReset)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C():
-			w.mapper.Reset()
+// makeLoops makes the loops that --controllers asks for, by name.
+func makeLoops(ctx context.Context, c *controllerContext) (map[string]run, error) {
+	runs := map[string]run{}
+	for _, d := range descriptors {
+		if !c.options.enabled(d.name) {
+			slog.Info("not running", "controller", d.name, "why", "--controllers says so")
+			continue
 		}
+		run, err := d.make(ctx, c)
+		if err != nil {
+			return nil, fmt.Errorf("preparing the %s: %w", d.name, err)
+		}
+		runs[d.name] = run
 	}
+	return runs, nil
 }
