@@ -15,7 +15,9 @@ import (
 )
 
 // group is what the endpoints of one slice have in common: the family of their
-// addresses and their ports. Pods that name a port differently are in different ones.
+// addresses and their ports (upstream's endpointMeta). The targetPort of a Service may be a
+// name, and pods of two versions may give different numbers to it: these are in different
+// groups.
 type group struct {
 	family discoveryv1.AddressType
 	ports  []discoveryv1.EndpointPort
@@ -28,15 +30,15 @@ type group struct {
 // which says that there are none.
 func (c *Controller) endpoints(service *v1.Service, pods []*v1.Pod) []*group {
 	var groups []*group
-	for _, family := range families(service) {
+	for _, family := range addressTypes(service) {
 		found := false
 		for _, pod := range pods {
-			addresses := addressesOf(pod, family)
+			addresses := endpointAddresses(pod, family)
 			if podset.IsTerminal(pod) || len(addresses) == 0 {
 				continue
 			}
-			g := groupFor(&groups, family, portsOf(service, pod))
-			g.endpoints[string(pod.UID)] = c.endpoint(service, pod, addresses)
+			g := groupFor(&groups, family, endpointPorts(service, pod))
+			g.endpoints[string(pod.UID)] = c.podToEndpoint(service, pod, addresses)
 			found = true
 		}
 		if !found {
@@ -46,6 +48,7 @@ func (c *Controller) endpoints(service *v1.Service, pods []*v1.Pod) []*group {
 	return groups
 }
 
+// groupFor returns the group of a family and ports, and adds it if it is new.
 func groupFor(groups *[]*group, family discoveryv1.AddressType, ports []discoveryv1.EndpointPort) *group {
 	for _, g := range *groups {
 		if g.family == family && samePorts(g.ports, ports) {
@@ -70,9 +73,9 @@ func samePorts(a, b []discoveryv1.EndpointPort) bool {
 	return true
 }
 
-// endpoint describes a pod. A pod that ends is no longer ready, but may still be
-// serving: it is of use if there is no other.
-func (c *Controller) endpoint(service *v1.Service, pod *v1.Pod, addresses []string) discoveryv1.Endpoint {
+// podToEndpoint describes a pod (upstream's function of the same name). A pod that ends is
+// no longer ready, but may still be serving: it is of use if there is no other (KEP-1672).
+func (c *Controller) podToEndpoint(service *v1.Service, pod *v1.Pod, addresses []string) discoveryv1.Endpoint {
 	serving, terminating := podset.IsReady(pod), pod.DeletionTimestamp != nil
 	ready := service.Spec.PublishNotReadyAddresses || serving && !terminating
 	e := discoveryv1.Endpoint{
@@ -94,7 +97,9 @@ func (c *Controller) endpoint(service *v1.Service, pod *v1.Pod, addresses []stri
 	return e
 }
 
-// hints say who should use the endpoint, if the Service wants traffic to stay near.
+// hints say who should use the endpoint, if the Service wants traffic to stay near
+// (spec.trafficDistribution, KEP-4444 and KEP-3015). They are hints: a proxy that finds no
+// endpoint for its own node or zone uses all.
 func hints(service *v1.Service, e *discoveryv1.Endpoint) *discoveryv1.EndpointHints {
 	if e.Zone == nil && e.NodeName == nil {
 		return nil
@@ -114,10 +119,12 @@ func hints(service *v1.Service, e *discoveryv1.Endpoint) *discoveryv1.EndpointHi
 	return nil
 }
 
+// zoneOf is the zone that a node says it is in, "" if it says none.
 func zoneOf(node *v1.Node) string { return node.Labels[v1.LabelTopologyZone] }
 
-// families are the address families of a Service.
-func families(service *v1.Service) []discoveryv1.AddressType {
+// addressTypes are the address families of a Service (upstream's
+// getAddressTypesForService). A slice holds addresses of one of them.
+func addressTypes(service *v1.Service) []discoveryv1.AddressType {
 	var types []discoveryv1.AddressType
 	for _, family := range service.Spec.IPFamilies {
 		switch family {
@@ -133,7 +140,10 @@ func families(service *v1.Service) []discoveryv1.AddressType {
 	return types
 }
 
-func addressesOf(pod *v1.Pod, family discoveryv1.AddressType) []string {
+// endpointAddresses are the pod's addresses of one family (upstream's
+// getEndpointAddresses). They are parsed and written again, so that one address has one
+// spelling.
+func endpointAddresses(pod *v1.Pod, family discoveryv1.AddressType) []string {
 	var addresses []string
 	for _, ip := range pod.Status.PodIPs {
 		address, err := netip.ParseAddr(ip.IP)
@@ -144,9 +154,9 @@ func addressesOf(pod *v1.Pod, family discoveryv1.AddressType) []string {
 	return addresses
 }
 
-// portsOf are the Service's ports as numbers on this pod. A port that the pod does
-// not name is left out for it.
-func portsOf(service *v1.Service, pod *v1.Pod) []discoveryv1.EndpointPort {
+// endpointPorts are the Service's ports as numbers on this pod (upstream's
+// getEndpointPorts). A port that the pod does not name is left out for it.
+func endpointPorts(service *v1.Service, pod *v1.Pod) []discoveryv1.EndpointPort {
 	var ports []discoveryv1.EndpointPort
 	for i := range service.Spec.Ports {
 		port := &service.Spec.Ports[i]
@@ -160,6 +170,9 @@ func portsOf(service *v1.Service, pod *v1.Pod) []discoveryv1.EndpointPort {
 	return ports
 }
 
+// targetPort is the number behind a Service's targetPort on this pod (upstream's
+// FindPort). A name is looked for among the ports of the containers, with the same
+// protocol. Sidecars have ports too; other init containers have ended by then.
 func targetPort(port *v1.ServicePort, pod *v1.Pod) (int32, bool) {
 	if port.TargetPort.Type == intstr.Int {
 		return port.TargetPort.IntVal, true
@@ -180,8 +193,8 @@ func targetPort(port *v1.ServicePort, pod *v1.Pod) (int32, bool) {
 	return 0, false
 }
 
-// matters is true if a change of a pod may change a slice. Most changes, such as of
-// container statuses, don't.
+// matters is true if a change of a pod may change a slice (upstream's
+// podEndpointsChanged). Most changes, such as of container statuses, don't.
 func matters(a, b *v1.Pod) bool {
 	return !maps.Equal(a.Labels, b.Labels) ||
 		!equality.Semantic.DeepEqual(a.Status.PodIPs, b.Status.PodIPs) ||

@@ -8,7 +8,11 @@
 // A slice holds at most 100 endpoints, and an endpoint stays in the slice it is in:
 // each slice that changes is sent to every node, so as few as possible should.
 //
-// It follows pkg/controller/endpointslice of Kubernetes 1.37 and KEP-752.
+// endpoints.go makes the list of what there should be, reconciler.go compares it with the
+// slices that exist.
+//
+// It follows pkg/controller/endpointslice and k8s.io/endpointslice of Kubernetes 1.37, and
+// KEP-752.
 package endpointslice
 
 import (
@@ -34,10 +38,12 @@ import (
 	"noriter.dev/noriter/cluster/trace"
 )
 
-// managedBy marks our slices with upstream's name, so that what selects them works.
+// managedBy marks our slices with upstream's name (ControllerName), so that what selects
+// them works. Slices that somebody else writes for the same Service have another mark, and
+// are left alone.
 const managedBy = "endpointslice-controller.k8s.io"
 
-// Controller is the loop.
+// Controller is the loop. Its queue holds Services.
 type Controller struct {
 	client   kubernetes.Interface
 	services corelisters.ServiceLister
@@ -57,8 +63,21 @@ func New(client kubernetes.Interface, factory informers.SharedInformerFactory, e
 		services: core.Services().Lister(), pods: core.Pods().Lister(), nodes: core.Nodes().Lister(), slices: slices.Lister(),
 	}
 	c.loop = loop.New("endpointslice-controller", clk, c.sync)
-	_, errS := core.Services().Informer().AddEventHandler(c.loop.Handler())
-	_, errP := core.Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+	if err := errors.Join(
+		loop.Watch(core.Services().Informer(), c.loop.Handler()),
+		loop.Watch(core.Pods().Informer(), c.podHandler()),
+		loop.Watch(slices.Informer(), c.sliceHandler()),
+		loop.Watch(core.Nodes().Informer(), c.nodeHandler(core.Services().Informer().GetStore())),
+	); err != nil {
+		return nil, fmt.Errorf("watching services and their pods: %w", err)
+	}
+	return c, nil
+}
+
+// podHandler queues the Services that select a pod. A Service does not own its pods, so
+// that it is not an owner reference by which they are found, but the labels.
+func (c *Controller) podHandler() cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
 		AddFunc: func(obj any) { c.queueServicesOf(obj.(*v1.Pod)) },
 		UpdateFunc: func(old, obj any) {
 			if before, after := old.(*v1.Pod), obj.(*v1.Pod); matters(before, after) {
@@ -67,31 +86,58 @@ func New(client kubernetes.Interface, factory informers.SharedInformerFactory, e
 			}
 		},
 		DeleteFunc: loop.OnDelete(c.queueServicesOf),
-	})
-	// Someone else may change or delete a slice; then it is put right.
-	_, errE := slices.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { c.queueServiceOfSlice(obj.(*discoveryv1.EndpointSlice)) },
-		UpdateFunc: func(_, obj any) { c.queueServiceOfSlice(obj.(*discoveryv1.EndpointSlice)) },
-		DeleteFunc: loop.OnDelete(c.sliceDeleted),
-	})
-	allServices := core.Services().Informer().GetStore()
-	_, errN := core.Nodes().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+	}
+}
+
+// sliceHandler queues the Service of a slice. Someone else may change or delete one; then
+// it is put right.
+func (c *Controller) sliceHandler() cache.ResourceEventHandler {
+	queueService := func(slice *discoveryv1.EndpointSlice) {
+		if slice.Labels[discoveryv1.LabelManagedBy] == managedBy && slice.Labels[discoveryv1.LabelServiceName] != "" {
+			c.loop.AddKey(slice.Namespace + "/" + slice.Labels[discoveryv1.LabelServiceName])
+		}
+	}
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { queueService(obj.(*discoveryv1.EndpointSlice)) },
+		UpdateFunc: func(_, obj any) { queueService(obj.(*discoveryv1.EndpointSlice)) },
+		DeleteFunc: loop.OnDelete(func(slice *discoveryv1.EndpointSlice) {
+			c.writes.Forget(slice.UID)
+			queueService(slice)
+		}),
+	}
+}
+
+// nodeHandler queues all Services if a node has moved to another zone, which endpoints
+// name. That happens when a node gets its first labels, and hardly ever after.
+func (c *Controller) nodeHandler(services cache.Store) cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
 		UpdateFunc: func(old, obj any) {
 			if zoneOf(old.(*v1.Node)) != zoneOf(obj.(*v1.Node)) {
-				c.loop.AddAll(allServices)
+				c.loop.AddAll(services)
 			}
 		},
-	})
-	if err := errors.Join(errS, errP, errE, errN); err != nil {
-		return nil, fmt.Errorf("watching services and their pods: %w", err)
 	}
-	return c, nil
+}
+
+// queueServicesOf queues the Services that select a pod (upstream's
+// GetPodServiceMemberships).
+func (c *Controller) queueServicesOf(pod *v1.Pod) {
+	services, err := c.services.Services(pod.Namespace).List(labels.Everything())
+	if err != nil {
+		slog.Error("looking for the services of a pod", "pod", pod.Namespace+"/"+pod.Name, "error", err)
+		return
+	}
+	for _, service := range services {
+		if len(service.Spec.Selector) > 0 && labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(pod.Labels)) {
+			c.loop.Add(service)
+		}
+	}
 }
 
 // Run works until ctx ends. The informers' caches must have been filled.
 func (c *Controller) Run(ctx context.Context, workers int) { c.loop.Run(ctx, workers) }
 
-// sync makes the slices of one Service list what there is.
+// sync makes the slices of one Service list what there is (upstream's syncService).
 func (c *Controller) sync(ctx context.Context, key string) error {
 	namespace, name, err := cache.SplitMetaNamespaceKey(key)
 	if err != nil {
@@ -125,7 +171,7 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 	}
 
 	plan := makePlan(service, c.endpoints(service, pods), existing)
-	if err := c.carryOut(ctx, service, plan); err != nil {
+	if err := c.finalize(ctx, service, plan); err != nil {
 		c.events.Eventf(service, v1.EventTypeWarning, "FailedToUpdateEndpointSlices",
 			"Error updating Endpoint Slices for Service %s/%s: %v", namespace, name, err)
 		return err
@@ -133,6 +179,8 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 	return nil
 }
 
+// slicesOf returns the Service's slices that are ours. They are found by their labels: the
+// owner reference is there for the garbage collector.
 func (c *Controller) slicesOf(service *v1.Service) ([]*discoveryv1.EndpointSlice, error) {
 	all, err := c.slices.EndpointSlices(service.Namespace).List(labels.SelectorFromSet(labels.Set{
 		discoveryv1.LabelServiceName: service.Name, discoveryv1.LabelManagedBy: managedBy}))
@@ -148,9 +196,9 @@ func (c *Controller) slicesOf(service *v1.Service) ([]*discoveryv1.EndpointSlice
 	return ours, nil
 }
 
-// carryOut writes a plan. What is added comes before what is taken away, so that no
-// endpoint is missing in between.
-func (c *Controller) carryOut(ctx context.Context, service *v1.Service, p plan) error {
+// finalize writes a plan (upstream's function of the same name). What is added comes
+// before what is taken away, so that no endpoint is missing in between.
+func (c *Controller) finalize(ctx context.Context, service *v1.Service, p plan) error {
 	slices := c.client.DiscoveryV1().EndpointSlices(service.Namespace)
 	for _, slice := range p.create {
 		created, err := slices.Create(ctx, slice, metav1.CreateOptions{})
@@ -187,29 +235,4 @@ func (c *Controller) decide(ctx context.Context, service *v1.Service, what strin
 		}
 	}
 	trace.Decide(ctx, trace.For(service), what, fmt.Sprintf("%d endpoints, %d of them ready", len(slice.Endpoints), ready))
-}
-
-// queueServicesOf queues the Services that select a pod.
-func (c *Controller) queueServicesOf(pod *v1.Pod) {
-	services, err := c.services.Services(pod.Namespace).List(labels.Everything())
-	if err != nil {
-		slog.Error("looking for the services of a pod", "pod", pod.Namespace+"/"+pod.Name, "error", err)
-		return
-	}
-	for _, service := range services {
-		if len(service.Spec.Selector) > 0 && labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(pod.Labels)) {
-			c.loop.Add(service)
-		}
-	}
-}
-
-func (c *Controller) queueServiceOfSlice(slice *discoveryv1.EndpointSlice) {
-	if slice.Labels[discoveryv1.LabelManagedBy] == managedBy && slice.Labels[discoveryv1.LabelServiceName] != "" {
-		c.loop.AddKey(slice.Namespace + "/" + slice.Labels[discoveryv1.LabelServiceName])
-	}
-}
-
-func (c *Controller) sliceDeleted(slice *discoveryv1.EndpointSlice) {
-	c.writes.Forget(slice.UID)
-	c.queueServiceOfSlice(slice)
 }

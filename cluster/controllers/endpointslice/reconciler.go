@@ -9,11 +9,14 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
+
+	"noriter.dev/noriter/cluster/controllers/podset"
 )
 
-// sliceLimit is how many endpoints a slice holds at most.
-const sliceLimit = 100
+// maxEndpointsPerSlice is kube-controller-manager's default for --max-endpoints-per-slice.
+// With one long list for a Service, as Endpoints had it, each pod that becomes ready would
+// send the addresses of thousands of others to every node.
+const maxEndpointsPerSlice = 100
 
 // plan is what has to be written.
 type plan struct {
@@ -26,7 +29,8 @@ type draft struct {
 	changed bool
 }
 
-// makePlan compares what there should be with the slices there are.
+// makePlan compares what there should be with the slices there are (upstream's
+// Reconcile).
 //
 // In each group, endpoints stay where they are. Those that are gone leave a gap, and
 // new ones go, first, where something changes anyway, then where there is room, and
@@ -39,11 +43,12 @@ func makePlan(service *v1.Service, groups []*group, existing []*discoveryv1.Endp
 		for _, slice := range existing {
 			if slice.AddressType == g.family && samePorts(slice.Ports, g.ports) {
 				used[slice] = true
-				drafts = append(drafts, redraft(service, g, slice))
+				drafts = append(drafts, newDraft(service, g, slice))
 			}
 		}
-		p.place(service, g, drafts)
+		p.reconcileByPortMapping(service, g, drafts)
 	}
+	// Of a group that no pod is in any more, nothing stays.
 	for _, slice := range existing {
 		if !used[slice] {
 			p.remove = append(p.remove, slice)
@@ -52,9 +57,9 @@ func makePlan(service *v1.Service, groups []*group, existing []*discoveryv1.Endp
 	return p
 }
 
-// redraft brings a slice up to date: endpoints that it has are taken out of the
+// newDraft brings a slice up to date: endpoints that it has are taken out of the
 // group, those that are gone are dropped.
-func redraft(service *v1.Service, g *group, slice *discoveryv1.EndpointSlice) *draft {
+func newDraft(service *v1.Service, g *group, slice *discoveryv1.EndpointSlice) *draft {
 	d := &draft{slice: slice.DeepCopy()}
 	d.slice.Endpoints = []discoveryv1.Endpoint{}
 	for _, old := range slice.Endpoints {
@@ -71,28 +76,23 @@ func redraft(service *v1.Service, g *group, slice *discoveryv1.EndpointSlice) *d
 		d.slice.Endpoints = append(d.slice.Endpoints, e)
 		d.changed = d.changed || !equality.Semantic.DeepEqual(old, e)
 	}
-	if set := labelsFor(service); !maps.Equal(set, d.slice.Labels) {
+	if set := sliceLabels(service); !maps.Equal(set, d.slice.Labels) {
 		d.slice.Labels, d.changed = set, true
 	}
 	return d
 }
 
-// place finds room for the endpoints of the group that are in no slice yet.
-func (p *plan) place(service *v1.Service, g *group, drafts []*draft) {
+// reconcileByPortMapping finds room for the endpoints of the group that are in no slice
+// yet, and decides what becomes of its slices. It follows upstream's function of the same
+// name.
+func (p *plan) reconcileByPortMapping(service *v1.Service, g *group, drafts []*draft) {
+	// By name, so that the same pods make the same slices.
 	missing := slices.SortedFunc(maps.Values(g.endpoints), func(a, b discoveryv1.Endpoint) int {
 		return cmp.Compare(a.TargetRef.Name, b.TargetRef.Name)
 	})
-	slices.SortStableFunc(drafts, func(a, b *draft) int { // those that change anyway first
-		switch {
-		case a.changed == b.changed:
-			return cmp.Compare(len(b.slice.Endpoints), len(a.slice.Endpoints))
-		case a.changed:
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(drafts, changedThenFullest)
 	for _, d := range drafts {
-		room := max(0, min(sliceLimit-len(d.slice.Endpoints), len(missing)))
+		room := max(0, min(maxEndpointsPerSlice-len(d.slice.Endpoints), len(missing)))
 		d.slice.Endpoints = append(d.slice.Endpoints, missing[:room]...)
 		d.changed = d.changed || room > 0
 		missing = missing[room:]
@@ -110,29 +110,40 @@ func (p *plan) place(service *v1.Service, g *group, drafts []*draft) {
 		kept++
 	}
 	for len(missing) > 0 || kept == 0 {
-		count := min(sliceLimit, len(missing))
-		p.create = append(p.create, newSlice(service, g, missing[:count]))
+		count := min(maxEndpointsPerSlice, len(missing))
+		p.create = append(p.create, newEndpointSlice(service, g, missing[:count]))
 		missing = missing[count:]
 		kept++
 	}
 }
 
-func newSlice(service *v1.Service, g *group, endpoints []discoveryv1.Endpoint) *discoveryv1.EndpointSlice {
-	prefix := service.Name + "-"
-	if len(prefix) > validation.DNS1123SubdomainMaxLength {
-		prefix = service.Name
+// changedThenFullest is the order in which slices are filled. One that changes anyway is
+// sent to all nodes whether it gets one endpoint more or not, and filling the fullest
+// first keeps the slices few.
+func changedThenFullest(a, b *draft) int {
+	switch {
+	case a.changed == b.changed:
+		return cmp.Compare(len(b.slice.Endpoints), len(a.slice.Endpoints))
+	case a.changed:
+		return -1
 	}
+	return 1
+}
+
+func newEndpointSlice(service *v1.Service, g *group, endpoints []discoveryv1.Endpoint) *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: service.Namespace, GenerateName: prefix, Labels: labelsFor(service),
+			Namespace: service.Namespace, GenerateName: podset.GenerateName(service), Labels: sliceLabels(service),
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(service, v1.SchemeGroupVersion.WithKind("Service"))},
 		},
 		AddressType: g.family, Ports: g.ports, Endpoints: append([]discoveryv1.Endpoint{}, endpoints...),
 	}
 }
 
-// labelsFor are the Service's own labels, and those by which its slices are found.
-func labelsFor(service *v1.Service) map[string]string {
+// sliceLabels are the Service's own labels, and those by which its slices are found
+// (upstream's setEndpointSliceLabels). With service.kubernetes.io/headless, a proxy can
+// leave out the slices of Services that have no address to balance.
+func sliceLabels(service *v1.Service) map[string]string {
 	set := maps.Clone(service.Labels)
 	if set == nil {
 		set = map[string]string{}
