@@ -113,36 +113,36 @@ func TestBlocks(t *testing.T) {
 	}{
 		{"10.244.0.0/16", 15, "between /16 and /30"}, {"10.244.0.0/16", 31, "between"}, {"fd00::/48", 64, "IPv4"}, {"10.0.0.0/8", 30, "at most"},
 	} {
-		if _, err := newBlocks(netip.MustParsePrefix(c.cidr), c.bits); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("newBlocks(%s, %d) = %v, want …%s…", c.cidr, c.bits, err, c.want)
+		if _, err := newCIDRSet(netip.MustParsePrefix(c.cidr), c.bits); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("newCIDRSet(%s, %d) = %v, want …%s…", c.cidr, c.bits, err, c.want)
 		}
 	}
-	b, err := newBlocks(netip.MustParsePrefix("10.244.0.0/16"), 24)
+	b, err := newCIDRSet(netip.MustParsePrefix("10.244.0.0/16"), 24)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.exclude(netip.MustParsePrefix("10.244.0.128/25"))
-	if got, _ := b.next(); got.String() != "10.244.1.0/24" {
+	if got, _ := b.allocateNext(); got.String() != "10.244.1.0/24" {
 		t.Errorf("first block %v, though 10.244.0.128/25 is excluded", got)
 	}
-	if !b.take(netip.MustParsePrefix("10.244.255.0/24")) || b.take(netip.MustParsePrefix("10.244.255.0/24")) {
+	if !b.occupy(netip.MustParsePrefix("10.244.255.0/24")) || b.occupy(netip.MustParsePrefix("10.244.255.0/24")) {
 		t.Error("a block can be taken other than once")
 	}
 	for _, other := range []string{"10.244.0.0/25", "10.245.0.0/24"} {
-		if b.take(netip.MustParsePrefix(other)) {
+		if b.occupy(netip.MustParsePrefix(other)) {
 			t.Errorf("%s is none of the blocks and was taken", other)
 		}
 	}
 	for i := 2; i < 255; i++ {
-		if _, ok := b.next(); !ok {
+		if _, ok := b.allocateNext(); !ok {
 			t.Fatalf("no block after %d", i)
 		}
 	}
-	if got, ok := b.next(); ok {
+	if got, ok := b.allocateNext(); ok {
 		t.Errorf("all are taken, and there is still %v", got)
 	}
-	b.free(netip.MustParsePrefix("10.244.7.0/24"))
-	if got, _ := b.next(); got.String() != "10.244.7.0/24" {
+	b.release(netip.MustParsePrefix("10.244.7.0/24"))
+	if got, _ := b.allocateNext(); got.String() != "10.244.7.0/24" {
 		t.Errorf("got %v, want the one that was freed", got)
 	}
 }
