@@ -9,6 +9,8 @@ package fakeapi
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"os"
 	"reflect"
 	"strconv"
 	"sync"
@@ -84,6 +86,27 @@ func (a *API) Start(t testing.TB) {
 			t.Fatalf("the cache of %v was not filled", kind)
 		}
 	}
+}
+
+// Run starts the informers and has the functions called, which work until their ctx ends:
+// the loops under test, and what pretends to be the rest of a cluster. They end with the
+// test.
+func (a *API) Run(t testing.TB, runs ...func(ctx context.Context)) {
+	t.Helper()
+	a.Start(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for _, run := range runs {
+		running.Go(func() { run(ctx) })
+	}
+	t.Cleanup(func() { cancel(); running.Wait() })
+}
+
+// Main runs a package's tests without what the loops log: the decisions of hundreds of
+// objects would hide what fails.
+func Main(m *testing.M) {
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	os.Exit(m.Run())
 }
 
 // Eventually waits until check returns "" and fails with what it returned last.

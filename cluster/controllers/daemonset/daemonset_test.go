@@ -3,8 +3,6 @@ package daemonset
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -23,10 +21,7 @@ import (
 	"noriter.dev/noriter/cluster/controllers/podset"
 )
 
-func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { fakeapi.Main(m) }
 
 func daemonSet(changes ...func(*appsv1.DaemonSet)) *appsv1.DaemonSet {
 	set := map[string]string{"app": "agent"}
@@ -75,12 +70,7 @@ func start(t *testing.T, objects ...runtime.Object) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.API.Start(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { c.Run(ctx, 2) })
-	running.Go(func() { w.nodes(ctx) })
-	t.Cleanup(func() { cancel(); running.Wait() })
+	w.Run(t, func(ctx context.Context) { c.Run(ctx, 2) }, w.nodes)
 	return w
 }
 

@@ -22,6 +22,8 @@ import (
 	"noriter.dev/noriter/cluster/controllers/templatehash"
 )
 
+func TestMain(m *testing.M) { fakeapi.Main(m) }
+
 // deployment has a deadline and keeps ten old ReplicaSets, as the API server's
 // defaults have it.
 func deployment(replicas int32, surge, unavailable string) *appsv1.Deployment {
@@ -70,13 +72,7 @@ func start(t *testing.T, objects ...runtime.Object) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.API.Start(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { w.c.Run(ctx, 2) })
-	running.Go(func() { sets.Run(ctx, 2) })
-	running.Go(func() { w.node(ctx) })
-	t.Cleanup(func() { cancel(); running.Wait() })
+	w.Run(t, func(ctx context.Context) { w.c.Run(ctx, 2) }, func(ctx context.Context) { sets.Run(ctx, 2) }, w.node)
 	return w
 }
 

@@ -3,10 +3,7 @@ package endpointslice
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"slices"
-	"sync"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
@@ -22,10 +19,7 @@ import (
 	"noriter.dev/noriter/cluster/component/fakeapi"
 )
 
-func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { fakeapi.Main(m) }
 
 func service(changes ...func(*v1.Service)) *v1.Service {
 	s := &v1.Service{
@@ -63,11 +57,7 @@ func start(t *testing.T, objects ...runtime.Object) *fakeapi.API {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api.Start(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { c.Run(ctx, 2) })
-	t.Cleanup(func() { cancel(); running.Wait() })
+	api.Run(t, func(ctx context.Context) { c.Run(ctx, 2) })
 	return api
 }
 

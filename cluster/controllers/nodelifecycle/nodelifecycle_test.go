@@ -3,8 +3,6 @@ package nodelifecycle
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -24,10 +22,7 @@ import (
 	"noriter.dev/noriter/cluster/controllers/tainteviction"
 )
 
-func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { fakeapi.Main(m) }
 
 var began = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 

@@ -61,11 +61,7 @@ func startKind(t *testing.T, makeController any, objects ...runtime.Object) *wor
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.API.Start(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { c.Run(ctx, 2) })
-	t.Cleanup(func() { cancel(); running.Wait() })
+	w.Run(t, func(ctx context.Context) { c.Run(ctx, 2) })
 	return w
 }
 

@@ -3,10 +3,7 @@ package tainteviction
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,10 +17,7 @@ import (
 	"noriter.dev/noriter/cluster/component/fakeapi"
 )
 
-func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { fakeapi.Main(m) }
 
 var began = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
@@ -50,11 +44,7 @@ func start(t *testing.T, objects ...runtime.Object) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.API.Start(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { c.Run(ctx, 2) })
-	t.Cleanup(func() { cancel(); running.Wait() })
+	w.Run(t, func(ctx context.Context) { c.Run(ctx, 2) })
 	return w
 }
 
