@@ -14,7 +14,8 @@ import (
 	"noriter.dev/noriter/cluster/trace"
 )
 
-// Options is what every component's options can do.
+// Options is what every component's options can do: define their flags, and say what is
+// wrong with the values before anything is done with them.
 type Options interface {
 	AddFlags(*pflag.FlagSet)
 	Validate() error

@@ -129,7 +129,7 @@ func TestErrorOfTheWorkIsReturned(t *testing.T) {
 
 func TestHealthAnswersAndExcludesASecondProcess(t *testing.T) {
 	h := health(t)
-	response, err := http.Get("http://" + h.Address() + "/healthz")
+	response, err := http.Get("http://" + h.listener.Addr().String() + "/healthz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestHealthAnswersAndExcludesASecondProcess(t *testing.T) {
 	if response.StatusCode != http.StatusOK {
 		t.Errorf("/healthz answers %s", response.Status)
 	}
-	if _, err := ServeHealth(t.Context(), h.Address()); err == nil || !strings.Contains(err.Error(), "running already") {
+	if _, err := ServeHealth(t.Context(), h.listener.Addr().String()); err == nil || !strings.Contains(err.Error(), "running already") {
 		t.Errorf("second listener: %v, want an error that says why", err)
 	}
 }

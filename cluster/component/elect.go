@@ -15,8 +15,9 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// Upstream's timings: a leader that has not renewed for 15 s may be replaced; it
-// stops itself 5 s sooner, so that no two lead at once even if clocks run unevenly.
+// Upstream's timings (the defaults of --leader-elect-lease-duration and its sisters): a
+// leader that has not renewed for 15 s may be replaced; it stops itself 5 s sooner, so
+// that no two lead at once even if clocks run unevenly. It tries to renew every 2 s.
 const (
 	leaseDuration = 15 * time.Second
 	renewDeadline = 10 * time.Second
@@ -48,46 +49,34 @@ func (e Election) Run(ctx context.Context, lead func(context.Context) error) err
 	if err != nil {
 		return err
 	}
-	lock, err := resourcelock.New(resourcelock.LeasesResourceLock, "kube-system", e.Lease,
-		e.Client.CoreV1(), e.Client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: identity})
+	lock, err := e.lock(identity)
 	if err != nil {
-		return fmt.Errorf("preparing lease kube-system/%s: %w", e.Lease, err)
+		return err
 	}
 
 	// The lease must outlive the work done under it: when ctx ends, lead is stopped
 	// first and the election, which then releases the lease, after it.
 	electing, stopElecting := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopElecting()
-	var started atomic.Bool
+	t := &term{result: make(chan error, 1)}
 	defer context.AfterFunc(ctx, func() {
-		if !started.Load() {
+		if !t.began.Load() {
 			stopElecting()
 		}
 	})()
 
-	var ended atomic.Bool
-	led := make(chan error, 1)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Name: e.Lease, Lock: lock, ReleaseOnCancel: true,
 		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(held context.Context) {
-				started.Store(true)
-				held, stop := context.WithCancel(held) // ends with the lease …
-				defer stop()
-				defer context.AfterFunc(ctx, stop)() // … or with ctx
+				t.began.Store(true)
 				slog.Info("leading", "lease", e.Lease, "identity", identity)
-				err := lead(held)
-				ended.Store(true)
-				led <- err
+				t.serve(ctx, held, lead)
 				stopElecting()
 			},
-			OnStoppedLeading: func() {},
-			OnNewLeader: func(holder string) {
-				if holder != identity {
-					slog.Info("waiting to lead", "lease", e.Lease, "holder", holder)
-				}
-			},
+			OnStoppedLeading: func() {}, // client-go wants one; what there is to do comes below
+			OnNewLeader:      func(holder string) { e.announce(holder, identity) },
 		},
 	})
 	if err != nil {
@@ -95,21 +84,55 @@ func (e Election) Run(ctx context.Context, lead func(context.Context) error) err
 	}
 	elector.Run(electing)
 
-	if !ended.Load() && ctx.Err() == nil {
+	if !t.ended.Load() && ctx.Err() == nil {
 		return fmt.Errorf("lease kube-system/%s: %w", e.Lease, ErrLeaseLost)
 	}
-	if !started.Load() {
+	if !t.began.Load() {
 		return nil // ctx ended before it was our turn
 	}
-	return <-led
+	return <-t.result
 }
 
+func (e Election) announce(holder, identity string) {
+	if holder != identity {
+		slog.Info("waiting to lead", "lease", e.Lease, "holder", holder)
+	}
+}
+
+// term is the time in which this process leads. There is one at most: whoever has lost
+// the lease ends.
+type term struct {
+	began, ended atomic.Bool
+	result       chan error // what lead returned; holds one
+}
+
+// serve calls lead with a context that ends with the lease (held) or with the process
+// (ctx), whichever is first.
+func (t *term) serve(ctx, held context.Context, lead func(context.Context) error) {
+	held, stop := context.WithCancel(held)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	err := lead(held)
+	t.ended.Store(true)
+	t.result <- err
+}
+
+func (e Election) lock(identity string) (resourcelock.Interface, error) {
+	lock, err := resourcelock.New(resourcelock.LeasesResourceLock, "kube-system", e.Lease,
+		e.Client.CoreV1(), e.Client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: identity})
+	if err != nil {
+		return nil, fmt.Errorf("preparing lease kube-system/%s: %w", e.Lease, err)
+	}
+	return lock, nil
+}
+
+// identity is the name that this process writes into the lease.
 func (e Election) identity() (string, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return "", fmt.Errorf("finding the host's name to lead as: %w", err)
 	}
-	if e.Health != nil && e.Health.Exclusive() {
+	if e.Health != nil && e.Health.exclusive() {
 		return host, nil
 	}
 	return host + "_" + string(uuid.NewUUID()), nil

@@ -18,7 +18,8 @@ type Health struct {
 
 // ServeHealth listens on address ("127.0.0.1:10259"; "" for none) at once and
 // answers until Close. A second process of the same component on the same machine
-// fails here, which RunElected relies on.
+// fails here, which Election.Run relies on. The three paths give the same answer: a
+// component that waits to lead is as healthy as one that leads.
 func ServeHealth(ctx context.Context, address string) (*Health, error) {
 	if address == "" {
 		return &Health{}, nil
@@ -44,17 +45,9 @@ func ServeHealth(ctx context.Context, address string) (*Health, error) {
 	return &Health{listener: listener, server: server}, nil
 }
 
-// Exclusive is true if no second process on this machine can be serving the same
+// exclusive is true if no second process on this machine can be serving the same
 // fixed port.
-func (h *Health) Exclusive() bool { return h.listener != nil }
-
-// Address is where health checks are answered, "" if nowhere.
-func (h *Health) Address() string {
-	if h.listener == nil {
-		return ""
-	}
-	return h.listener.Addr().String()
-}
+func (h *Health) exclusive() bool { return h.listener != nil }
 
 // Close stops answering and frees the port.
 func (h *Health) Close() error {
