@@ -47,8 +47,8 @@ const (
 	// namespaceWorkers is --concurrent-namespace-syncs. A worker waits while it deletes all
 	// that is in one namespace.
 	namespaceWorkers = 10
-	// garbageWorkers is --concurrent-gc-syncs. Each object that is deleted may bring on
-	// many more.
+	// garbageWorkers is --concurrent-gc-syncs. Each object that is deleted may have
+	// many dependents.
 	garbageWorkers = 20
 	// mirroredPerSubset is how many addresses of a hand-written Endpoints are mirrored:
 	// --mirroring-max-endpoints-per-subset.

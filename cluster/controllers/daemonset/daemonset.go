@@ -36,7 +36,7 @@ import (
 	"noriter.dev/noriter/cluster/controllers/podset"
 )
 
-// Controller is the loop.
+// Controller is the loop. Its queue holds DaemonSets; a sync looks at all nodes.
 type Controller struct {
 	client     kubernetes.Interface
 	daemonSets podset.Owners[*appsv1.DaemonSet]
@@ -46,7 +46,8 @@ type Controller struct {
 	podControl podset.PodControl
 	events     record.EventRecorder
 	expect     *podset.Expectations
-	// failures makes pods that fail again and again be replaced ever more slowly.
+	// failures makes pods that fail again and again be replaced ever more slowly (upstream's
+	// failedPodsBackoff). It is by node: a pod that fails on one may run on the others.
 	failures *flowcontrol.Backoff
 	loop     *loop.Loop
 	clock    clock.WithTicker
@@ -115,6 +116,7 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 		return nil // the garbage collector deletes its pods
 	}
 
+	// First the revision: new pods carry its hash as a label.
 	current, old, err := c.constructHistory(ctx, ds)
 	if err != nil {
 		return err
@@ -131,8 +133,10 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 	}
 
 	err = r.manage(ctx)
+	// manage sets expectations if it did anything. Then replacing pods has to wait, or its
+	// limits would be kept by what the cache shows and not by what there is.
 	if err == nil && c.expect.Satisfied(key) && ds.Spec.UpdateStrategy.Type == appsv1.RollingUpdateDaemonSetStrategyType {
-		err = r.rollingUpdate(ctx) // only where nothing was missing or too many
+		err = r.rollingUpdate(ctx)
 	}
 	if err == nil {
 		err = c.cleanupHistory(ctx, ds, old, r.pods)

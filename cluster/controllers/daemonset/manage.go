@@ -70,6 +70,8 @@ func (r *round) podsShouldBeOnNode(ctx context.Context, node *v1.Node) (needs bo
 		}
 		return false, remove
 	}
+	// The node may keep a pod, and has one or more. Those that have ended go first; the
+	// next sync finds the node without any.
 	running, remove := r.endedPods(node, pods)
 	if allowsSurge(r.ds) {
 		if len(running) == 0 && len(remove) == 0 && shouldRun && !r.hasEnded(pods) {
@@ -77,6 +79,7 @@ func (r *round) podsShouldBeOnNode(ctx context.Context, node *v1.Node) (needs bo
 		}
 		return false, append(remove, r.surplusOfTwo(running)...)
 	}
+	// Several can come of an adoption, or of a cache that lagged behind.
 	if len(running) > 1 {
 		remove = append(remove, running[1:]...) // the oldest stays
 	}
@@ -125,7 +128,7 @@ func (r *round) mayReplace(node string) bool {
 }
 
 // surplusOfTwo decides which pods of a node go if an old and a new one may be there
-// at once: the old one stays until the new one is available.
+// at once: the old one stays until the new one is available, unless it is not even ready.
 func (r *round) surplusOfTwo(running []*v1.Pod) (remove []*v1.Pod) {
 	var newPod, oldPod *v1.Pod
 	for _, pod := range running {

@@ -37,6 +37,7 @@ type round struct {
 func (c *Controller) newRound(ctx context.Context, key string, ds *appsv1.DaemonSet, hash string) (*round, error) {
 	r := &round{c: c, ds: ds, key: key, hash: hash, now: c.clock.Now(), nodePods: map[string][]*v1.Pod{}}
 	var err error
+	// All nodes, the lost and the cordoned included: whether one counts is the question.
 	if r.nodes, err = c.nodes.List(labels.Everything()); err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", err)
 	}

@@ -41,7 +41,7 @@ func (r *round) rollingUpdate(ctx context.Context) error {
 func (r *round) updateByDeletion(ctx context.Context, maxUnavailable int) error {
 	numUnavailable := 0
 	var broken, working []*v1.Pod // old ones
-	// In the order of names, so that an update takes its way in the same order each sync.
+	// By name, so that each sync goes on with the same nodes.
 	for _, node := range slices.Sorted(maps.Keys(r.nodePods)) {
 		newPod, oldPod, ok := r.updatedPodsOnNode(node)
 		switch {
@@ -101,8 +101,8 @@ func (r *round) updateBySurge(ctx context.Context, maxSurge, desired int) error 
 			candidates = append(candidates, node)
 		}
 	}
-	// Who asks for a surge wants as many available pods as before, all the time. So pods on
-	// nodes where none should run any more go only when others make up for them.
+	// A surge is asked for so that there are as many available pods as before, all the time.
+	// So pods on nodes where none should run any more go only when enough others are available.
 	remove = append(remove, misplaced[:min(max(0, numAvailable-desired), len(misplaced))]...)
 	create = append(create, candidates[:min(max(0, maxSurge-numSurge), len(candidates))]...)
 	if len(create)+len(remove) > 0 {

@@ -41,7 +41,7 @@ var (
 	replicaSetKind = appsv1.SchemeGroupVersion.WithKind("ReplicaSet")
 )
 
-// Controller is the loop.
+// Controller is the loop. Its queue holds Deployments.
 type Controller struct {
 	client      kubernetes.Interface
 	deployments podset.Owners[*appsv1.Deployment] // of ReplicaSets
@@ -50,7 +50,9 @@ type Controller struct {
 	events      record.EventRecorder
 	loop        *loop.Loop
 	clock       clock.WithTicker
-	writes      *loop.Writes
+	// writes holds a sync back until the cache shows what the last one wrote: how many
+	// replicas one ReplicaSet may have depends on how many the others have.
+	writes *loop.Writes
 }
 
 // New prepares the loop. The informers must be started afterwards.
@@ -143,7 +145,8 @@ func (r *rollout) step(ctx context.Context) error {
 		r.calculateStatus()
 		return r.cleanupDeployment(ctx)
 	case r.isScalingEvent():
-		// First the new size, in the proportions there are; rolling goes on after that.
+		// First the new size, in the proportions there are; rolling goes on in the next sync,
+		// which the change of the ReplicaSets brings about.
 		if err := r.scale(ctx); err != nil {
 			return err
 		}

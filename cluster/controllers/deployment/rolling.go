@@ -16,7 +16,7 @@ import (
 //	new 0, old 10             → new  3, old 10: room for 3
 //	new 3, old 10, 10 ready   → new  3, old  8: 2 may be missing
 //	new 3, old  8             → new  5, old  8: room for 2
-//	new 5, old  8, 13 ready   → new  5, old  3: 5 new ones stand in for old ones
+//	new 5, old  8, 13 ready   → new  5, old  3: 5 new ones can replace old ones
 //	new 5, old  3             → new 10, old  3: room for 5
 //	new 10, old 3, 13 ready   → new 10, old  0
 func (r *rollout) rolloutRolling(ctx context.Context) error {
@@ -67,7 +67,7 @@ func (r *rollout) reconcileOldReplicaSets(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	// New pods that are not available yet may become so or not. Until then they can't
-	// stand in for old ones, so they don't count. Without this, a new template that
+	// replace old ones, so they don't count. Without this, a new template that
 	// crashes would cost one old pod after the other.
 	minAvailable := r.replicas - r.maxUnavailable
 	newUnavailable := *r.newRS.Spec.Replicas - r.newRS.Status.AvailableReplicas

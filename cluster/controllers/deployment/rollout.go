@@ -57,7 +57,7 @@ func equalIgnoreHash(a, b *v1.PodTemplateSpec) bool {
 
 // resolveFenceposts are maxSurge and maxUnavailable in pods (upstream's
 // ResolveFenceposts). Of percentages, the surge is rounded up and the unavailable down:
-// in doubt there are too many pods rather than too few. They can't both be nothing, or
+// rather one pod too many than one too few. They can't both be nothing, or
 // nothing could ever move. With the default of 25 % each, 4 replicas give 1 and 1, and a
 // single replica gives 1 and 0.
 func resolveFenceposts(d *appsv1.Deployment) (surge, unavailable int32) {
@@ -92,7 +92,7 @@ func (r *rollout) allRSs() []*appsv1.ReplicaSet {
 
 // replicaCount is the sum of the replicas asked for (upstream's
 // GetReplicaCountForReplicaSets). What is asked for counts, and not how many pods there
-// are: their controllers bring the two together by and by.
+// are: the ReplicaSets' controller will make or delete the difference.
 func replicaCount(sets []*appsv1.ReplicaSet) int32 {
 	total := int32(0)
 	for _, rs := range sets {

@@ -49,8 +49,8 @@ func (r *rollout) calculateStatus() {
 }
 
 // setReplicaFailure shows that a ReplicaSet can't make pods, the new one's trouble first
-// (upstream's getReplicaFailures). Who looks at the Deployment would not find it
-// otherwise: the events are on the ReplicaSet.
+// (upstream's getReplicaFailures). Otherwise it could not be seen on the
+// Deployment: the events are on the ReplicaSet.
 func (r *rollout) setReplicaFailure() {
 	sets := r.oldRSs
 	if r.newRS != nil {

@@ -38,6 +38,7 @@ func (c *Controller) updateNodeHealth(ctx context.Context, node *v1.Node) (time.
 	}
 	trace.Decide(ctx, trace.For(node), "conditions become Unknown", fmt.Sprintf("neither lease nor status was renewed for %v", silent.Round(time.Second)))
 	// Those that the agent reports. NetworkUnavailable is somebody else's.
+	// None is True or False any more: nothing is known about the node.
 	for _, t := range []v1.NodeConditionType{v1.NodeReady, v1.NodeMemoryPressure, v1.NodeDiskPressure, v1.NodePIDPressure} {
 		c.markUnknown(node, t)
 	}
@@ -45,7 +46,7 @@ func (c *Controller) updateNodeHealth(ctx context.Context, node *v1.Node) (time.
 	if err != nil {
 		return 0, fmt.Errorf("writing that node %s is silent: %w", node.Name, err)
 	}
-	updated.DeepCopyInto(node)
+	updated.DeepCopyInto(node) // the taints are decided by what was written, in the same sync
 	return c.config.Period, nil
 }
 

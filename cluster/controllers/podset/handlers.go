@@ -117,10 +117,10 @@ func (h Handlers[T]) deleted(obj metav1.Object) {
 	}
 }
 
-// offer queues all that could adopt an orphan. The sync of each decides (see
-// refManager), with one worker at a time for each of them.
+// offer queues all that could adopt an orphan. Whether one does is decided in its sync,
+// by refManager.
 func (h Handlers[T]) offer(orphan metav1.Object) {
-	for _, owner := range h.Owners.Adopters(orphan) {
+	for _, owner := range h.Owners.adopters(orphan) {
 		h.Loop.Add(owner)
 	}
 }

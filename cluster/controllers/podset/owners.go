@@ -99,11 +99,11 @@ func (o Owners[T]) Resolve(namespace string, ref *metav1.OwnerReference) (owner 
 	return owner, true
 }
 
-// Adopters are all objects whose selector matches an orphan, a dependent without a
+// adopters are all objects whose selector matches an orphan, a dependent without a
 // controller (upstream's getDaemonSetsForPod, getDeploymentsForReplicaSet and so on).
-// Normally there is at most one. If there are several, the first whose sync runs gets
-// the orphan.
-func (o Owners[T]) Adopters(orphan metav1.Object) []T {
+// Normally there is at most one. If there are several, the first to write its reference
+// gets the orphan: the API server accepts one controller for each object.
+func (o Owners[T]) adopters(orphan metav1.Object) []T {
 	all, err := o.List(orphan.GetNamespace())
 	if err != nil {
 		slog.Error("looking for a controller of an orphan", "kind", o.Kind.Kind, "orphan", key(orphan), "error", err)

@@ -25,8 +25,8 @@ func PatchStatus(ctx context.Context, client kubernetes.Interface, pod *v1.Pod, 
 }
 
 // DisruptionTarget is the condition of a pod that the control plane is about to delete
-// for a reason of its own (KEP-3329). Who looks at the pod while it ends, a Job for one,
-// sees by it that the pod did not fail by itself.
+// for a reason of its own (KEP-3329). It tells whoever looks at the pod while it ends, such as
+// a Job, that the pod did not fail by itself.
 func DisruptionTarget(pod *v1.Pod, reason, message string, now time.Time) v1.PodCondition {
 	return v1.PodCondition{
 		Type: v1.DisruptionTarget, Status: v1.ConditionTrue, Reason: reason, Message: message,

@@ -38,10 +38,12 @@ import (
 // upstream's BurstReplicas.
 const burst = 500
 
-// Controller is the loop for one kind.
+// Controller is the loop for one kind. It has no state of its own but for the queue and
+// the expectations: everything else is read from the cache in each sync, and a process
+// that starts anew goes on where the last one stopped.
 type Controller struct {
 	kind       kind
-	pods       cache.Indexer
+	pods       cache.Indexer // of all pods, found by owner
 	podControl podset.PodControl
 	expect     *podset.Expectations
 	loop       *loop.Loop
@@ -59,6 +61,7 @@ func NewForReplicationControllers(client kubernetes.Interface, factory informers
 }
 
 func newController(k kind, client kubernetes.Interface, factory informers.SharedInformerFactory, events record.EventRecorder, clk clock.WithTicker) (*Controller, error) {
+	// The informers are shared: asking for that of pods starts no second watch.
 	pods, expect := factory.Core().V1().Pods().Informer(), podset.NewExpectations(clk)
 	if err := podset.IndexByController(pods); err != nil {
 		return nil, err
@@ -124,8 +127,10 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 	return nil
 }
 
-// ownPods returns the pods that count, and those on their way out. It adopts and
-// releases pods on the way.
+// ownPods returns the pods that count, and those on their way out (upstream's claimPods
+// and FilterTerminatingPods). It adopts and releases pods on the way. Pods that have ended
+// are not looked at: they are no replicas. They stay, so that their logs can be read, until
+// their owner is deleted or pod GC takes them.
 func (c *Controller) ownPods(ctx context.Context, rs *appsv1.ReplicaSet, selector labels.Selector) (active, terminating []*v1.Pod, err error) {
 	all, err := podset.Candidates(c.pods, rs)
 	if err != nil {
@@ -144,7 +149,9 @@ func (c *Controller) ownPods(ctx context.Context, rs *appsv1.ReplicaSet, selecto
 	return active, terminating, err
 }
 
-// manageReplicas makes or deletes pods, if there are too few or too many.
+// manageReplicas makes or deletes pods, if there are too few or too many (upstream's
+// function of the same name). Never both: a pod that is broken and not ended counts, and
+// it is its agent that restarts its containers.
 func (c *Controller) manageReplicas(ctx context.Context, key string, rs *appsv1.ReplicaSet, active []*v1.Pod) error {
 	switch missing := int(*rs.Spec.Replicas) - len(active); {
 	case missing > 0:
@@ -158,7 +165,7 @@ func (c *Controller) manageReplicas(ctx context.Context, key string, rs *appsv1.
 func (c *Controller) create(ctx context.Context, key string, rs *appsv1.ReplicaSet, have, count int) error {
 	trace.Decide(ctx, c.object(rs), fmt.Sprintf("creating %d pods", count),
 		fmt.Sprintf("%d of %d replicas exist", have, *rs.Spec.Replicas))
-	c.expect.Expect(key, count, nil)
+	c.expect.Expect(key, count, nil) // before the first request: the watch may be quicker than the answer
 	return c.podControl.CreateAll(ctx, rs, count, func(int) *v1.PodTemplateSpec { return &rs.Spec.Template })
 }
 

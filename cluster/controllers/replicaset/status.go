@@ -29,7 +29,9 @@ func (c *Controller) updateStatus(ctx context.Context, rs *appsv1.ReplicaSet, ac
 	}
 	updated := rs.DeepCopy()
 	updated.Status = status
-	updated.Status.ObservedGeneration = rs.Generation // the one acted upon
+	// The generation that was acted upon. Whoever has changed the spec can tell by it
+	// whether the numbers beside it are about the new spec or the old one.
+	updated.Status.ObservedGeneration = rs.Generation
 	if err := c.kind.updateStatus(ctx, updated); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("writing the status of %s %s/%s: %w", c.kind.owners.Kind.Kind, rs.Namespace, rs.Name, err)
 	}
@@ -60,7 +62,8 @@ func calculateStatus(rs *appsv1.ReplicaSet, active []*v1.Pod, manageErr error, n
 }
 
 // withFailure sets or clears the ReplicaFailure condition. One that is there stays
-// as it is, so that it tells when the trouble began.
+// as it is, so that it tells when the trouble began. Its message is the API server's own,
+// such as "exceeded quota": the reason why pods are missing.
 func withFailure(conditions []appsv1.ReplicaSetCondition, surplus int, manageErr error, now time.Time) []appsv1.ReplicaSetCondition {
 	var others []appsv1.ReplicaSetCondition
 	for _, condition := range conditions {

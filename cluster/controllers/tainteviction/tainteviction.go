@@ -83,6 +83,7 @@ func (c *Controller) nodeHandler() cache.ResourceEventHandler {
 		}
 	}
 	return cache.ResourceEventHandlerFuncs{
+		// At the start: a node may have been tainted while nobody looked.
 		AddFunc: func(obj any) { queuePods(obj.(*v1.Node)) },
 		UpdateFunc: func(old, obj any) {
 			before, after := old.(*v1.Node), obj.(*v1.Node)
@@ -93,7 +94,8 @@ func (c *Controller) nodeHandler() cache.ResourceEventHandler {
 	}
 }
 
-// podHandler queues a pod whose eviction may have to be decided anew.
+// podHandler queues a pod whose eviction may have to be decided anew: it has got a node,
+// perhaps a tainted one, or other tolerations.
 func (c *Controller) podHandler() cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: func(obj any) {
@@ -139,6 +141,8 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 		}
 		return nil
 	}
+	// The queue is the timer. A sync that comes for another reason changes nothing: it finds
+	// the same time, and puts the pod into the queue for it once more.
 	if wait := due.Sub(c.clock.Now()); wait > 0 {
 		if !c.setDue(key, due) {
 			trace.Decide(ctx, trace.For(pod), "to be evicted in "+wait.Round(time.Second).String(), "it tolerates the taint "+taint+" of its node for that long")
@@ -157,11 +161,11 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 func (c *Controller) evictionTime(pod *v1.Pod, taints []v1.Taint) (due time.Time, key string) {
 	for i := range taints {
 		taint := &taints[i]
-		from := c.clock.Now()
+		from := c.clock.Now() // for a taint that somebody added without a time
 		if taint.TimeAdded != nil {
 			from = taint.TimeAdded.Time
 		}
-		if pod.CreationTimestamp.After(from) {
+		if pod.CreationTimestamp.After(from) { // it came to a node that was tainted already
 			from = pod.CreationTimestamp.Time
 		}
 		seconds, tolerated := tolerance(pod, taint)
