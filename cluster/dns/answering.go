@@ -2,9 +2,10 @@ package dns
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // queryTime is how long one question may take. Between two lies pollPause, or
@@ -42,7 +43,8 @@ func Answering(ctx context.Context, dial Dial, server, name string) ([]string, e
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for the cluster's DNS at %s to answer for %s: %w (last: %w)", server, name, context.Cause(ctx), err)
+			return nil, lang.Errorf("waiting for the cluster's DNS at %s to answer for %s: %w (last: %w)",
+				"클러스터 DNS(%s)의 %s 응답 대기: %w (마지막: %w)", server, name, context.Cause(ctx), err)
 		case <-time.After(min(max(pollPause, pollRest*time.Since(begun)), time.Second)):
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"noriter.dev/noriter/cluster/manifest"
+	"noriter.dev/noriter/internal/lang"
 )
 
 //go:embed coredns.yaml
@@ -90,7 +91,7 @@ func Manifests(o Options) ([]*unstructured.Unstructured, error) {
 	}
 	objects, err := manifest.Decode(stream)
 	if err != nil {
-		return nil, fmt.Errorf("the cluster's DNS: %w", err)
+		return nil, lang.Errorf("the cluster's DNS: %w", "클러스터 DNS: %w", err)
 	}
 	return objects, nil
 }
@@ -103,7 +104,7 @@ func Apply(ctx context.Context, client dynamic.Interface, o Options) error {
 		return err
 	}
 	if err := manifest.Apply(ctx, client, objects); err != nil {
-		return fmt.Errorf("the cluster's DNS: %w", err)
+		return lang.Errorf("the cluster's DNS: %w", "클러스터 DNS: %w", err)
 	}
 	return nil
 }

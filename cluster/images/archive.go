@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 
@@ -12,6 +11,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // layerOf packs a tree into a layer. Zstandard, because a node unpacks it
@@ -53,7 +54,7 @@ func writeArchive(path string, images []namedImage) error {
 	for _, image := range images {
 		descriptor, err := a.image(image.image)
 		if err != nil {
-			return fmt.Errorf("image %s: %w", image.refs[0], err)
+			return lang.Errorf("image %s: %w", "이미지 %s: %w", image.refs[0], err)
 		}
 		for _, ref := range append(image.refs, digestRef(image.refs[0], descriptor.Digest)) {
 			named := descriptor
@@ -118,7 +119,7 @@ func (a *archive) image(image v1.Image) (v1.Descriptor, error) {
 		content, err := io.ReadAll(r)
 		r.Close()
 		if err != nil {
-			return v1.Descriptor{}, fmt.Errorf("reading a layer: %w", err)
+			return v1.Descriptor{}, lang.Errorf("reading a layer: %w", "레이어 읽기: %w", err)
 		}
 		if err := a.blob(digest, content); err != nil {
 			return v1.Descriptor{}, err

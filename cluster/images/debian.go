@@ -68,7 +68,7 @@ func debianFiles(ctx context.Context, o Options) (string, error) {
 		return "", err
 	}
 	if err := errors.Join(f.Chmod(0o644), f.Sync(), os.Rename(f.Name(), target)); err != nil {
-		return "", fmt.Errorf("keeping Debian's files for next time: %w", err)
+		return "", lang.Errorf("keeping Debian's files for next time: %w", "다음에 쓸 데비안 파일 저장: %w", err)
 	}
 	return target, nil
 }
@@ -88,14 +88,14 @@ func fetch(ctx context.Context, o Options, suite, packages string, keep func(pat
 	cmd.Stdout, cmd.Stderr = &out, &log
 	err := cmd.Run()
 	if errors.Is(err, exec.ErrNotFound) {
-		return nil, fmt.Errorf("mmdebstrap is not installed (apt-get install mmdebstrap): %w", err)
+		return nil, lang.Errorf("mmdebstrap is not installed (apt-get install mmdebstrap): %w", "mmdebstrap이 설치되어 있지 않습니다 (apt-get install mmdebstrap): %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("fetching Debian packages (%s) with mmdebstrap: %w\n%s", packages, err, tail(log.String(), 15))
+		return nil, lang.Errorf("fetching Debian packages (%s) with mmdebstrap: %w\n%s", "mmdebstrap으로 데비안 패키지(%s) 받기: %w\n%s", packages, err, tail(log.String(), 15))
 	}
 	t, err := readTree(&out, keep)
 	if err != nil {
-		return nil, fmt.Errorf("unpacking Debian's packages: %w", err)
+		return nil, lang.Errorf("unpacking Debian's packages: %w", "데비안 패키지 풀기: %w", err)
 	}
 	return t, nil
 }
@@ -144,7 +144,7 @@ var (
 func versionIn(program []byte, name string, pattern *regexp.Regexp) (string, error) {
 	m := pattern.FindSubmatch(program)
 	if m == nil {
-		return "", fmt.Errorf("no version found in Debian's %s (looked for %s)", name, pattern)
+		return "", lang.Errorf("no version found in Debian's %s (looked for %s)", "데비안의 %s에서 버전을 찾지 못했습니다 (찾으려던 것: %s)", name, pattern)
 	}
 	return string(m[1]), nil
 }

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"debug/elf"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // libraries returns the paths in t of everything that the dynamic loader maps
@@ -30,7 +31,7 @@ func (t *tree) libraries(p string) ([]string, error) {
 		for _, name := range needed {
 			at, err := t.findLibrary(dirs, name)
 			if err != nil {
-				return nil, fmt.Errorf("%s needs %s: %w", current, name, err)
+				return nil, lang.Errorf("%s needs %s: %w", "%s에 필요한 %s: %w", current, name, err)
 			}
 			if !found[at] {
 				found[at] = true
@@ -75,7 +76,7 @@ func (t *tree) findLibrary(dirs []string, name string) (string, error) {
 			return at, nil
 		}
 	}
-	return "", fmt.Errorf("it is in none of %v: %w", dirs, fs.ErrNotExist)
+	return "", lang.Errorf("it is in none of %v: %w", "%v 어디에도 없습니다: %w", dirs, fs.ErrNotExist)
 }
 
 // needs reads what an ELF file asks the loader for.
@@ -86,7 +87,7 @@ func (t *tree) needs(p string) (libraries []string, interpreter string, err erro
 	}
 	bin, err := elf.NewFile(bytes.NewReader(f.content))
 	if err != nil {
-		return nil, "", fmt.Errorf("reading %s: %w", p, err)
+		return nil, "", lang.Errorf("reading %s: %w", "%s 읽기: %w", p, err)
 	}
 	for _, prog := range bin.Progs {
 		if prog.Type != elf.PT_INTERP {
@@ -94,7 +95,7 @@ func (t *tree) needs(p string) (libraries []string, interpreter string, err erro
 		}
 		name := make([]byte, prog.Filesz)
 		if _, err := prog.ReadAt(name, 0); err != nil {
-			return nil, "", fmt.Errorf("reading the interpreter's name of %s: %w", p, err)
+			return nil, "", lang.Errorf("reading the interpreter's name of %s: %w", "%s의 인터프리터 이름 읽기: %w", p, err)
 		}
 		interpreter = clean(strings.TrimRight(string(name), "\x00"))
 	}

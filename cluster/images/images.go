@@ -100,7 +100,7 @@ func Build(ctx context.Context, o Options) (*Bundle, error) {
 	}
 	in, err := gather(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("gathering what images are built from: %w", err)
+		return nil, lang.Errorf("gathering what images are built from: %w", "이미지 재료 모으기: %w", err)
 	}
 	dir := filepath.Join(o.CacheDir, "images", in.hash)
 	if b, err := Open(dir); err == nil {
@@ -109,10 +109,10 @@ func Build(ctx context.Context, o Options) (*Bundle, error) {
 		return nil, err
 	}
 	if err := build(ctx, o, in, dir); err != nil {
-		return nil, fmt.Errorf("building images: %w", err)
+		return nil, lang.Errorf("building images: %w", "이미지 빌드: %w", err)
 	}
 	if err := prune(filepath.Dir(dir), keepBuilds); err != nil {
-		return nil, fmt.Errorf("removing old builds of images: %w", err)
+		return nil, lang.Errorf("removing old builds of images: %w", "오래된 이미지 빌드 삭제: %w", err)
 	}
 	return Open(dir)
 }
@@ -121,7 +121,7 @@ func Build(ctx context.Context, o Options) (*Bundle, error) {
 func Open(dir string) (*Bundle, error) {
 	list, err := os.ReadFile(filepath.Join(dir, "images.json"))
 	if err != nil {
-		return nil, fmt.Errorf("reading the list of images: %w", err)
+		return nil, lang.Errorf("reading the list of images: %w", "이미지 목록 읽기: %w", err)
 	}
 	b := &Bundle{
 		Dir:  dir,
@@ -132,12 +132,13 @@ func Open(dir string) (*Bundle, error) {
 		Seed: filepath.Join(dir, seedArchive),
 	}
 	if err := json.Unmarshal(list, b); err != nil {
-		return nil, fmt.Errorf("the list of images in %s is damaged (remove the folder, it will be built again): %w", dir, err)
+		return nil, lang.Errorf("the list of images in %s is damaged (remove the folder, it will be built again): %w",
+			"%s의 이미지 목록이 손상되었습니다 (폴더를 지우면 다시 빌드합니다): %w", dir, err)
 	}
 	for _, path := range []string{b.All, b.Base, b.DNS, b.Apps, b.Seed} {
 		if _, err := os.Stat(path); err != nil {
 			// Not wrapped: to the caller, fs.ErrNotExist means that there is no build.
-			return nil, fmt.Errorf("a build of images is incomplete (remove %s, it will be built again): %v", dir, err)
+			return nil, lang.Errorf("a build of images is incomplete (remove %s, it will be built again): %v", "이미지 빌드가 온전하지 않습니다 (%s을(를) 지우면 다시 빌드합니다): %v", dir, err)
 		}
 	}
 	return b, nil
@@ -175,7 +176,7 @@ func build(ctx context.Context, o Options, in *inputs, dir string) error {
 	archives["images.tar"] = slices.Concat(archives[baseArchive], archives[dnsArchive], archives[appsArchive])
 	for name, images := range archives {
 		if err := writeArchive(filepath.Join(work, name), images); err != nil {
-			return fmt.Errorf("writing %s: %w", name, err)
+			return lang.Errorf("writing %s: %w", "%s 쓰기: %w", name, err)
 		}
 	}
 	list, err := json.MarshalIndent(bundle, "", "  ")
@@ -189,7 +190,7 @@ func build(ctx context.Context, o Options, in *inputs, dir string) error {
 		return err
 	}
 	if err := os.Rename(work, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("putting the finished images in place: %w", err)
+		return lang.Errorf("putting the finished images in place: %w", "완성된 이미지를 제자리에 두기: %w", err)
 	}
 	return nil
 }
@@ -223,11 +224,11 @@ func prune(dir string, keep int) error {
 func describe(m namedImage) (Built, error) {
 	digest, err := m.image.Digest()
 	if err != nil {
-		return Built{}, fmt.Errorf("image %s: %w", m.refs[0], err)
+		return Built{}, lang.Errorf("image %s: %w", "이미지 %s: %w", m.refs[0], err)
 	}
 	manifest, err := m.image.Manifest()
 	if err != nil {
-		return Built{}, fmt.Errorf("image %s: %w", m.refs[0], err)
+		return Built{}, lang.Errorf("image %s: %w", "이미지 %s: %w", m.refs[0], err)
 	}
 	b := Built{Refs: m.refs, Digest: digest.String(), Base: m.archive == baseArchive || m.archive == dnsArchive, Seed: m.archive == seedArchive}
 	for _, layer := range manifest.Layers {
@@ -251,7 +252,7 @@ func gather(ctx context.Context, o Options) (*inputs, error) {
 	for _, name := range []string{"coredns", "hello", foreignProgram, "nori-ingress", "pause"} {
 		content, err := os.ReadFile(filepath.Join(o.BinDir, name))
 		if err != nil {
-			return nil, fmt.Errorf("program %s (make it with: make bin/%s): %w", name, name, err)
+			return nil, lang.Errorf("program %s (make it with: make bin/%s): %w", "프로그램 %s (만드는 명령: make bin/%s): %w", name, name, err)
 		}
 		in.programs[name] = content
 		fmt.Fprintf(sum, "program %s %x\n", name, sha256.Sum256(content))
@@ -277,7 +278,7 @@ func gather(ctx context.Context, o Options) (*inputs, error) {
 	}
 	defer f.Close()
 	if in.debian, err = readTree(io.TeeReader(f, sum), keepAll); err != nil {
-		return nil, fmt.Errorf("reading %s (remove it, it will be fetched again): %w", archive, err)
+		return nil, lang.Errorf("reading %s (remove it, it will be fetched again): %w", "%s 읽기 (지우면 다시 받습니다): %w", archive, err)
 	}
 	in.debian.mergeUsr()
 	in.hash = hex.EncodeToString(sum.Sum(nil))[:16]

@@ -2,8 +2,9 @@ package images
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // webLayers are the parts of the two nginx images.
@@ -23,7 +24,7 @@ func nginx(debian *tree) (webLayers, error) {
 	var w webLayers
 	var err error
 	if w.shared, err = debian.libraries(program); err != nil {
-		return w, fmt.Errorf("finding the libraries of nginx: %w", err)
+		return w, lang.Errorf("finding the libraries of nginx: %w", "nginx의 라이브러리 찾기: %w", err)
 	}
 	libraries := newTree()
 	if err := copyAll(debian, libraries, w.shared); err != nil {
@@ -108,7 +109,7 @@ func toolbox(debian *tree, shared []string) (layer, error) {
 func ownLibraries(debian, to *tree, program string, shared []string) error {
 	libraries, err := debian.libraries(program)
 	if err != nil {
-		return fmt.Errorf("finding the libraries of %s: %w", program, err)
+		return lang.Errorf("finding the libraries of %s: %w", "%s의 라이브러리 찾기: %w", program, err)
 	}
 	own := slices.DeleteFunc(libraries, func(p string) bool { return slices.Contains(shared, p) })
 	return copyAll(debian, to, own)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 //go:embed content
@@ -118,7 +119,7 @@ func bake(in *inputs) ([]namedImage, error) {
 	for _, r := range recipes {
 		image, err := r.image()
 		if err != nil {
-			return nil, fmt.Errorf("image %s: %w", r.refs[0], err)
+			return nil, lang.Errorf("image %s: %w", "이미지 %s: %w", r.refs[0], err)
 		}
 		made = append(made, namedImage{refs: r.refs, archive: cmp.Or(r.in, appsArchive), image: image})
 	}
@@ -136,7 +137,7 @@ func ports(list ...string) map[string]struct{} {
 func pack(t *tree, why string) (layer, error) {
 	l, err := layerOf(t)
 	if err != nil {
-		return layer{}, fmt.Errorf("packing %s: %w", why, err)
+		return layer{}, lang.Errorf("packing %s: %w", "레이어 만들기 (%s): %w", why, err)
 	}
 	return layer{content: l, why: why}, nil
 }
@@ -212,7 +213,7 @@ func applets(program []byte) ([]string, error) {
 	defer cancel()
 	out, err := exec.CommandContext(ctx, bin, "--list").Output()
 	if err != nil {
-		return nil, fmt.Errorf("asking busybox for its commands: %w", err)
+		return nil, lang.Errorf("asking busybox for its commands: %w", "busybox에 명령 목록 묻기: %w", err)
 	}
 	return strings.Fields(string(out)), nil
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // epoch is the time of every file and image: a build has no date of its own.
@@ -84,17 +86,17 @@ func (t *tree) resolve(p string) (string, file, error) {
 			done, rest = at, tail
 		}
 	}
-	return "", file{}, fmt.Errorf("%s: too many symbolic links", p)
+	return "", file{}, lang.Errorf("%s: too many symbolic links", "%s: 심볼릭 링크가 너무 많습니다", p)
 }
 
 // copy takes the file at p, wherever links lead to, into another tree under name.
 func (t *tree) copy(to *tree, p, name string) error {
 	_, f, err := t.resolve(p)
 	if err != nil {
-		return fmt.Errorf("copying from Debian's packages: %w", err)
+		return lang.Errorf("copying from Debian's packages: %w", "데비안 패키지에서 복사: %w", err)
 	}
 	if !f.mode.IsRegular() {
-		return fmt.Errorf("copying from Debian's packages: %s is not a regular file", p)
+		return lang.Errorf("copying from Debian's packages: %s is not a regular file", "데비안 패키지에서 복사: %s은(는) 일반 파일이 아닙니다", p)
 	}
 	to.add(name, f.mode, f.content)
 	return nil
@@ -123,10 +125,10 @@ func (t *tree) tar(w io.Writer) error {
 			h.Typeflag, h.Size = tar.TypeReg, int64(len(f.content))
 		}
 		if err := tw.WriteHeader(h); err != nil {
-			return fmt.Errorf("writing %s: %w", p, err)
+			return lang.Errorf("writing %s: %w", "%s 쓰기: %w", p, err)
 		}
 		if _, err := tw.Write(f.content); err != nil {
-			return fmt.Errorf("writing %s: %w", p, err)
+			return lang.Errorf("writing %s: %w", "%s 쓰기: %w", p, err)
 		}
 	}
 	return tw.Close()
@@ -146,7 +148,7 @@ func readTree(r io.Reader, keep func(path string) bool) (*tree, error) {
 			return t, err
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading an archive: %w", err)
+			return nil, lang.Errorf("reading an archive: %w", "아카이브 읽기: %w", err)
 		}
 		p := clean(h.Name)
 		if !keep(p) {
@@ -155,17 +157,17 @@ func readTree(r io.Reader, keep func(path string) bool) (*tree, error) {
 		switch h.Typeflag {
 		case tar.TypeReg:
 			if h.Size > maxFile {
-				return nil, fmt.Errorf("reading %s: %d bytes are more than any file of an image has", p, h.Size)
+				return nil, lang.Errorf("reading %s: %d bytes are more than any file of an image has", "%s 읽기: %d바이트는 이미지에 든 어떤 파일보다도 큽니다", p, h.Size)
 			}
 			var content bytes.Buffer
 			if _, err := io.Copy(&content, tr); err != nil {
-				return nil, fmt.Errorf("reading %s: %w", p, err)
+				return nil, lang.Errorf("reading %s: %w", "%s 읽기: %w", p, err)
 			}
 			t.add(p, h.FileInfo().Mode(), content.Bytes())
 		case tar.TypeLink:
 			target, there := t.files[clean(h.Linkname)]
 			if !there {
-				return nil, fmt.Errorf("reading %s: it is a link to %s, which is not there", p, h.Linkname)
+				return nil, lang.Errorf("reading %s: it is a link to %s, which is not there", "%s 읽기: 링크가 가리키는 %s이(가) 없습니다", p, h.Linkname)
 			}
 			t.put(p, target)
 		case tar.TypeSymlink:

@@ -9,7 +9,6 @@ package install
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"noriter.dev/noriter/cluster/install/pki"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -130,7 +130,7 @@ func (c *Cluster) each(ctx context.Context, do func(context.Context, Node, machi
 		g.Go(func() error {
 			m := c.Machine(n.Name)
 			if m == nil {
-				return fmt.Errorf("no connection to %s", n.Name)
+				return lang.Errorf("no connection to %s", "%s에 연결되어 있지 않습니다", n.Name)
 			}
 			return do(ctx, n, m)
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -38,23 +39,23 @@ func importImages(ctx context.Context, m machine.Machine, name, archive string) 
 	}
 	sum, err := filesum.Of(archive)
 	if err != nil {
-		return fmt.Errorf("reading the archive of images: %w", err)
+		return lang.Errorf("reading the archive of images: %w", "이미지 아카이브 읽기: %w", err)
 	}
 	mark := stampDir + "/images-" + name
 	have, err := m.Run(ctx, machine.Command{Line: fmt.Sprintf(`[ "$(cat %s 2>/dev/null)" = %s ] && echo yes || echo no`, mark, sum.SHA256)})
 	if err != nil {
-		return fmt.Errorf("looking for images on %s: %w", m.Name(), err)
+		return lang.Errorf("looking for images on %s: %w", "%s의 이미지 확인: %w", m.Name(), err)
 	}
 	if string(have.Stdout) == "yes\n" {
 		return nil
 	}
 	path := "/var/lib/noriter/images-" + name + ".tar"
 	if err := m.Upload(ctx, machine.File{Path: path, Source: archive}); err != nil {
-		return fmt.Errorf("sending images to %s: %w", m.Name(), err)
+		return lang.Errorf("sending images to %s: %w", "%s에 이미지 보내기: %w", m.Name(), err)
 	}
 	script := fmt.Sprintf("set -e\nctr -n k8s.io images import --local --all-platforms=false %[1]s >/dev/null\nrm -f %[1]s\nmkdir -p %[4]s\necho %[3]s > %[2]s", path, mark, sum.SHA256, stampDir)
 	if _, err := m.Run(ctx, machine.Command{Line: script, Timeout: slowLimit}); err != nil {
-		return fmt.Errorf("importing images: %w", err)
+		return lang.Errorf("importing images: %w", "이미지 가져오기(import): %w", err)
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (c *Cluster) others(ctx context.Context, script string) error {
 			continue
 		}
 		if _, err := m.Run(ctx, machine.Command{Line: script}); err != nil {
-			return fmt.Errorf("changing /etc/hosts of %s: %w", n.Name, err)
+			return lang.Errorf("changing /etc/hosts of %s: %w", "%s의 /etc/hosts 고치기: %w", n.Name, err)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"noriter.dev/noriter/cluster/images"
 	"noriter.dev/noriter/cluster/install/pki"
 	"noriter.dev/noriter/cluster/registry"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -30,7 +31,7 @@ true`
 func readFacts(ctx context.Context, m machine.Machine) (facts, error) {
 	out, err := m.Run(ctx, machine.Command{Line: lookAround})
 	if err != nil {
-		return facts{}, fmt.Errorf("looking at %s: %w", m.Name(), err)
+		return facts{}, lang.Errorf("looking at %s: %w", "%s 살펴보기: %w", m.Name(), err)
 	}
 	var f facts
 	for _, w := range strings.Fields(string(out.Stdout)) {
@@ -77,7 +78,7 @@ func (c *Cluster) prepareNode(ctx context.Context, n Node, m machine.Machine) er
 
 	files, err := bundle.Files(n.Name)
 	if err != nil {
-		return fmt.Errorf("collecting the certificates of %s: %w", n.Name, err)
+		return lang.Errorf("collecting the certificates of %s: %w", "%s의 인증서 모으기: %w", n.Name, err)
 	}
 	for _, u := range unitsOf(n) {
 		files = append(files, machine.File{Path: "/etc/systemd/system/" + u + ".service", Content: c.unitFile(u, n, f)})
@@ -91,13 +92,13 @@ func (c *Cluster) prepareNode(ctx context.Context, n Node, m machine.Machine) er
 		files = append(files, machine.File{Path: pki.RegistryDir + "/htpasswd", Mode: 0o600, Content: []byte(registry.Htpasswd)})
 	}
 	if err := m.Upload(ctx, files...); err != nil {
-		return fmt.Errorf("sending the configuration to %s: %w", n.Name, err)
+		return lang.Errorf("sending the configuration to %s: %w", "%s에 설정 보내기: %w", n.Name, err)
 	}
 	// enable makes systemd read its units anew, too.
 	script := "set -e\n" + filesOnly + "systemctl enable --quiet containerd " + strings.Join(unitsOf(n), " ") + "\n" +
 		restartIfChanged("containerd", stamp(containerdConfig(c.PauseImage, f)))
 	if _, err := m.Run(ctx, machine.Command{Line: script}); err != nil {
-		return fmt.Errorf("setting up containerd and the units: %w", err)
+		return lang.Errorf("setting up containerd and the units: %w", "containerd와 유닛 설정: %w", err)
 	}
 	return nil
 }

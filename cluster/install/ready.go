@@ -21,6 +21,7 @@ import (
 	"noriter.dev/noriter/cluster/conditions"
 	"noriter.dev/noriter/cluster/dns"
 	"noriter.dev/noriter/cluster/ingress/deploy"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -39,7 +40,7 @@ func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 func (c *Cluster) RESTConfig() (*rest.Config, error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
 	if err != nil {
-		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+		return nil, lang.Errorf("reading the kubeconfig: %w", "kubeconfig 읽기: %w", err)
 	}
 	cfg.QPS, cfg.Burst = 200, 400
 	cfg.Dial = c.Dial
@@ -98,10 +99,10 @@ func (c *Cluster) WaitIngress(ctx context.Context) error {
 		if err != nil {
 			return false, err.Error()
 		}
-		return d.Status.AvailableReplicas > 0, "an available pod of " + deploy.Name
+		return d.Status.AvailableReplicas > 0, lang.Textf("an available pod of %s", "사용 가능한 %s 파드", deploy.Name).String()
 	})
 	if err != nil {
-		return fmt.Errorf("waiting for the ingress controller: %w", err)
+		return lang.Errorf("waiting for the ingress controller: %w", "인그레스 컨트롤러 대기: %w", err)
 	}
 	return nil
 }
@@ -128,7 +129,7 @@ func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(stri
 		return len(waiting) == 0, s
 	})
 	if err != nil {
-		return fmt.Errorf("waiting for the nodes to be Ready: %w", err)
+		return lang.Errorf("waiting for the nodes to be Ready: %w", "노드 Ready 대기: %w", err)
 	}
 	note("DNS")
 	if err := c.askDNS(ctx); err != nil {
@@ -142,7 +143,7 @@ func unitsActive(ctx context.Context, n Node, m machine.Machine) error {
 	units := strings.Join(unitsOf(n), " ")
 	line := fmt.Sprintf("for i in $(seq 300); do systemctl is-active --quiet %[1]s && exit 0; sleep 0.1; done; systemctl is-active %[1]s", units)
 	if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
-		return fmt.Errorf("waiting for the units %s: %w", units, err)
+		return lang.Errorf("waiting for the units %s: %w", "유닛 %s 대기: %w", units, err)
 	}
 	return nil
 }
@@ -153,7 +154,7 @@ func unitsActive(ctx context.Context, n Node, m machine.Machine) error {
 func (c *Cluster) notReady(ctx context.Context, client kubernetes.Interface, since time.Time) ([]string, error) {
 	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("listing the nodes: %w", err)
+		return nil, lang.Errorf("listing the nodes: %w", "노드 목록 조회: %w", err)
 	}
 	byName := map[string]*corev1.Node{}
 	for i := range list.Items {
@@ -163,7 +164,7 @@ func (c *Cluster) notReady(ctx context.Context, client kubernetes.Interface, sin
 	for _, want := range c.targets() {
 		n := byName[want.Name]
 		if n == nil {
-			waiting = append(waiting, want.Name+": not registered")
+			waiting = append(waiting, want.Name+": "+lang.T("not registered", "등록되지 않음"))
 			continue
 		}
 		if _, has := n.Labels[controlPlaneLabel]; want.Control && !has {
@@ -180,7 +181,7 @@ func (c *Cluster) notReady(ctx context.Context, client kubernetes.Interface, sin
 			return nil, err
 		}
 		if !heard {
-			waiting = append(waiting, want.Name+": its agent was not heard yet")
+			waiting = append(waiting, want.Name+": "+lang.T("its agent was not heard yet", "아직 에이전트의 소식이 없음"))
 		}
 	}
 	return waiting, nil
@@ -196,7 +197,7 @@ func heardSince(ctx context.Context, client kubernetes.Interface, node string, s
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading the lease of %s: %w", node, err)
+		return false, lang.Errorf("reading the lease of %s: %w", "%s의 리스 조회: %w", node, err)
 	}
 	return lease.Spec.RenewTime != nil && lease.Spec.RenewTime.After(since), nil
 }
@@ -211,7 +212,7 @@ func labelControl(ctx context.Context, client kubernetes.Interface, name string)
 	}
 	_, err = client.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
 	if err != nil {
-		return fmt.Errorf("labelling the control node: %w", err)
+		return lang.Errorf("labelling the control node: %w", "컨트롤 노드에 레이블 붙이기: %w", err)
 	}
 	return nil
 }
@@ -235,7 +236,7 @@ func poll(ctx context.Context, ask func() (done bool, missing string)) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w; still missing: %s", context.Cause(ctx), missing)
+			return lang.Errorf("%w; still missing: %s", "%w. 아직 안 된 것: %s", context.Cause(ctx), missing)
 		case <-time.After(min(max(pollEvery, pollRest*time.Since(begun)), 2*time.Second)):
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"noriter.dev/noriter/cluster/registry"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // startRegistry starts the registry on the control node and pushes what it is
@@ -25,7 +26,7 @@ func (c *Cluster) startRegistry(ctx context.Context, note func(string)) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("filling the registry: %w", err)
+		return lang.Errorf("filling the registry: %w", "레지스트리 채우기: %w", err)
 	}
 	note(fmt.Sprint(n))
 	return nil

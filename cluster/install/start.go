@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -60,7 +61,7 @@ func (c *Cluster) upload(ctx context.Context, m machine.Machine, program string)
 	src := filepath.Join(c.BinDir, program)
 	err := m.Upload(ctx, machine.File{Path: "/usr/local/bin/" + program, Mode: 0o755, Source: src})
 	if err != nil {
-		return fmt.Errorf("sending %s to %s: %w", program, m.Name(), err)
+		return lang.Errorf("sending %s to %s: %w", "%[2]s에 %[1]s 보내기: %[3]w", program, m.Name(), err)
 	}
 	return nil
 }
@@ -83,7 +84,7 @@ func (c *Cluster) start(ctx context.Context, n Node, m machine.Machine, unit str
 	}
 	sum, err := filesum.Of(filepath.Join(c.BinDir, program))
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", program, err)
+		return lang.Errorf("reading %s: %w", "%s 읽기: %w", program, err)
 	}
 	c.mu.Lock()
 	f, bundle := c.facts[n.Name], c.bundle
@@ -91,14 +92,14 @@ func (c *Cluster) start(ctx context.Context, n Node, m machine.Machine, unit str
 	parts := [][]byte{[]byte(sum.SHA256), c.unitFile(unit, n, f)}
 	files, err := bundle.Files(n.Name)
 	if err != nil {
-		return fmt.Errorf("collecting the certificates of %s: %w", n.Name, err)
+		return lang.Errorf("collecting the certificates of %s: %w", "%s의 인증서 모으기: %w", n.Name, err)
 	}
 	for _, file := range files {
 		parts = append(parts, []byte(file.Path), file.Content)
 	}
 	script := restartIfChanged(unit, stamp(parts...))
 	if _, err := m.Run(ctx, machine.Command{Line: script, Timeout: startLimit}); err != nil {
-		return fmt.Errorf("starting %s: %w", unit, err)
+		return lang.Errorf("starting %s: %w", "%s 시작: %w", unit, err)
 	}
 	return nil
 }

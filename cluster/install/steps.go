@@ -106,7 +106,7 @@ func Steps(c *Cluster, machines string) []step.Step {
 func (c *Cluster) makePKI(note func(string)) error {
 	bundle, err := pki.Ensure(c.pkiDir(), c.pkiSpec())
 	if err != nil {
-		return fmt.Errorf("making the certificates: %w", err)
+		return lang.Errorf("making the certificates: %w", "인증서 만들기: %w", err)
 	}
 	c.mu.Lock()
 	c.bundle = bundle

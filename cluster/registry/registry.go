@@ -26,6 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"noriter.dev/noriter/cluster/images"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // The account that the private registry knows. It guards nothing but a lesson.
@@ -87,7 +88,8 @@ func parse(ref string) (name.Reference, error) {
 		return nil, err
 	}
 	if host := r.Context().RegistryStr(); host != images.OpenRegistry && host != images.PrivateRegistry {
-		return nil, fmt.Errorf("%s is in neither of the testbed's registries: begin it with %s/ or %s/", ref, images.OpenRegistry, images.PrivateRegistry)
+		return nil, lang.Errorf("%s is in neither of the testbed's registries: begin it with %s/ or %s/",
+			"%s은(는) 테스트베드의 두 레지스트리 어디에도 속하지 않습니다. %s/ 또는 %s/로 시작하는 이름을 쓰세요", ref, images.OpenRegistry, images.PrivateRegistry)
 	}
 	return r, nil
 }
@@ -108,7 +110,7 @@ func (c *Client) Push(ctx context.Context, ref string, image v1.Image) (sent boo
 		return false, nil
 	}
 	if err := remote.Write(r, image, options...); err != nil {
-		return false, fmt.Errorf("pushing %s: %w", ref, err)
+		return false, lang.Errorf("pushing %s: %w", "%s 올리기: %w", ref, err)
 	}
 	return true, nil
 }
@@ -127,7 +129,7 @@ func (c *Client) List(ctx context.Context) ([]Tag, error) {
 	for _, host := range []string{images.OpenRegistry, images.PrivateRegistry} {
 		tags, err := c.list(ctx, host)
 		if err != nil {
-			return nil, fmt.Errorf("listing %s: %w", host, err)
+			return nil, lang.Errorf("listing %s: %w", "%s 목록 조회: %w", host, err)
 		}
 		all = append(all, tags...)
 	}
@@ -198,15 +200,15 @@ func Archive(path string, do func(ref string, image v1.Image) error) error {
 	}
 	defer os.RemoveAll(dir)
 	if err := unpack(path, dir); err != nil {
-		return fmt.Errorf("unpacking %s: %w", path, err)
+		return lang.Errorf("unpacking %s: %w", "%s 풀기: %w", path, err)
 	}
 	index, err := layout.ImageIndexFromPath(dir)
 	if err != nil {
-		return fmt.Errorf("%s is no OCI archive: %w", path, err)
+		return lang.Errorf("%s is no OCI archive: %w", "%s은(는) OCI 아카이브가 아닙니다: %w", path, err)
 	}
 	manifest, err := index.IndexManifest()
 	if err != nil {
-		return fmt.Errorf("reading the index of %s: %w", path, err)
+		return lang.Errorf("reading the index of %s: %w", "%s의 인덱스 읽기: %w", path, err)
 	}
 	for _, m := range manifest.Manifests {
 		ref := m.Annotations[images.AnnotationName]
@@ -215,7 +217,7 @@ func Archive(path string, do func(ref string, image v1.Image) error) error {
 		}
 		image, err := index.Image(m.Digest)
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", ref, err)
+			return lang.Errorf("reading %s: %w", "%s 읽기: %w", ref, err)
 		}
 		if err := do(ref, image); err != nil {
 			return err

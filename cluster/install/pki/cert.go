@@ -8,12 +8,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // leaf is one certificate that the cluster needs.
@@ -103,7 +104,7 @@ func (b *Bundle) ensureLeaf(l leaf, ca authority, now time.Time) error {
 	}
 	template, err := l.template(now)
 	if err != nil {
-		return fmt.Errorf("pki: issuing %s: %w", l.file, err)
+		return lang.Errorf("pki: issuing %s: %w", "pki: %s 발급: %w", l.file, err)
 	}
 	if template.NotAfter.After(ca.cert.NotAfter) {
 		template.NotAfter = ca.cert.NotAfter
@@ -111,7 +112,7 @@ func (b *Bundle) ensureLeaf(l leaf, ca authority, now time.Time) error {
 	// A new key each time: renewal is also what ends the use of a stolen one.
 	newKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return fmt.Errorf("pki: issuing %s: %w", l.file, err)
+		return lang.Errorf("pki: issuing %s: %w", "pki: %s 발급: %w", l.file, err)
 	}
 	if err := b.writePair(l.file, template, ca.cert, newKey, ca.key); err != nil {
 		return err
@@ -125,11 +126,11 @@ func (b *Bundle) ensureLeaf(l leaf, ca authority, now time.Time) error {
 func (b *Bundle) writePair(file string, template, parent *x509.Certificate, key, signer crypto.Signer) error {
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
 	if err != nil {
-		return fmt.Errorf("pki: signing %s: %w", file, err)
+		return lang.Errorf("pki: signing %s: %w", "pki: %s 서명: %w", file, err)
 	}
 	keyPEM, err := encodeKey(key)
 	if err != nil {
-		return fmt.Errorf("pki: writing %s.key: %w", file, err)
+		return lang.Errorf("pki: writing %s.key: %w", "pki: %s.key 쓰기: %w", file, err)
 	}
 	if err := b.write(file+".key", keyPEM); err != nil {
 		return err
@@ -151,32 +152,36 @@ func (b *Bundle) readPair(file string) (*x509.Certificate, crypto.Signer, error)
 	var cert *x509.Certificate
 	if certPEM != nil {
 		if cert, err = parseCert(certPEM); err != nil {
-			return nil, nil, b.garbage(file+".crt", "a PEM certificate", err)
+			return nil, nil, b.garbage(file+".crt", lang.Text{EN: "a PEM certificate", KO: "PEM 인증서"}, err)
 		}
 	}
 	var key crypto.Signer
 	if keyPEM != nil {
 		if key, err = parseKey(keyPEM); err != nil {
-			return nil, nil, b.garbage(file+".key", "a PEM private key", err)
+			return nil, nil, b.garbage(file+".key", pemKey, err)
 		}
 	}
 	return cert, key, nil
 }
 
+// pemKey is what a file of a key has to be.
+var pemKey = lang.Text{EN: "a PEM private key", KO: "PEM 개인 키"}
+
 // garbage is the error for a file that can't be understood.
-func (b *Bundle) garbage(file, want string, err error) error {
+func (b *Bundle) garbage(file string, want lang.Text, err error) error {
 	path := filepath.Join(b.dir, file)
-	return fmt.Errorf("pki: %s is not %s (%w): put the right file back, or move it away and run again to have a new one made", path, want, err)
+	return lang.Errorf("pki: %s is not %s (%w): put the right file back, or move it away and run again to have a new one made",
+		"pki: %s은(는) %s이(가) 아닙니다(%w). 맞는 파일을 되돌려 놓거나, 다른 곳으로 옮기고 다시 실행하면 새로 만듭니다", path, want, err)
 }
 
 // parseCert reads the first certificate of a PEM file.
 func parseCert(data []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, fmt.Errorf("no PEM block in %d bytes", len(data))
+		return nil, lang.Errorf("no PEM block in %d bytes", "%d바이트 안에 PEM 블록이 없습니다", len(data))
 	}
 	if block.Type != "CERTIFICATE" {
-		return nil, fmt.Errorf("the PEM block is a %s", block.Type)
+		return nil, lang.Errorf("the PEM block is a %s", "PEM 블록이 %s입니다", block.Type)
 	}
 	return x509.ParseCertificate(block.Bytes)
 }
@@ -185,7 +190,7 @@ func parseCert(data []byte) (*x509.Certificate, error) {
 func parseKey(data []byte) (crypto.Signer, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, fmt.Errorf("no PEM block in %d bytes", len(data))
+		return nil, lang.Errorf("no PEM block in %d bytes", "%d바이트 안에 PEM 블록이 없습니다", len(data))
 	}
 	var key any
 	var err error
@@ -195,14 +200,14 @@ func parseKey(data []byte) (crypto.Signer, error) {
 	case "EC PRIVATE KEY":
 		key, err = x509.ParseECPrivateKey(block.Bytes)
 	default:
-		return nil, fmt.Errorf("the PEM block is a %s", block.Type)
+		return nil, lang.Errorf("the PEM block is a %s", "PEM 블록이 %s입니다", block.Type)
 	}
 	if err != nil {
 		return nil, err
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("a %T can't sign", key)
+		return nil, lang.Errorf("a %T can't sign", "%T(으)로는 서명할 수 없습니다", key)
 	}
 	return signer, nil
 }
@@ -220,7 +225,7 @@ func encodeKey(key crypto.Signer) ([]byte, error) {
 func newSerial() (*big.Int, error) {
 	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
-		return nil, fmt.Errorf("choosing a serial number: %w", err)
+		return nil, lang.Errorf("choosing a serial number: %w", "일련번호 고르기: %w", err)
 	}
 	return n, nil
 }

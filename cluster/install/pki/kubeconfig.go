@@ -2,10 +2,11 @@ package pki
 
 import (
 	"bytes"
-	"fmt"
 
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // kubeconfig is a file for one client, with the certificates in it, so that
@@ -25,7 +26,7 @@ func (b *Bundle) kubeconfig(file, context, user string) ([]byte, error) {
 		CurrentContext: context,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("pki: writing the kubeconfig of %s: %w", user, err)
+		return nil, lang.Errorf("pki: writing the kubeconfig of %s: %w", "pki: %s의 kubeconfig 쓰기: %w", user, err)
 	}
 	return data, nil
 }

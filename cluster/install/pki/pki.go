@@ -17,6 +17,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Lifetimes of what is issued. They are kubeadm's.
@@ -65,23 +67,25 @@ var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 // Validate says what of the cluster can't be put into a certificate.
 func (c Cluster) Validate() error {
 	if c.Name == "" {
-		return fmt.Errorf("pki: the cluster has no name")
+		return lang.Errorf("pki: the cluster has no name", "pki: 클러스터에 이름이 없습니다")
 	}
 	if c.Domain == "" {
-		return fmt.Errorf("pki: cluster %s has no DNS domain (cluster.local is usual)", c.Name)
+		return lang.Errorf("pki: cluster %s has no DNS domain (cluster.local is usual)", "pki: 클러스터 %s에 DNS 도메인이 없습니다 (보통 cluster.local)", c.Name)
 	}
 	if !c.ServiceIP.IsValid() {
-		return fmt.Errorf("pki: cluster %s has no address for the Service kubernetes (10.96.0.1 is usual)", c.Name)
+		return lang.Errorf("pki: cluster %s has no address for the Service kubernetes (10.96.0.1 is usual)",
+			"pki: 클러스터 %s에 서비스 kubernetes의 주소가 없습니다 (보통 10.96.0.1)", c.Name)
 	}
 	seen := map[string]bool{}
 	for _, n := range c.machines() {
 		switch {
 		case !dnsLabel.MatchString(n.Name):
-			return fmt.Errorf("pki: node name %q is no DNS label: use lower-case letters, digits and '-'", n.Name)
+			return lang.Errorf("pki: node name %q is no DNS label: use lower-case letters, digits and '-'",
+				"pki: 노드 이름 %q은(는) DNS 레이블이 아닙니다. 영문 소문자, 숫자, '-'만 쓰세요", n.Name)
 		case !n.Address.IsValid():
-			return fmt.Errorf("pki: node %s has no address", n.Name)
+			return lang.Errorf("pki: node %s has no address", "pki: 노드 %s에 주소가 없습니다", n.Name)
 		case seen[n.Name]:
-			return fmt.Errorf("pki: node name %s is used twice", n.Name)
+			return lang.Errorf("pki: node name %s is used twice", "pki: 노드 이름 %s을(를) 두 번 썼습니다", n.Name)
 		}
 		seen[n.Name] = true
 	}
@@ -169,7 +173,7 @@ func (b *Bundle) node(name string) (Node, error) {
 	all := b.cluster.machines()
 	i := slices.IndexFunc(all, func(n Node) bool { return n.Name == name })
 	if i < 0 {
-		return Node{}, fmt.Errorf("pki: cluster %s has no machine named %q", b.cluster.Name, name)
+		return Node{}, lang.Errorf("pki: cluster %s has no machine named %q", "pki: 클러스터 %s에 %q(이)라는 머신이 없습니다", b.cluster.Name, name)
 	}
 	return all[i], nil
 }

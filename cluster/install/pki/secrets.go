@@ -7,9 +7,10 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
-	"fmt"
 
 	"sigs.k8s.io/yaml"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // serviceAccountKey signs service-account tokens; the public half checks them.
@@ -25,10 +26,10 @@ func (b *Bundle) ensureServiceAccountKey() error {
 	if data == nil {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
-			return fmt.Errorf("pki: making the service-account key: %w", err)
+			return lang.Errorf("pki: making the service-account key: %w", "pki: 서비스 어카운트 키 만들기: %w", err)
 		}
 		if data, err = encodeKey(key); err != nil {
-			return fmt.Errorf("pki: making the service-account key: %w", err)
+			return lang.Errorf("pki: making the service-account key: %w", "pki: 서비스 어카운트 키 만들기: %w", err)
 		}
 		if err := b.write(serviceAccountKey+".key", data); err != nil {
 			return err
@@ -37,11 +38,11 @@ func (b *Bundle) ensureServiceAccountKey() error {
 	}
 	key, err := parseKey(data)
 	if err != nil {
-		return b.garbage(serviceAccountKey+".key", "a PEM private key", err)
+		return b.garbage(serviceAccountKey+".key", pemKey, err)
 	}
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
-		return fmt.Errorf("pki: writing the service-account public key: %w", err)
+		return lang.Errorf("pki: writing the service-account public key: %w", "pki: 서비스 어카운트 공개 키 쓰기: %w", err)
 	}
 	pub := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	if old, err := b.read(serviceAccountKey + ".pub"); err != nil || string(old) == string(pub) {
@@ -94,7 +95,7 @@ func (b *Bundle) ensureEncryption() error {
 	}
 	secret := make([]byte, 32)
 	if _, err := rand.Read(secret); err != nil {
-		return fmt.Errorf("pki: making the key for Secrets at rest: %w", err)
+		return lang.Errorf("pki: making the key for Secrets at rest: %w", "pki: 저장된 시크릿을 암호화할 키 만들기: %w", err)
 	}
 	key := encryptionKey{Name: "key1", Secret: base64.StdEncoding.EncodeToString(secret)}
 	data, err = yaml.Marshal(encryptionConfig{
@@ -109,7 +110,7 @@ func (b *Bundle) ensureEncryption() error {
 		}},
 	})
 	if err != nil {
-		return fmt.Errorf("pki: writing %s: %w", encryptionFile, err)
+		return lang.Errorf("pki: writing %s: %w", "pki: %s 쓰기: %w", encryptionFile, err)
 	}
 	b.changed("encryption: made")
 	return b.write(encryptionFile, data)
@@ -125,12 +126,12 @@ func (b *Bundle) checkEncryption(data []byte) error {
 			Providers []map[string]any `json:"providers"`
 		} `json:"resources"`
 	}
-	const want = "an EncryptionConfiguration for secrets"
+	want := lang.Text{EN: "an EncryptionConfiguration for secrets", KO: "시크릿용 EncryptionConfiguration"}
 	if err := yaml.Unmarshal(data, &got); err != nil {
 		return b.garbage(encryptionFile, want, err)
 	}
 	if got.Kind != "EncryptionConfiguration" {
-		return b.garbage(encryptionFile, want, fmt.Errorf("its kind is %q", got.Kind))
+		return b.garbage(encryptionFile, want, lang.Errorf("its kind is %q", "kind가 %q입니다", got.Kind))
 	}
 	for _, r := range got.Resources {
 		for _, name := range r.Resources {
@@ -139,5 +140,5 @@ func (b *Bundle) checkEncryption(data []byte) error {
 			}
 		}
 	}
-	return b.garbage(encryptionFile, want, fmt.Errorf("no provider for secrets in it"))
+	return b.garbage(encryptionFile, want, lang.Errorf("no provider for secrets in it", "secrets의 프로바이더가 없습니다"))
 }

@@ -2,20 +2,21 @@ package pki
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // makePrivateDir makes a folder that only its owner may look into, and closes
 // one that is open to others.
 func makePrivateDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("pki: making the folder for keys: %w", err)
+		return lang.Errorf("pki: making the folder for keys: %w", "pki: 키 폴더 만들기: %w", err)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
-		return fmt.Errorf("pki: closing the folder for keys to others: %w", err)
+		return lang.Errorf("pki: closing the folder for keys to others: %w", "pki: 키 폴더를 다른 사용자에게 닫기: %w", err)
 	}
 	return nil
 }
@@ -28,10 +29,10 @@ func (b *Bundle) read(name string) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("pki: reading %s: %w", path, err)
+		return nil, lang.Errorf("pki: reading %s: %w", "pki: %s 읽기: %w", path, err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, fmt.Errorf("pki: closing %s to others: %w", path, err)
+		return nil, lang.Errorf("pki: closing %s to others: %w", "pki: %s을(를) 다른 사용자에게 닫기: %w", path, err)
 	}
 	b.content[name] = data
 	return data, nil
@@ -46,12 +47,12 @@ func (b *Bundle) write(name string, data []byte) (err error) {
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
 	if err != nil {
-		return fmt.Errorf("pki: writing %s: %w", path, err)
+		return lang.Errorf("pki: writing %s: %w", "pki: %s 쓰기: %w", path, err)
 	}
 	defer func() {
 		if err != nil {
 			_ = os.Remove(tmp.Name()) // the first error is the one to report
-			err = fmt.Errorf("pki: writing %s: %w", path, err)
+			err = lang.Errorf("pki: writing %s: %w", "pki: %s 쓰기: %w", path, err)
 		}
 	}()
 	if _, err := tmp.Write(data); err != nil {
