@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Dial connects to an address in the testbed's network.
@@ -52,7 +53,7 @@ func forwardConnections(ctx context.Context, l net.Listener, address string, dia
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("accepting connections: %w", err)
+			return lang.Errorf("accepting connections: %w", "연결 받기: %w", err)
 		}
 		open.Go(func() {
 			if err := carry(ctx, near, address, dial); err != nil {
@@ -69,7 +70,7 @@ func carry(ctx context.Context, near net.Conn, address string, dial Dial) error 
 	defer cancel()
 	far, err := dial(connecting, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("connecting to %s: %w", address, err)
+		return lang.Errorf("connecting to %s: %w", "%s에 연결: %w", address, err)
 	}
 	defer far.Close()
 	stop := context.AfterFunc(ctx, func() {
@@ -111,7 +112,7 @@ func forwardRequests(ctx context.Context, l net.Listener, r Route, dial Dial, re
 		FlushInterval:  -1,
 		ModifyResponse: func(answer *http.Response) error { stayHere(answer.Header, r.Host, local); return nil },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			report(fmt.Errorf("asking %s for %s: %w", r.Address, r.Host, err))
+			report(lang.Errorf("asking %s for %s: %w", "%s에 %s 요청: %w", r.Address, r.Host, err))
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},
 		ErrorLog: log.New(io.Discard, "", 0),
@@ -120,7 +121,7 @@ func forwardRequests(ctx context.Context, l net.Listener, r Route, dial Dial, re
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("answering requests: %w", err)
+		return lang.Errorf("answering requests: %w", "요청에 응답: %w", err)
 	}
 	return nil
 }

@@ -4,8 +4,6 @@ package openurl
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -16,10 +14,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // ErrNoWay says that there is no way to what was asked for, as it is now.
-var ErrNoWay = errors.New("it can't be opened")
+var ErrNoWay = lang.Errorf("it can't be opened", "열 수 없습니다")
 
 // Route is where something answers.
 type Route struct {
@@ -53,28 +53,29 @@ func Find(ctx context.Context, client kubernetes.Interface, namespace, kind, nam
 	case "ing", "ingress", "ingresses":
 		ing, err := client.NetworkingV1().Ingresses(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
-			return Route{}, notFound(err, "ingress", namespace, name)
+			return Route{}, notFound(err, lang.Text{EN: "ingress", KO: "인그레스"}, namespace, name)
 		}
 		return toIngress(ing)
 	case "svc", "service", "services":
 		svc, err := client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
-			return Route{}, notFound(err, "service", namespace, name)
+			return Route{}, notFound(err, lang.Text{EN: "service", KO: "서비스"}, namespace, name)
 		}
 		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
-			return Route{}, fmt.Errorf("listing the nodes: %w", err)
+			return Route{}, lang.Errorf("listing the nodes: %w", "노드 목록 조회: %w", err)
 		}
 		return toService(svc, nodes.Items, port)
 	}
-	return Route{}, fmt.Errorf("%w: %q is neither ing nor svc", ErrNoWay, kind)
+	return Route{}, lang.Errorf("%w: %q is neither ing nor svc", "%w: %q은(는) ing도 svc도 아닙니다", ErrNoWay, kind)
 }
 
-func notFound(err error, kind, namespace, name string) error {
+func notFound(err error, kind lang.Text, namespace, name string) error {
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("%w: there is no %s %q in namespace %q (-n names another)", ErrNoWay, kind, name, namespace)
+		return lang.Errorf("%w: there is no %s %q in namespace %q (-n names another)",
+			"%w: 네임스페이스 %[4]q에 %[2]s %[3]q이(가) 없습니다 (다른 네임스페이스는 -n으로 지정합니다)", ErrNoWay, kind, name, namespace)
 	}
-	return fmt.Errorf("looking for %s %s: %w", kind, name, err)
+	return lang.Errorf("looking for %s %s: %w", "%s %s 찾기: %w", kind, name, err)
 }
 
 // toIngress is the way to an Ingress's first host and path.
@@ -97,7 +98,8 @@ func toIngress(ing *networkingv1.Ingress) (Route, error) {
 			return r, nil
 		}
 	}
-	return r, fmt.Errorf("%w: ingress %q has no address yet; its class must be one that a controller serves (kubectl describe ingress %s -n %s)",
+	return r, lang.Errorf("%w: ingress %q has no address yet; its class must be one that a controller serves (kubectl describe ingress %s -n %s)",
+		"%w: 인그레스 %q에 아직 주소가 없습니다. 컨트롤러가 처리하는 클래스를 써야 합니다 (kubectl describe ingress %s -n %s)",
 		ErrNoWay, ing.Name, ing.Name, ing.Namespace)
 }
 
@@ -124,7 +126,7 @@ func toService(svc *corev1.Service, nodes []corev1.Node, port string) (Route, er
 		return port == "" || port == p.Name || port == strconv.Itoa(int(p.Port))
 	})
 	if at < 0 {
-		return Route{}, fmt.Errorf("%w: service %q has no port %q", ErrNoWay, svc.Name, port)
+		return Route{}, lang.Errorf("%w: service %q has no port %q", "%w: 서비스 %q에 포트 %q이(가) 없습니다", ErrNoWay, svc.Name, port)
 	}
 	p := svc.Spec.Ports[at]
 	r := Route{Scheme: "http", Path: "/"}
@@ -132,12 +134,13 @@ func toService(svc *corev1.Service, nodes []corev1.Node, port string) (Route, er
 		r.Scheme = "https"
 	}
 	if p.Protocol != "" && p.Protocol != corev1.ProtocolTCP {
-		return Route{}, fmt.Errorf("%w: port %d of service %q is %s, which no browser speaks", ErrNoWay, p.Port, svc.Name, p.Protocol)
+		return Route{}, lang.Errorf("%w: port %d of service %q is %s, which no browser speaks",
+			"%w: 서비스 %[3]q의 포트 %[2]d은(는) %[4]s여서 브라우저가 쓸 수 없습니다", ErrNoWay, p.Port, svc.Name, p.Protocol)
 	}
 	if p.NodePort != 0 {
 		node := anyNode(nodes)
 		if node == "" {
-			return Route{}, fmt.Errorf("%w: no node is ready", ErrNoWay)
+			return Route{}, lang.Errorf("%w: no node is ready", "%w: 준비된 노드가 없습니다", ErrNoWay)
 		}
 		r.Address = net.JoinHostPort(node, strconv.Itoa(int(p.NodePort)))
 		return r, nil
@@ -146,7 +149,7 @@ func toService(svc *corev1.Service, nodes []corev1.Node, port string) (Route, er
 		r.Address, r.Inside = net.JoinHostPort(ip, strconv.Itoa(int(p.Port))), true
 		return r, nil
 	}
-	return Route{}, fmt.Errorf("%w: service %q has neither a node port nor an address of its own", ErrNoWay, svc.Name)
+	return Route{}, lang.Errorf("%w: service %q has neither a node port nor an address of its own", "%w: 서비스 %q에는 노드 포트도 자체 주소도 없습니다", ErrNoWay, svc.Name)
 }
 
 // anyNode is the address of a node that is ready, of a worker if there is one.
