@@ -38,7 +38,7 @@ func (t *Testbed) Save(ctx context.Context, name string, waiting func(string)) e
 	return t.locked(ctx, "snapshot save", waiting, func(p provider) error {
 		if len(t.state.Faults) > 0 {
 			// Whoever goes back to it would have a fault that nobody knows of.
-			return lang.Errorf("the fault %s is in testbed %q; `nori fault recover` takes it out first", "장애 %s이(가) 테스트베드 %q에 들어 있습니다. 먼저 `nori fault recover`로 빼세요", t.state.Faults[0].Name, t.Name())
+			return lang.Errorf("the fault %s is in testbed %q; `nori fault recover` takes it out first", "테스트베드 %[2]q에 장애 %[1]s이(가) 주입되어 있습니다. 먼저 `nori fault recover`로 복구하세요", t.state.Faults[0].Name, t.Name())
 		}
 		clocks := t.clocks()
 		reached, done := clocks.reach(ctx)

@@ -2,7 +2,6 @@ package fault
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"noriter.dev/noriter/cluster/images"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // A canary is an object of no use but to see whether somebody looks at it. It
@@ -44,11 +44,11 @@ func shoo(ctx context.Context, c kubernetes.Interface) error {
 	all := metav1.ListOptions{LabelSelector: canaryLabel}
 	now := metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}
 	if err := c.CoreV1().Pods(metav1.NamespaceSystem).DeleteCollection(ctx, now, all); err != nil {
-		return fmt.Errorf("removing canaries: %w", err)
+		return lang.Errorf("removing canaries: %w", "카나리 지우기: %w", err)
 	}
 	background := metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}
 	if err := c.AppsV1().Deployments(metav1.NamespaceSystem).DeleteCollection(ctx, background, all); err != nil {
-		return fmt.Errorf("removing canaries: %w", err)
+		return lang.Errorf("removing canaries: %w", "카나리 지우기: %w", err)
 	}
 	return nil
 }
@@ -87,12 +87,12 @@ func (w *world) schedules(ctx context.Context) (bool, error) {
 	pods := c.CoreV1().Pods(metav1.NamespaceSystem)
 	pod, err := pods.Create(ctx, &corev1.Pod{ObjectMeta: canaryMeta(), Spec: canaryPod()}, metav1.CreateOptions{})
 	if err != nil {
-		return false, fmt.Errorf("making a pod to see whether it is scheduled: %w", err)
+		return false, lang.Errorf("making a pod to see whether it is scheduled: %w", "스케줄되는지 볼 파드 만들기: %w", err)
 	}
 	return reacts(ctx, c, func(ctx context.Context) (bool, error) {
 		p, err := pods.Get(ctx, pod.Name, metav1.GetOptions{})
 		if err != nil {
-			return false, fmt.Errorf("looking at the pod: %w", err)
+			return false, lang.Errorf("looking at the pod: %w", "파드 조회: %w", err)
 		}
 		return len(p.Status.Conditions) > 0, nil
 	})
@@ -113,12 +113,12 @@ func (w *world) controls(ctx context.Context) (bool, error) {
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
-		return false, fmt.Errorf("making a Deployment to see whether it is acted upon: %w", err)
+		return false, lang.Errorf("making a Deployment to see whether it is acted upon: %w", "컨트롤러가 처리하는지 볼 디플로이먼트 만들기: %w", err)
 	}
 	return reacts(ctx, c, func(ctx context.Context) (bool, error) {
 		got, err := deployments.Get(ctx, d.Name, metav1.GetOptions{})
 		if err != nil {
-			return false, fmt.Errorf("looking at the Deployment: %w", err)
+			return false, lang.Errorf("looking at the Deployment: %w", "디플로이먼트 조회: %w", err)
 		}
 		return got.Status.ObservedGeneration > 0, nil
 	})

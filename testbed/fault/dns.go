@@ -24,7 +24,7 @@ var dnsDown = &Fault{
 	What: lang.Text{EN: "the cluster's DNS has no pod any more", KO: "클러스터 DNS의 파드를 모두 없앰"},
 	Symptom: lang.Text{
 		EN: "Services are reached by address but not by name: \"bad address\", \"could not resolve host\"",
-		KO: "Service에 주소로는 닿지만 이름으로는 닿지 않습니다. \"bad address\", \"could not resolve host\"",
+		KO: "서비스에 주소로는 닿지만 이름으로는 닿지 않습니다: \"bad address\", \"could not resolve host\"",
 	},
 	targets: func(context.Context, *world) ([]testbed.Fault, error) {
 		return []testbed.Fault{{Namespace: metav1.NamespaceSystem, Object: dnsDeployment}}, nil
@@ -36,7 +36,7 @@ var dnsDown = &Fault{
 		}
 		scale, err := c.AppsV1().Deployments(f.Namespace).GetScale(ctx, f.Object, metav1.GetOptions{})
 		if err != nil {
-			return fmt.Errorf("looking at the cluster's DNS: %w", err)
+			return lang.Errorf("looking at the cluster's DNS: %w", "클러스터 DNS 조회: %w", err)
 		}
 		f.Undo = map[string]string{undoReplicas: strconv.Itoa(int(scale.Spec.Replicas))}
 		return nil
@@ -60,16 +60,14 @@ var dnsDown = &Fault{
 		}
 		d, err := c.AppsV1().Deployments(f.Namespace).Get(ctx, f.Object, metav1.GetOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {
-			return Sight{}, fmt.Errorf("looking at the cluster's DNS: %w", err)
+			return Sight{}, lang.Errorf("looking at the cluster's DNS: %w", "클러스터 DNS 조회: %w", err)
 		}
 		ready := int32(0)
 		if err == nil {
 			ready = d.Status.ReadyReplicas
 		}
-		s := Sight{Seen: lang.Text{
-			EN: fmt.Sprintf("%d ready pods; a name is %s", ready, word(works, "resolved", "not resolved")),
-			KO: fmt.Sprintf("준비된 파드 %d개, 이름을 %s", ready, word(works, "찾음", "찾지 못함")),
-		}}
+		s := Sight{Seen: lang.Textf("%d ready pods; a name is %s", "준비된 파드 %d개, 이름을 %s", ready, either(works,
+			lang.Text{EN: "resolved", KO: "찾음"}, lang.Text{EN: "not resolved", KO: "찾지 못함"}))}
 		switch {
 		case works && ready > 0:
 			s.State = Whole
@@ -88,7 +86,7 @@ func (w *world) scale(ctx context.Context, f testbed.Fault, replicas string) err
 	}
 	patch := fmt.Appendf(nil, `{"spec":{"replicas":%s}}`, replicas)
 	if _, err := c.AppsV1().Deployments(f.Namespace).Patch(ctx, f.Object, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		return fmt.Errorf("scaling %s to %s: %w", f.Object, replicas, err)
+		return lang.Errorf("scaling %s to %s: %w", "%s의 레플리카를 %s개로 조정: %w", f.Object, replicas, err)
 	}
 	return nil
 }

@@ -13,7 +13,6 @@ package fault
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 
 	"noriter.dev/noriter/internal/lang"
@@ -84,11 +83,8 @@ func Find(name string) (*Fault, error) {
 			return f, nil
 		}
 	}
-	hint := ""
-	if near := strict.Nearest(name, Names()); near != "" {
-		hint = fmt.Sprintf("; did you mean %q?", near)
-	}
-	return nil, &testbed.UsageError{Err: fmt.Errorf("there is no fault %q%s\n      `nori fault list` shows them", name, hint)}
+	return nil, &testbed.UsageError{Err: lang.Errorf("there is no fault %q%s\n      `nori fault list` shows them",
+		"%q(이)라는 장애는 없습니다%s\n      `nori fault list`로 목록을 볼 수 있습니다", name, strict.DidYouMean(name, Names()))}
 }
 
 // chanceOf is the source of a fault's choices: the same seed, the same choices.

@@ -18,7 +18,7 @@ var nodeOff = &Fault{
 	What: lang.Text{EN: "a worker's power is cut", KO: "워커의 전원을 끊음"},
 	Symptom: lang.Text{
 		EN: "its node is NotReady after about 50 s; its pods are replaced elsewhere only after five minutes more",
-		KO: "약 50초 뒤 노드가 NotReady가 됩니다. 그 파드들은 5분이 더 지나야 다른 곳에 다시 만들어집니다",
+		KO: "약 50초 뒤 노드가 NotReady가 됩니다. 그 노드의 파드는 5분이 더 지나야 다른 노드에 다시 만들어집니다",
 	},
 	targets: anyWorker,
 	inject: func(ctx context.Context, w *world, f testbed.Fault) error {
@@ -37,10 +37,9 @@ var nodeOff = &Fault{
 		i := slices.IndexFunc(infos, func(i machine.Info) bool { return i.Name == f.Node })
 		running := i >= 0 && infos[i].State == machine.Running
 		answers := w.answers(ctx, f.Node)
-		s := Sight{Seen: lang.Text{
-			EN: fmt.Sprintf("the machine is %s; %s", word(running, "running", "off"), word(answers, "SSH answers", "nobody answers on SSH")),
-			KO: fmt.Sprintf("머신이 %s, %s", word(running, "켜져 있음", "꺼져 있음"), word(answers, "SSH가 응답함", "SSH에 응답이 없음")),
-		}}
+		s := Sight{Seen: lang.Textf("the machine is %s; %s", "머신이 %s, %s",
+			either(running, lang.Text{EN: "running", KO: "켜져 있음"}, lang.Text{EN: "off", KO: "꺼져 있음"}),
+			either(answers, lang.Text{EN: "SSH answers", KO: "SSH가 응답함"}, lang.Text{EN: "nobody answers on SSH", KO: "SSH에 응답이 없음"}))}
 		switch {
 		case running && answers:
 			s.State = Whole
@@ -49,13 +48,6 @@ var nodeOff = &Fault{
 		}
 		return s, ctx.Err()
 	},
-}
-
-func word(yes bool, ifYes, ifNo string) string {
-	if yes {
-		return ifYes
-	}
-	return ifNo
 }
 
 // answers says whether a machine lets us in, on a new connection.
@@ -90,10 +82,10 @@ EOF`
 
 var nodeCut = &Fault{
 	Name: "node-cut",
-	What: lang.Text{EN: "a worker is cut off from the other machines", KO: "워커를 다른 머신들과 끊음"},
+	What: lang.Text{EN: "a worker is cut off from the other machines", KO: "워커를 다른 머신들과 끊어 놓음"},
 	Symptom: lang.Text{
 		EN: "its pods run on, but nobody reaches them and they reach nobody; its node is NotReady after about 50 s",
-		KO: "그 파드들은 계속 돌지만 서로 닿지 않습니다. 약 50초 뒤 노드가 NotReady가 됩니다",
+		KO: "그 노드의 파드는 계속 돌지만 밖에서 닿지 않고, 밖으로도 닿지 못합니다. 약 50초 뒤 노드가 NotReady가 됩니다",
 	},
 	targets: anyWorker,
 	inject: func(ctx context.Context, w *world, f testbed.Fault) error {
@@ -109,7 +101,7 @@ var nodeCut = &Fault{
 		control, _ := w.Address(testbed.ControlName)
 		node, ok := w.Address(f.Node)
 		if !ok {
-			return Sight{}, fmt.Errorf("%s is no machine of the testbed any more", f.Node)
+			return Sight{}, lang.Errorf("%s is no machine of the testbed any more", "%s은(는) 이제 테스트베드의 머신이 아닙니다", f.Node)
 		}
 		out, err := w.reaches(ctx, f.Node, net.JoinHostPort(control.String(), "6443"))
 		if err != nil {
@@ -119,10 +111,9 @@ var nodeCut = &Fault{
 		if err != nil {
 			return Sight{}, err
 		}
-		s := Sight{Seen: lang.Text{
-			EN: fmt.Sprintf("%s %s the control node; the control node %s it", f.Node, word(out, "reaches", "does not reach"), word(in, "reaches", "does not reach")),
-			KO: fmt.Sprintf("%s에서 컨트롤 노드로 %s, 컨트롤 노드에서 %s로 %s", f.Node, word(out, "닿음", "닿지 않음"), f.Node, word(in, "닿음", "닿지 않음")),
-		}}
+		reaches, doesNot := lang.Text{EN: "reaches", KO: "닿음"}, lang.Text{EN: "does not reach", KO: "닿지 않음"}
+		s := Sight{Seen: lang.Textf("%s %s the control node; the control node %s it",
+			"%s에서 컨트롤 노드에 %s, 컨트롤 노드에서 그 노드에 %s", f.Node, either(out, reaches, doesNot), either(in, reaches, doesNot))}
 		switch {
 		case out && in:
 			s.State = Whole
@@ -138,7 +129,7 @@ var proxyRulesGone = &Fault{
 	What: lang.Text{EN: "on a worker the service proxy is stopped and its rules are gone", KO: "워커의 서비스 프록시를 멈추고 규칙을 지움"},
 	Symptom: lang.Text{
 		EN: "from that node no Service is reached, nor any node port on it; pods' own addresses are",
-		KO: "그 노드에서는 Service에도, 그 노드의 노드 포트에도 닿지 않습니다. 파드 주소로는 닿습니다",
+		KO: "그 노드에서는 서비스에도, 그 노드의 노드 포트에도 닿지 않습니다. 파드 주소로는 닿습니다",
 	},
 	targets: anyWorker,
 	inject: func(ctx context.Context, w *world, f testbed.Fault) error {
@@ -158,7 +149,7 @@ var proxyRulesGone = &Fault{
 		}
 		works, err := w.reaches(ctx, f.Node, net.JoinHostPort(install.KubernetesIP, "443"))
 		return judge("nori-proxy", state, works, either(works,
-			lang.Text{EN: "the Service kubernetes is reached from there", KO: "거기서 Service kubernetes에 닿음"},
-			lang.Text{EN: "the Service kubernetes is not reached from there", KO: "거기서 Service kubernetes에 닿지 않음"})), errors.Join(err, ctx.Err())
+			lang.Text{EN: "the Service kubernetes is reached from there", KO: "거기서 서비스 kubernetes에 닿음"},
+			lang.Text{EN: "the Service kubernetes is not reached from there", KO: "거기서 서비스 kubernetes에 닿지 않음"})), errors.Join(err, ctx.Err())
 	},
 }

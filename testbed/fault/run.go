@@ -43,10 +43,12 @@ func Inject(ctx context.Context, t *testbed.Testbed, f *Fault, o Options) (testb
 
 func inject(ctx context.Context, t *testbed.Testbed, f *Fault, o Options) (testbed.Fault, error) {
 	if have := t.Faults(); len(have) > 0 {
-		return testbed.Fault{}, fmt.Errorf("%w: the fault %s is in already; `nori fault recover` takes it out", errNotSteady, have[0].Name)
+		return testbed.Fault{}, lang.Errorf("%w: the fault %s is in already; `nori fault recover` takes it out",
+			"%w: 장애 %s이(가) 이미 주입되어 있습니다. `nori fault recover`로 복구하세요", errNotSteady, have[0].Name)
 	}
 	if o.Namespace != "" && !f.workload {
-		return testbed.Fault{}, &testbed.UsageError{Err: fmt.Errorf("%s breaks the testbed, not a namespace; leave --namespace out", f.Name)}
+		return testbed.Fault{}, &testbed.UsageError{Err: lang.Errorf("%s breaks the testbed, not a namespace; leave --namespace out",
+			"%s은(는) 네임스페이스가 아니라 테스트베드를 망가뜨립니다. --namespace를 빼세요", f.Name)}
 	}
 	i := &injection{world: newWorld(t), fault: f, options: o}
 	i.namespace = o.Namespace
@@ -136,11 +138,12 @@ func choose(f *Fault, targets []testbed.Fault, o Options) (testbed.Fault, error)
 		if i := slices.IndexFunc(targets, func(t testbed.Fault) bool { return t.Node == o.Node }); i >= 0 {
 			targets = targets[i : i+1]
 		} else {
-			return testbed.Fault{}, &testbed.UsageError{Err: fmt.Errorf("%s can't be put into node %q", f.Name, o.Node)}
+			return testbed.Fault{}, &testbed.UsageError{Err: lang.Errorf("%s can't be put into node %q", "%s은(는) 노드 %q에 주입할 수 없습니다", f.Name, o.Node)}
 		}
 	}
 	if len(targets) == 0 {
-		return testbed.Fault{}, fmt.Errorf("there is nothing whole that %s could break; a namespace can be named with --namespace", f.Name)
+		return testbed.Fault{}, lang.Errorf("there is nothing whole that %s could break; a namespace can be named with --namespace",
+			"%s(으)로 망가뜨릴 만한 정상인 것이 없습니다. --namespace로 네임스페이스를 지정할 수 있습니다", f.Name)
 	}
 	r := targets[chanceOf(o.Seed, f.Name).IntN(len(targets))]
 	r.Name, r.Seed, r.Since = f.Name, o.Seed, time.Now().UTC().Truncate(time.Millisecond)

@@ -3,7 +3,6 @@ package fault
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -24,7 +23,7 @@ const noSecretReason = "FailedToRetrieveImagePullSecret"
 
 var pullSecretMissing = &Fault{
 	Name: "pull-secret-missing", workload: true,
-	What: lang.Text{EN: "the secret with which a Deployment pulls its image is gone", KO: "Deployment가 이미지를 받을 때 쓰는 시크릿을 지움"},
+	What: lang.Text{EN: "the secret with which a Deployment pulls its image is gone", KO: "디플로이먼트가 이미지를 받을 때 쓰는 시크릿을 지움"},
 	Symptom: lang.Text{
 		EN: "new pods warn FailedToRetrieveImagePullSecret; a private image that the node lacks is not pulled",
 		KO: "새 파드에 FailedToRetrieveImagePullSecret 경고가 뜹니다. 노드에 없는 비공개 이미지는 받지 못합니다",
@@ -43,7 +42,7 @@ var pullSecretMissing = &Fault{
 		}
 		s, err := c.CoreV1().Secrets(f.Namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
-			return fmt.Errorf("looking at the pull secret of %s: %w", TargetOf(*f), err)
+			return lang.Errorf("looking at the pull secret of %s: %w", "%s의 이미지 풀 시크릿 조회: %w", TargetOf(*f), err)
 		}
 		kept, err := json.Marshal(corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Name: s.Name, Labels: s.Labels, Annotations: s.Annotations}, Type: s.Type, Data: s.Data, Immutable: s.Immutable,
@@ -66,7 +65,7 @@ func loseSecret(ctx context.Context, w *world, f testbed.Fault) error {
 		return err
 	}
 	if err := c.CoreV1().Secrets(f.Namespace).Delete(ctx, f.Undo[undoWhere], metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("deleting the pull secret: %w", err)
+		return lang.Errorf("deleting the pull secret: %w", "이미지 풀 시크릿 삭제: %w", err)
 	}
 	d, err := w.deployment(ctx, f)
 	if err != nil {
@@ -77,7 +76,7 @@ func loseSecret(ctx context.Context, w *world, f testbed.Fault) error {
 		return err
 	}
 	if err := c.CoreV1().Pods(f.Namespace).Delete(ctx, pods[0].Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("deleting a pod: %w", err)
+		return lang.Errorf("deleting a pod: %w", "파드 삭제: %w", err)
 	}
 	return nil
 }
@@ -98,7 +97,7 @@ func returnSecret(ctx context.Context, w *world, f testbed.Fault) error {
 	case apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return nil // the namespace is gone, and all that was in it
 	case err != nil && !apierrors.IsAlreadyExists(err):
-		return fmt.Errorf("making the pull secret again: %w", err)
+		return lang.Errorf("making the pull secret again: %w", "이미지 풀 시크릿 다시 만들기: %w", err)
 	}
 	d, err := w.deployment(ctx, f)
 	if apierrors.IsNotFound(err) {
@@ -114,7 +113,7 @@ func returnSecret(ctx context.Context, w *world, f testbed.Fault) error {
 	for _, p := range pods {
 		if p.DeletionTimestamp == nil && p.Status.Phase == corev1.PodPending {
 			if err := c.CoreV1().Pods(f.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-				return fmt.Errorf("deleting a pod: %w", err)
+				return lang.Errorf("deleting a pod: %w", "파드 삭제: %w", err)
 			}
 		}
 	}
@@ -136,7 +135,7 @@ func lookForSecret(ctx context.Context, w *world, f testbed.Fault) (Sight, error
 		if apierrors.IsNotFound(err) {
 			missing = ref.Name
 		} else if err != nil {
-			return Sight{}, fmt.Errorf("looking for the pull secret: %w", err)
+			return Sight{}, lang.Errorf("looking for the pull secret: %w", "이미지 풀 시크릿 찾기: %w", err)
 		}
 	}
 	if missing == "" {
@@ -150,7 +149,7 @@ func lookForSecret(ctx context.Context, w *world, f testbed.Fault) (Sight, error
 		return Sight{}, err
 	}
 	if warned {
-		return seen(Broken, "a new pod warns "+noSecretReason+": "+missing, "새 파드의 경고 "+noSecretReason+": "+missing), nil
+		return Sight{Broken, lang.Textf("a new pod warns %s: %s", "새 파드의 경고 %s: %s", noSecretReason, missing)}, nil
 	}
 	// Where the node has the image, nobody asks for the secret: that a pod had
 	// to do without it is all there is to see.
@@ -160,10 +159,10 @@ func lookForSecret(ctx context.Context, w *world, f testbed.Fault) (Sight, error
 	}
 	for _, p := range pods {
 		if p.DeletionTimestamp == nil && !p.CreationTimestamp.Time.Before(f.Since.Truncate(time.Second)) {
-			return seen(Broken, "the new pod "+p.Name+" was made without the secret "+missing, "새 파드 "+p.Name+"이(가) 시크릿 "+missing+" 없이 만들어짐"), nil
+			return Sight{Broken, lang.Textf("the new pod %s was made without the secret %s", "새 파드 %s이(가) 시크릿 %s 없이 만들어짐", p.Name, missing)}, nil
 		}
 	}
-	return seen(Between, "no pod has missed the secret "+missing+" yet", "아직 시크릿 "+missing+"을 찾은 파드가 없음"), nil
+	return Sight{Between, lang.Textf("no pod has missed the secret %s yet", "아직 시크릿 %s을(를) 찾은 파드가 없음", missing)}, nil
 }
 
 // warned says whether a pod has missed the secret since the fault is in.
@@ -174,7 +173,7 @@ func (w *world) warned(ctx context.Context, f testbed.Fault) (bool, error) {
 	}
 	list, err := c.CoreV1().Events(f.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=" + noSecretReason})
 	if err != nil {
-		return false, fmt.Errorf("listing events: %w", err)
+		return false, lang.Errorf("listing events: %w", "이벤트 목록 조회: %w", err)
 	}
 	for _, e := range list.Items {
 		at := e.LastTimestamp.Time

@@ -3,7 +3,6 @@ package fault
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -23,10 +22,10 @@ import (
 
 var selectorBroken = &Fault{
 	Name: "selector-broken", workload: true,
-	What: lang.Text{EN: "a Service's selector matches no pod", KO: "Service의 셀렉터를 아무 파드와도 맞지 않게 바꿈"},
+	What: lang.Text{EN: "a Service's selector matches no pod", KO: "서비스의 셀렉터를 어떤 파드와도 맞지 않게 바꿈"},
 	Symptom: lang.Text{
 		EN: "connections to the Service are refused at once; it has no endpoints; all pods are well",
-		KO: "Service로 가는 연결이 바로 거부됩니다. 엔드포인트가 없고, 파드는 모두 멀쩡합니다",
+		KO: "서비스로 가는 연결이 바로 거부됩니다. 엔드포인트가 없고, 파드는 모두 멀쩡합니다",
 	},
 	targets: servedServices,
 	plan: func(ctx context.Context, w *world, f *testbed.Fault, chance *rand.Rand) error {
@@ -56,7 +55,7 @@ var selectorBroken = &Fault{
 		if ready == 0 {
 			state = Broken
 		}
-		return seen(state, fmt.Sprintf("the Service has %d ready endpoints", ready), fmt.Sprintf("Service의 준비된 엔드포인트 %d개", ready)), nil
+		return Sight{state, lang.Textf("the Service has %d ready endpoints", "서비스의 준비된 엔드포인트 %d개", ready)}, nil
 	},
 }
 
@@ -89,7 +88,7 @@ func (w *world) service(ctx context.Context, f testbed.Fault) (*corev1.Service, 
 	}
 	s, err := c.CoreV1().Services(f.Namespace).Get(ctx, f.Object, metav1.GetOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("looking at the Service %s/%s: %w", f.Namespace, f.Object, err)
+		return nil, lang.Errorf("looking at the Service %s/%s: %w", "서비스 %s/%s 조회: %w", f.Namespace, f.Object, err)
 	}
 	return s, nil
 }
@@ -103,7 +102,7 @@ func (w *world) readyEndpoints(ctx context.Context, f testbed.Fault) (int, error
 	selector := labels.Set{discoveryv1.LabelServiceName: f.Object}.String()
 	list, err := c.DiscoveryV1().EndpointSlices(f.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
-		return 0, fmt.Errorf("listing the endpoints of %s: %w", TargetOf(f), err)
+		return 0, lang.Errorf("listing the endpoints of %s: %w", "%s의 엔드포인트 목록 조회: %w", TargetOf(f), err)
 	}
 	ready := 0
 	for _, slice := range list.Items {
@@ -124,7 +123,7 @@ func servedServices(ctx context.Context, w *world) ([]testbed.Fault, error) {
 	}
 	list, err := c.CoreV1().Services(w.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("listing the Services of %s: %w", w.namespace, err)
+		return nil, lang.Errorf("listing the Services of %s: %w", "%s의 서비스 목록 조회: %w", w.namespace, err)
 	}
 	var out []testbed.Fault
 	for _, s := range list.Items {
@@ -165,7 +164,7 @@ func (w *world) patchService(ctx context.Context, f testbed.Fault, still func(*c
 		return err
 	}
 	if _, err := c.CoreV1().Services(f.Namespace).Patch(ctx, f.Object, kind, data, metav1.PatchOptions{}); err != nil {
-		return fmt.Errorf("changing the Service %s: %w", TargetOf(f), err)
+		return lang.Errorf("changing the Service %s: %w", "서비스 %s 변경: %w", TargetOf(f), err)
 	}
 	return nil
 }
@@ -178,10 +177,10 @@ func (w *world) setSelector(ctx context.Context, f testbed.Fault, from, to strin
 
 var targetPortBroken = &Fault{
 	Name: "targetport-broken", workload: true,
-	What: lang.Text{EN: "a Service sends to a port on which nobody listens", KO: "Service가 아무도 듣지 않는 포트로 보내게 함"},
+	What: lang.Text{EN: "a Service sends to a port on which nobody listens", KO: "서비스가 아무도 수신하지 않는 포트로 보내게 함"},
 	Symptom: lang.Text{
 		EN: "connections to the Service are refused though it has endpoints; the pods answer on their own port",
-		KO: "엔드포인트가 있는데도 Service로 가는 연결이 거부됩니다. 파드는 자기 포트에서 응답합니다",
+		KO: "엔드포인트가 있는데도 서비스로 가는 연결이 거부됩니다. 파드는 자기 포트에서 응답합니다",
 	},
 	targets: servedServices,
 	plan: func(ctx context.Context, w *world, f *testbed.Fault, chance *rand.Rand) error {
@@ -220,9 +219,8 @@ var targetPortBroken = &Fault{
 		case ready > 0:
 			state = Broken
 		}
-		return seen(state,
-			fmt.Sprintf("%d ready endpoints; the Service's address %s", ready, word(works, "answers", "does not answer")),
-			fmt.Sprintf("준비된 엔드포인트 %d개, Service 주소가 %s", ready, word(works, "응답함", "응답하지 않음"))), nil
+		return Sight{state, lang.Textf("%d ready endpoints; the Service's address %s", "준비된 엔드포인트 %d개, 서비스 주소가 %s", ready, either(works,
+			lang.Text{EN: "answers", KO: "응답함"}, lang.Text{EN: "does not answer", KO: "응답하지 않음"}))}, nil
 	},
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -49,7 +49,7 @@ func shopObjects() ([]*unstructured.Unstructured, error) {
 		if err := dec.Decode(o); errors.Is(err, io.EOF) {
 			return objects, nil
 		} else if err != nil {
-			return nil, fmt.Errorf("reading the shop's manifest: %w", err)
+			return nil, lang.Errorf("reading the shop's manifest: %w", "가게의 매니페스트 읽기: %w", err)
 		}
 		objects = append(objects, o)
 	}
@@ -84,7 +84,7 @@ func (w *world) openShop(ctx context.Context, note func(string)) error {
 			return err == nil, "", err
 		})
 		if err != nil {
-			return fmt.Errorf("making %s %s to break: %w", o.GetKind(), o.GetName(), err)
+			return lang.Errorf("making %s %s to break: %w", "망가뜨릴 %s %s 만들기: %w", o.GetKind(), o.GetName(), err)
 		}
 	}
 	return w.awaitShop(ctx, objects)
@@ -101,7 +101,7 @@ func (w *world) awaitShop(ctx context.Context, objects []*unstructured.Unstructu
 					return false, "", err
 				}
 				if !complete(d) {
-					return false, "the rollout of " + TargetOf(f), nil
+					return false, lang.Textf("the rollout of %s", "%s의 롤아웃이 끝나지 않음", TargetOf(f)).String(), nil
 				}
 			case "Service":
 				ready, err := w.readyEndpoints(ctx, f)
@@ -109,7 +109,7 @@ func (w *world) awaitShop(ctx context.Context, objects []*unstructured.Unstructu
 					return false, "", err
 				}
 				if ready == 0 {
-					return false, "endpoints of " + TargetOf(f), nil
+					return false, lang.Textf("endpoints of %s", "%s에 준비된 엔드포인트가 없음", TargetOf(f)).String(), nil
 				}
 			}
 		}
@@ -124,7 +124,7 @@ func (w *world) closeShop(ctx context.Context) error {
 		return err
 	}
 	if err := c.CoreV1().Namespaces().Delete(ctx, Shop, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("removing the namespace %s: %w", Shop, err)
+		return lang.Errorf("removing the namespace %s: %w", "네임스페이스 %s 삭제: %w", Shop, err)
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ const shopLimit = 60 * time.Second
 // poll asks again and again until the answer is yes; when the time is over, the
 // error says what was still missing.
 func poll(ctx context.Context, limit time.Duration, ask func(context.Context) (done bool, missing string, err error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after %v", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, lang.Errorf("not done after %v", "%v 안에 끝나지 않았습니다", limit))
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -151,7 +151,7 @@ func poll(ctx context.Context, limit time.Duration, ask func(context.Context) (d
 			if err != nil && missing == "" {
 				missing = err.Error()
 			}
-			return fmt.Errorf("%w; still: %s", context.Cause(ctx), strings.TrimSpace(missing))
+			return lang.Errorf("%w; still: %s", "%w. 지금 상태: %s", context.Cause(ctx), strings.TrimSpace(missing))
 		case <-tick.C:
 		}
 	}

@@ -103,7 +103,7 @@ var controllersStopped = &Fault{
 	What: lang.Text{EN: "the controllers are stopped", KO: "컨트롤러를 멈춤"},
 	Symptom: lang.Text{
 		EN: "deleted pods are not replaced, scaling does nothing, a new Deployment gets no ReplicaSet",
-		KO: "지운 파드가 다시 생기지 않고, 스케일이 먹지 않으며, 새 Deployment에 ReplicaSet이 생기지 않습니다",
+		KO: "지운 파드가 다시 생기지 않고, 스케일을 바꿔도 반영되지 않으며, 새 디플로이먼트에 레플리카셋이 생기지 않습니다",
 	},
 	targets: controlNode, inject: stop("nori-controllers"), recover: start("nori-controllers"),
 	look: func(ctx context.Context, w *world, f testbed.Fault) (Sight, error) {
@@ -113,8 +113,8 @@ var controllersStopped = &Fault{
 		}
 		works, err := w.controls(ctx)
 		return judge("nori-controllers", state, works, either(works,
-			lang.Text{EN: "a new Deployment is acted upon", KO: "새 Deployment를 처리함"},
-			lang.Text{EN: "a new Deployment is not acted upon", KO: "새 Deployment를 아무도 처리하지 않음"})), err
+			lang.Text{EN: "a new Deployment is acted upon", KO: "새 디플로이먼트를 처리함"},
+			lang.Text{EN: "a new Deployment is not acted upon", KO: "새 디플로이먼트를 아무도 처리하지 않음"})), err
 	},
 }
 
@@ -123,7 +123,7 @@ var containerdStopped = &Fault{
 	What: lang.Text{EN: "containerd of a worker is stopped", KO: "워커의 containerd를 멈춤"},
 	Symptom: lang.Text{
 		EN: "no container starts there any more; its node is NotReady after about 30 s: \"container runtime is down\"",
-		KO: "그 노드에서 컨테이너가 더는 시작되지 않고, 약 30초 뒤 노드가 NotReady가 됩니다. \"container runtime is down\"",
+		KO: "그 노드에서 컨테이너가 더는 시작되지 않고, 약 30초 뒤 노드가 NotReady가 됩니다: \"container runtime is down\"",
 	},
 	targets: anyWorker, inject: stop("containerd"), recover: start("containerd"),
 	look: func(ctx context.Context, w *world, f testbed.Fault) (Sight, error) {

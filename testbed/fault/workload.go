@@ -27,10 +27,10 @@ const (
 
 var imageTagBroken = &Fault{
 	Name: "image-tag-broken", workload: true,
-	What: lang.Text{EN: "a Deployment's image has a tag that does not exist", KO: "Deployment의 이미지 태그를 없는 것으로 바꿈"},
+	What: lang.Text{EN: "a Deployment's image has a tag that does not exist", KO: "디플로이먼트의 이미지 태그를 없는 것으로 바꿈"},
 	Symptom: lang.Text{
 		EN: "the rollout hangs; the new pod is in ErrImagePull, then ImagePullBackOff; the old ones serve on",
-		KO: "롤아웃이 멈춥니다. 새 파드는 ErrImagePull, 이어서 ImagePullBackOff이고 이전 파드는 계속 응답합니다",
+		KO: "롤아웃이 멈춥니다. 새 파드는 ErrImagePull에 이어 ImagePullBackOff 상태가 되고, 이전 파드는 계속 응답합니다",
 	},
 	targets: deployments(func(*appsv1.Deployment) bool { return true }),
 	plan: func(ctx context.Context, w *world, f *testbed.Fault, chance *rand.Rand) error {
@@ -109,7 +109,7 @@ func deployments(match func(*appsv1.Deployment) bool) func(context.Context, *wor
 		}
 		list, err := c.AppsV1().Deployments(w.namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
-			return nil, fmt.Errorf("listing the Deployments of %s: %w", w.namespace, err)
+			return nil, lang.Errorf("listing the Deployments of %s: %w", "%s의 디플로이먼트 목록 조회: %w", w.namespace, err)
 		}
 		var out []testbed.Fault
 		for i := range list.Items {
@@ -129,7 +129,7 @@ func (w *world) deployment(ctx context.Context, f testbed.Fault) (*appsv1.Deploy
 	}
 	d, err := c.AppsV1().Deployments(f.Namespace).Get(ctx, f.Object, metav1.GetOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("looking at the Deployment %s/%s: %w", f.Namespace, f.Object, err)
+		return nil, lang.Errorf("looking at the Deployment %s/%s: %w", "디플로이먼트 %s/%s 조회: %w", f.Namespace, f.Object, err)
 	}
 	return d, nil
 }
@@ -154,7 +154,7 @@ func (w *world) setImage(ctx context.Context, f testbed.Fault, from, to string) 
 		return err
 	}
 	if _, err := c.AppsV1().Deployments(f.Namespace).Patch(ctx, f.Object, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		return fmt.Errorf("changing the image of %s: %w", TargetOf(f), err)
+		return lang.Errorf("changing the image of %s: %w", "%s의 이미지 변경: %w", TargetOf(f), err)
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (w *world) waitsForImage(ctx context.Context, d *appsv1.Deployment) (string
 func (w *world) podsOf(ctx context.Context, d *appsv1.Deployment) ([]corev1.Pod, error) {
 	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
 	if err != nil {
-		return nil, fmt.Errorf("reading the selector of %s: %w", d.Name, err)
+		return nil, lang.Errorf("reading the selector of %s: %w", "%s의 셀렉터 읽기: %w", d.Name, err)
 	}
 	c, err := w.client()
 	if err != nil {
@@ -187,7 +187,7 @@ func (w *world) podsOf(ctx context.Context, d *appsv1.Deployment) ([]corev1.Pod,
 	}
 	list, err := c.CoreV1().Pods(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {
-		return nil, fmt.Errorf("listing the pods of %s: %w", d.Name, err)
+		return nil, lang.Errorf("listing the pods of %s: %w", "%s의 파드 목록 조회: %w", d.Name, err)
 	}
 	return list.Items, nil
 }

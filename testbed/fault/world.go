@@ -2,7 +2,6 @@ package fault
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"noriter.dev/noriter/cluster/dns"
 	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/testbed"
 )
@@ -136,7 +136,7 @@ func (w *world) resolves(ctx context.Context, node string) (bool, error) {
 }
 
 // errNotSteady is a testbed in which something is wrong already.
-var errNotSteady = errors.New("the testbed is not steady")
+var errNotSteady = lang.Errorf("the testbed is not steady", "테스트베드가 정상이 아닙니다")
 
 // steady returns nil if all is as it should be: machines, units, nodes, the
 // cluster's own deployments, DNS.
@@ -154,7 +154,7 @@ func (w *world) steady(ctx context.Context) error {
 		wrong = append(wrong, late...)
 		ok, err := w.resolves(ctx, testbed.ControlName)
 		if err == nil && !ok {
-			wrong = append(wrong, "DNS does not answer")
+			wrong = append(wrong, lang.T("DNS does not answer", "DNS가 응답하지 않음"))
 		}
 	}
 	if len(wrong) > 0 {
@@ -167,23 +167,23 @@ func (w *world) steady(ctx context.Context) error {
 func wrongWith(s testbed.Status) []string {
 	var wrong []string
 	if s.API != "ok" {
-		wrong = append(wrong, "the API server does not answer")
+		wrong = append(wrong, lang.T("the API server does not answer", "API 서버가 응답하지 않음"))
 	}
 	for _, m := range s.Machines {
 		switch {
 		case m.State != machine.Running:
-			wrong = append(wrong, fmt.Sprintf("%s is %s", m.Name, m.State))
+			wrong = append(wrong, lang.Textf("%s is %s", "%s 상태: %s", m.Name, m.State).String())
 			continue
 		case m.SSH != "ok":
-			wrong = append(wrong, m.Name+" does not answer on SSH")
+			wrong = append(wrong, lang.Textf("%s does not answer on SSH", "%s이(가) SSH에 응답하지 않음", m.Name).String())
 		}
 		for _, u := range sortedKeys(m.Units) {
 			if m.Units[u] != "active" {
-				wrong = append(wrong, fmt.Sprintf("%s: %s is %s", m.Name, u, m.Units[u]))
+				wrong = append(wrong, lang.Textf("%s: %s is %s", "%s: %s 상태: %s", m.Name, u, m.Units[u]).String())
 			}
 		}
 		if s.API == "ok" && m.Node != "Ready" {
-			wrong = append(wrong, fmt.Sprintf("node %s is %s", m.Name, m.Node))
+			wrong = append(wrong, lang.Textf("node %s is %s", "노드 %s 상태: %s", m.Name, m.Node).String())
 		}
 	}
 	return wrong
@@ -206,13 +206,13 @@ func (w *world) lateDeployments(ctx context.Context) ([]string, error) {
 	}
 	list, err := c.AppsV1().Deployments(metav1.NamespaceSystem).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("listing the cluster's own deployments: %w", err)
+		return nil, lang.Errorf("listing the cluster's own deployments: %w", "클러스터의 기본 디플로이먼트 목록 조회: %w", err)
 	}
 	var late []string
 	for i := range list.Items {
 		d := &list.Items[i]
 		if d.Status.AvailableReplicas == 0 {
-			late = append(late, "deployment "+d.Name+" has no pod that is available")
+			late = append(late, lang.Textf("deployment %s has no pod that is available", "디플로이먼트 %s에 사용 가능한 파드가 없음", d.Name).String())
 		}
 	}
 	return late, nil
