@@ -20,7 +20,7 @@ func (t *Testbed) AddNode(ctx context.Context, name string, o RunOptions) (strin
 		}
 	}
 	err := t.locked(ctx, "node add", o.Waiting, func(p provider) error {
-		if err := t.answers(ctx); err != nil {
+		if err := t.Answering(ctx); err != nil {
 			return err
 		}
 		var err error
@@ -36,17 +36,6 @@ func (t *Testbed) AddNode(ctx context.Context, name string, o RunOptions) (strin
 		return t.writeState()
 	})
 	return name, err
-}
-
-// answers refuses what needs a cluster that runs.
-func (t *Testbed) answers(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, statusLimit)
-	defer cancel()
-	if err := t.Answering(ctx); err != nil {
-		return lang.Errorf("the cluster of testbed %q does not answer; `nori up` repairs, `nori reset` puts back: %w",
-			"테스트베드 %q의 클러스터가 응답하지 않습니다. `nori up`으로 고치고, `nori reset`으로 되돌립니다: %w", t.Name(), err)
-	}
-	return nil
 }
 
 // admit writes a new worker down before anything of it is made.

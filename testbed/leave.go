@@ -32,7 +32,7 @@ func (t *Testbed) RemoveNode(ctx context.Context, name string, force bool, o Run
 			return usage("%s is the last worker of testbed %q; `nori down` removes the testbed",
 				"%s은(는) 테스트베드 %q의 마지막 워커입니다. `nori down`이 테스트베드를 지웁니다", name, t.Name())
 		}
-		if err := t.answers(ctx); err != nil {
+		if err := t.Answering(ctx); err != nil {
 			return err
 		}
 		l := &leaveRun{testbed: t, provider: p, cluster: t.newCluster(""), name: name, force: force}

@@ -63,7 +63,11 @@ func (t *Testbed) RESTConfig() (*rest.Config, error) {
 	return cfg, nil
 }
 
-// Answering asks the API server whether it is ready.
+// statusLimit is how long a look waits for one machine or the API.
+const statusLimit = 8 * time.Second
+
+// Answering is nil if the API server is ready: what needs a cluster that runs is
+// refused before it begins.
 func (t *Testbed) Answering(ctx context.Context) error {
 	cfg, err := t.RESTConfig()
 	if err != nil {
@@ -73,12 +77,14 @@ func (t *Testbed) Answering(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = client.RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
-	return err
+	ctx, cancel := context.WithTimeout(ctx, statusLimit)
+	defer cancel()
+	if _, err := client.RESTClient().Get().AbsPath("/readyz").DoRaw(ctx); err != nil {
+		return lang.Errorf("the cluster of testbed %q does not answer; `nori up` repairs, `nori reset` puts back: %w",
+			"테스트베드 %q의 클러스터가 응답하지 않습니다. `nori up`으로 고치고, `nori reset`으로 되돌립니다: %w", t.Name(), err)
+	}
+	return nil
 }
-
-// statusLimit is how long Status waits for one machine or the API.
-const statusLimit = 8 * time.Second
 
 // Status looks at machines, units and nodes, all at once.
 func (t *Testbed) Status(ctx context.Context) (Status, error) {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"time"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
@@ -21,12 +19,12 @@ func (g *globals) labEnv(ctx context.Context) (*labs.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := answering(ctx, t); err != nil {
+	if err := t.Answering(ctx); err != nil {
 		return nil, err
 	}
 	bin, err := kubectlDir(t.Dir())
 	if err != nil {
-		return nil, fmt.Errorf("preparing kubectl: %w", err)
+		return nil, err
 	}
 	// Labs on machines use `nori ssh` in their scripts, as learners do.
 	if err := os.Setenv("NORI_TESTBED", t.Name()); err != nil {
@@ -42,14 +40,4 @@ func (g *globals) labEnv(ctx context.Context) (*labs.Env, error) {
 		BinDir: bin, ProgressDir: t.Home().Learner(), Command: command,
 		Lang: lang.Current(), In: g.stdin, Out: g.stdout, Err: g.stderr,
 	}, nil
-}
-
-// answering makes sure that the API server is there before a lab relies on it.
-func answering(ctx context.Context, t *testbed.Testbed) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if err := t.Answering(ctx); err != nil {
-		return fmt.Errorf("the cluster of testbed %q does not answer; `nori up` repairs, `nori reset` puts back: %w", t.Name(), err)
-	}
-	return nil
 }
