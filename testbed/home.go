@@ -80,10 +80,10 @@ type State struct {
 const stateFile = "state.json"
 
 // ErrNoTestbed is a testbed that was never made, or is down.
-var ErrNoTestbed = lang.Errorf("there is no such testbed; `nori up` makes one", "그런 테스트베드가 없습니다. `nori up`으로 만듭니다")
+var ErrNoTestbed = lang.Errorf("there is no such testbed; `nori up` makes one", "그런 테스트베드가 없습니다. `nori up`으로 만드세요")
 
 // ErrNotUp is a testbed whose `nori up` has not come far enough for a cluster.
-var ErrNotUp = lang.Errorf("there is no cluster yet; `nori up` makes one", "아직 클러스터가 없습니다. `nori up`으로 만듭니다")
+var ErrNotUp = lang.Errorf("there is no cluster yet; `nori up` makes one", "아직 클러스터가 없습니다. `nori up`으로 만드세요")
 
 func (h Home) readState(name string) (State, error) {
 	var s State

@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/testbed"
 )
@@ -40,6 +42,27 @@ func TestTableIsComplete(t *testing.T) {
 	var u *testbed.UsageError
 	if _, err := Find("node-of"); !errors.As(err, &u) || !strings.Contains(err.Error(), `did you mean "node-off"?`) {
 		t.Errorf("Find: %v", err)
+	}
+}
+
+// TestInKorean reads what is shown while a fault goes in or out.
+func TestInKorean(t *testing.T) {
+	lang.Set(lang.Korean)
+	t.Cleanup(func() { lang.Set(lang.English) })
+	hangul := regexp.MustCompile(`\p{Hangul}`)
+	_, badNode := choose(nodeOff, nodesOf([]string{"node1"}), Options{Node: "node9"})
+	_, nothing := choose(nodeOff, nil, Options{})
+	texts := []string{errNotSteady.Error(), badNode.Error(), nothing.Error(), judge("nori-agent", "active", true, lang.Text{EN: "yes", KO: "예"}).Seen.String()}
+	texts = append(texts, wrongWith(testbed.Status{API: "refused", Machines: []testbed.MachineStatus{
+		{Name: "node1", State: machine.Stopped}, {Name: "node2", State: machine.Running, SSH: "timeout", Units: map[string]string{"nori-agent": "inactive"}},
+	}})...)
+	for _, f := range All() {
+		texts = append(texts, f.What.String(), f.Symptom.String())
+	}
+	for _, s := range texts {
+		if !hangul.MatchString(s) {
+			t.Errorf("not in Korean: %s", s)
+		}
 	}
 }
 

@@ -93,8 +93,8 @@ func (i *injection) steps() []step.Step {
 			return i.fault.inject(ctx, i.world, i.record)
 		},
 	}, step.Step{
-		ID: "proof", Title: lang.Text{EN: "Proof that it took effect", KO: "효과 증명"}, Needs: []string{"inject"},
-		Advice: lang.Text{EN: "`nori fault recover` takes out what there is of it", KO: "`nori fault recover`로 되돌릴 수 있습니다"},
+		ID: "proof", Title: lang.Text{EN: "Proof that it took effect", KO: "효과 확인"}, Needs: []string{"inject"},
+		Advice: lang.Text{EN: "`nori fault recover` takes out what there is of it", KO: "`nori fault recover`로 복구할 수 있습니다"},
 		Run: func(ctx context.Context, note func(string)) error {
 			if err := i.await(ctx, i.fault, i.record, Broken, proofLimit, note); err != nil {
 				return err
@@ -211,13 +211,13 @@ func recoverOne(ctx context.Context, t *testbed.Testbed, r testbed.Fault, o Opti
 
 func (w *world) recovery(f *Fault, r testbed.Fault, o Options) []step.Step {
 	return []step.Step{{
-		ID: "back", Title: lang.Text{EN: "Put back", KO: "되돌리기"}, Limit: recoverLimit,
+		ID: "back", Title: lang.Text{EN: "Put back", KO: "복구"}, Limit: recoverLimit,
 		Run: func(ctx context.Context, note func(string)) error {
 			note(r.Name + ", " + TargetOf(r))
 			return f.recover(ctx, w, r)
 		},
 	}, {
-		ID: "whole", Title: lang.Text{EN: "Proof that it is gone", KO: "사라졌다는 증명"}, Needs: []string{"back"}, Limit: 2 * recoverLimit,
+		ID: "whole", Title: lang.Text{EN: "Proof that it is gone", KO: "복구 확인"}, Needs: []string{"back"}, Limit: 2 * recoverLimit,
 		Run: func(ctx context.Context, note func(string)) error {
 			return w.await(ctx, f, r, Whole, recoverLimit, note)
 		},
