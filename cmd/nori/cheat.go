@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,7 +8,6 @@ import (
 	"noriter.dev/noriter/cheatsheets"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/strict"
-	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/screen"
 )
 
@@ -20,7 +17,7 @@ func newCheatCommand(g *globals) *cobra.Command {
 		Use:   "cheat [TOPIC]",
 		Short: lang.T("Show a cheatsheet", "치트시트 보기"),
 		Long: lang.T("Shows one page with the commands of a topic, or without a topic, which there are.\nEvery command on a page is tested on a real cluster.",
-			"주제 하나의 명령을 한 쪽에 모아 보여 줍니다. 주제를 적지 않으면 어떤 주제가 있는지 보여 줍니다.\n모든 명령은 실제 클러스터에서 시험한 것입니다."),
+			"한 주제의 명령을 한 쪽에 모아 보여 줍니다. 주제를 지정하지 않으면 어떤 주제가 있는지 보여 줍니다.\n모든 명령은 실제 클러스터에서 시험한 것입니다."),
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeTopic,
 		RunE: func(_ *cobra.Command, args []string) error { return g.cheat(args, choose) },
 	}
@@ -34,11 +31,11 @@ func (g *globals) cheat(args []string, choose bool) error {
 	if err != nil {
 		return err
 	}
-	ui := screen.New(&labs.Env{In: g.stdin, Out: g.stdout, Err: g.stderr}, g.plain, g.noColor)
+	ui := g.screen()
 	var page *cheatsheets.Page
 	switch {
 	case len(args) == 1 && choose:
-		return g.usage("%s", lang.T("give a topic or -i, not both", "주제와 -i 가운데 하나만 쓰세요"))
+		return g.usage("give a topic or -i, not both", "주제와 -i 가운데 하나만 쓰세요")
 	case len(args) == 1:
 		page, err = g.findTopic(pages, args[0])
 	case choose:
@@ -67,11 +64,10 @@ func (g *globals) findTopic(pages []*cheatsheets.Page, topic string) (*cheatshee
 	}
 	list := strings.Join(topics, ", ")
 	if near := strict.Nearest(topic, topics); near != "" {
-		return nil, g.usage("%s", lang.T(fmt.Sprintf("there is no cheatsheet %q; did you mean %q? There are: %s", topic, near, list),
-			fmt.Sprintf("%q(이)라는 치트시트는 없습니다. 혹시 %q인가요? 있는 것: %s", topic, near, list)))
+		return nil, g.usage("there is no cheatsheet %q; did you mean %q? There are: %s",
+			"%q(이)라는 치트시트는 없습니다. 혹시 %q인가요? 있는 치트시트: %s", topic, near, list)
 	}
-	return nil, g.usage("%s", lang.T(fmt.Sprintf("there is no cheatsheet %q; there are: %s", topic, list),
-		fmt.Sprintf("%q(이)라는 치트시트는 없습니다. 있는 것: %s", topic, list)))
+	return nil, g.usage("there is no cheatsheet %q; there are: %s", "%q(이)라는 치트시트는 없습니다. 있는 치트시트: %s", topic, list)
 }
 
 func (g *globals) chooseTopic(ui *screen.UI, pages []*cheatsheets.Page) (*cheatsheets.Page, error) {
@@ -79,10 +75,8 @@ func (g *globals) chooseTopic(ui *screen.UI, pages []*cheatsheets.Page) (*cheats
 	for _, p := range pages {
 		labels = append(labels, screen.TopicLabel(p))
 	}
-	n, err := ui.Choose(lang.T("Which topic?", "어떤 주제를 볼까요?"), labels)
-	if errors.Is(err, screen.ErrNoAnswer) {
-		return nil, g.usage("%s", lang.T("name a topic: nori cheat TOPIC", "주제를 적으세요: nori cheat 주제"))
-	}
+	n, err := g.choose(ui, lang.T("Which topic?", "어떤 주제를 볼까요?"), labels,
+		"name a topic: nori cheat TOPIC", "주제를 지정하세요: nori cheat 주제")
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func newDoctorCommand(g *globals) *cobra.Command {
 	driver := testbed.Auto
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: lang.T("Check this host; each failure names its remedy", "이 호스트 점검. 문제마다 해결책을 알려 줌"),
+		Short: lang.T("Check this host; each failure names its remedy", "이 호스트를 점검하고 문제마다 해결책 알려 주기"),
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return g.doctor(c.Context(), driver, fix) },
 	}
@@ -83,7 +83,7 @@ func (g *globals) printFindings(findings []finding) {
 			mark = color.RedString("FAIL")
 		}
 		if f.Fixed {
-			f.Seen += lang.T(" (fixed)", " (고침)")
+			f.Seen += lang.T(" (fixed)", " (해결함)")
 		}
 		fmt.Fprintf(g.stdout, "%s %s: %s\n", mark, f.Title, lang.Particles(f.Seen))
 		if preflight.Status(f.Status) != preflight.OK && f.Remedy != "" {

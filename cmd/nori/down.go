@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -13,12 +12,12 @@ import (
 func newDownCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
-		Short: lang.T("Remove a testbed; caches and progress stay", "테스트베드 지우기. 캐시와 진도는 남음"),
+		Short: lang.T("Remove a testbed; caches and progress stay", "테스트베드 지우기. 캐시와 진행 상황은 남음"),
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			t, err := g.open()
 			if errors.Is(err, testbed.ErrNoTestbed) {
-				fmt.Fprintln(g.stderr, lang.T("there is no such testbed; nothing to do", "그런 테스트베드가 없습니다. 할 일이 없습니다"))
+				g.tell("there is no such testbed; nothing to do", "그런 테스트베드가 없습니다. 할 일이 없습니다")
 				return nil
 			}
 			if err != nil {
@@ -27,7 +26,7 @@ func newDownCommand(g *globals) *cobra.Command {
 			if err := t.Down(c.Context(), g.waitingFor); err != nil {
 				return err
 			}
-			g.tell(lang.T("testbed %s is gone\n", "테스트베드 %s을(를) 지웠습니다\n"), t.Name())
+			g.tell("testbed %s is gone", "테스트베드 %s을(를) 지웠습니다", t.Name())
 			return nil
 		},
 	}

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
 	"noriter.dev/noriter/testbed"
 )
@@ -39,13 +39,13 @@ func becomeRoot(home testbed.Home) error {
 	if err != nil {
 		return errNoRoot()
 	}
-	self, err := os.Executable()
+	self, err := thisProgram()
 	if err != nil {
 		return err
 	}
 	argv := append([]string{"sudo", "--preserve-env=LANG,LC_ALL,LC_MESSAGES,NO_COLOR,TERM,NORI_TESTBED,KUBECONFIG", "--", self}, os.Args[1:]...)
 	if err := syscall.Exec(sudo, argv, os.Environ()); err != nil {
-		return fmt.Errorf("becoming root: %w", err)
+		return lang.Errorf("becoming root: %w", "root 권한 얻기: %w", err)
 	}
 	return nil
 }

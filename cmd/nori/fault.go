@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/step"
 	"noriter.dev/noriter/testbed"
 	"noriter.dev/noriter/testbed/fault"
 )
@@ -18,12 +19,12 @@ import (
 func newFaultCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "fault",
-		Short: lang.T("Break the testbed on purpose, and mend it", "테스트베드를 일부러 망가뜨리고 고치기"),
+		Short: lang.T("Break the testbed on purpose, and mend it", "테스트베드에 일부러 장애를 일으키고 복구하기"),
 	}
 	g.groupOnly(c)
 	list := &cobra.Command{
 		Use: "list", Args: cobra.NoArgs,
-		Short: lang.T("List the faults, and whether those that are in still show", "고장 목록과, 넣은 고장이 아직 보이는지"),
+		Short: lang.T("List the faults, and whether those that are in still show", "장애 목록과 주입한 장애의 증상 보기"),
 		RunE:  func(c *cobra.Command, _ []string) error { return g.listFaults(c.Context()) },
 	}
 	g.outputFlag(list)
@@ -33,8 +34,10 @@ func newFaultCommand(g *globals) *cobra.Command {
 
 // faultOptions are the flags that inject and verify share.
 func (g *globals) faultOptions(c *cobra.Command, o *fault.Options) {
-	c.Flags().Uint64Var(&o.Seed, "seed", 0, lang.T("choose by this number; the same number chooses the same again (default: a new one)", "이 숫자로 고름. 같은 숫자는 같은 것을 고름 (기본값: 새 숫자)"))
-	c.Flags().StringVarP(&o.Namespace, "namespace", "n", "", lang.T("break something in this namespace (default: a small shop that is brought along)", "이 네임스페이스의 것을 망가뜨림 (기본값: 함께 준비하는 작은 가게)"))
+	c.Flags().Uint64Var(&o.Seed, "seed", 0, lang.T("choose by this number; the same number chooses the same again (default: a new one)",
+		"대상을 고르는 시드. 시드가 같으면 대상도 같음 (기본값: 새 시드)"))
+	c.Flags().StringVarP(&o.Namespace, "namespace", "n", "", lang.T("break something in this namespace (default: a small shop that is brought along)",
+		"이 네임스페이스의 오브젝트를 망가뜨림 (기본값: 연습용으로 만드는 작은 가게)"))
 }
 
 // settleFault fills in what no flag says.
@@ -90,7 +93,7 @@ func (g *globals) listFaults(ctx context.Context) error {
 }
 
 func (g *globals) printFaults(lines []faultLine) {
-	rows := [][]string{{lang.T("FAULT", "고장"), lang.T("WHAT", "내용")}}
+	rows := [][]string{{lang.T("FAULT", "장애"), lang.T("WHAT", "내용")}}
 	for _, l := range lines {
 		rows = append(rows, []string{l.Name, l.What})
 	}
@@ -99,24 +102,24 @@ func (g *globals) printFaults(lines []faultLine) {
 		if l.In == nil {
 			continue
 		}
-		state := color.RedString(lang.T("it shows", "고장 상태"))
+		state := color.RedString(lang.T("it shows", "증상 있음"))
 		if !l.Shows {
-			state = color.GreenString(lang.T("it no longer shows", "더는 보이지 않음"))
+			state = color.GreenString(lang.T("it no longer shows", "증상 없음"))
 		}
-		fmt.Fprintf(g.stdout, lang.T("\nIn: %s, %s, for %s (seed %d). Now %s: %s\n", "\n넣은 고장: %s, %s, %s 전 (시드 %d). 지금 %s: %s\n"),
-			color.New(color.Bold).Sprint(l.Name), fault.TargetOf(*l.In), time.Since(l.In.Since).Round(time.Second), l.In.Seed, state, l.Seen)
+		fmt.Fprintln(g.stdout, lang.Textf("\nIn: %s, %s, for %s (seed %d). Now %s: %s", "\n주입한 장애: %s, %s, %s 전 (시드 %d). 지금 %s: %s",
+			color.New(color.Bold).Sprint(l.Name), fault.TargetOf(*l.In), time.Since(l.In.Since).Round(time.Second), l.In.Seed, state, l.Seen))
 	}
 }
 
 func newFaultInjectCommand(g *globals) *cobra.Command {
 	var o fault.Options
 	c := &cobra.Command{
-		Use: "inject FAULT", Args: g.exactly(1), ValidArgsFunction: completeFault,
-		Short: lang.T("Put a fault into the testbed, and prove that it took effect", "테스트베드에 고장을 넣고 효과를 증명하기"),
+		Use: "inject FAULT", Args: cobra.ExactArgs(1), ValidArgsFunction: completeFault,
+		Short: lang.T("Put a fault into the testbed, and prove that it took effect", "테스트베드에 장애를 주입하고 효과 확인하기"),
 		Long: lang.T(`Looks that the testbed is steady, chooses a target by the seed, breaks it, and waits
 until the effect can be seen. "nori fault recover" takes it out again; "nori reset" does, too.`,
-			`테스트베드가 정상인지 보고, 시드로 대상을 골라 망가뜨린 뒤, 효과가 보일 때까지 기다립니다.
-"nori fault recover"로 되돌립니다. "nori reset"으로도 사라집니다.`),
+			`테스트베드가 정상인지 확인하고, 시드로 대상을 골라 망가뜨린 뒤, 효과가 나타날 때까지
+기다립니다. "nori fault recover"로 복구합니다. "nori reset"을 해도 없어집니다.`),
 		RunE: func(c *cobra.Command, args []string) error {
 			f, err := fault.Find(args[0])
 			if err != nil {
@@ -127,7 +130,7 @@ until the effect can be seen. "nori fault recover" takes it out again; "nori res
 		},
 	}
 	g.faultOptions(c, &o)
-	c.Flags().StringVar(&o.Node, "node", "", lang.T("break this worker (default: the seed chooses)", "이 워커를 망가뜨림 (기본값: 시드가 고름)"))
+	c.Flags().StringVar(&o.Node, "node", "", lang.T("break this worker (default: the seed chooses)", "이 워커를 망가뜨림 (기본값: 시드로 고름)"))
 	return c
 }
 
@@ -136,23 +139,25 @@ func (g *globals) injectFault(ctx context.Context, f *fault.Fault, o fault.Optio
 	if err != nil {
 		return err
 	}
-	p := g.newStepView()
-	o.Report = p.report
-	r, err := fault.Inject(ctx, t, f, o)
-	p.stop()
+	var r testbed.Fault
+	err = g.showSteps(func(report step.Reporter) error {
+		o.Report = report
+		r, err = fault.Inject(ctx, t, f, o)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(g.stderr, lang.T("%s is in: %s (seed %d)\n", "%s 고장을 넣었습니다: %s (시드 %d)\n"), color.New(color.Bold).Sprint(r.Name), fault.TargetOf(r), r.Seed)
-	fmt.Fprintf(g.stderr, lang.T("What is seen: %s.\n", "보이는 것: %s.\n"), f.Symptom.String())
-	fmt.Fprintln(g.stderr, lang.T("To take it out: ", "되돌리기: ")+color.CyanString("nori fault recover "+r.Name))
+	g.tell("%s is in: %s (seed %d)", "%s 장애를 주입했습니다: %s (시드 %d)", color.New(color.Bold).Sprint(r.Name), fault.TargetOf(r), r.Seed)
+	g.tell("What is seen: %s.", "나타나는 증상: %s.", f.Symptom)
+	g.tell("To take it out: %s", "복구하려면: %s", color.CyanString("nori fault recover "+r.Name))
 	return nil
 }
 
 func newFaultRecoverCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use: "recover [FAULT]", Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeFault,
-		Short: lang.T("Take a fault out, or all of them", "고장 하나 또는 모두 되돌리기"),
+		Short: lang.T("Take a fault out, or all of them", "장애를 하나 또는 모두 복구하기"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, err := g.open()
 			if err != nil {
@@ -162,17 +167,19 @@ func newFaultRecoverCommand(g *globals) *cobra.Command {
 			if len(args) > 0 {
 				name = args[0]
 			}
-			p := g.newStepView()
-			out, err := fault.Recover(c.Context(), t, name, fault.Options{Report: p.report, Waiting: g.waitingFor})
-			p.stop()
+			var out []testbed.Fault
+			err = g.showSteps(func(report step.Reporter) error {
+				out, err = fault.Recover(c.Context(), t, name, fault.Options{Report: report, Waiting: g.waitingFor})
+				return err
+			})
 			if err != nil {
 				return err
 			}
 			if len(out) == 0 && name == "" {
-				fmt.Fprintln(g.stderr, lang.T("no fault is in; nothing to do", "넣은 고장이 없습니다. 할 일이 없습니다"))
+				g.tell("no fault is in; nothing to do", "주입한 장애가 없습니다. 할 일이 없습니다")
 			}
 			for _, r := range out {
-				fmt.Fprintf(g.stderr, lang.T("%s is out: %s\n", "%s 고장을 되돌렸습니다: %s\n"), r.Name, fault.TargetOf(r))
+				g.tell("%s is out: %s", "%s 장애를 복구했습니다: %s", r.Name, fault.TargetOf(r))
 			}
 			return nil
 		},
@@ -183,7 +190,7 @@ func newFaultVerifyCommand(g *globals) *cobra.Command {
 	var o fault.Options
 	c := &cobra.Command{
 		Use: "verify [FAULT…]", ValidArgsFunction: completeFault,
-		Short: lang.T("Put each fault in and take it out, proving both", "고장을 하나씩 넣고 되돌리며 둘 다 증명하기"),
+		Short: lang.T("Put each fault in and take it out, proving both", "장애를 하나씩 주입하고 복구하며, 주입과 복구를 모두 검증하기"),
 		RunE: func(c *cobra.Command, args []string) error {
 			faults := fault.All()
 			if len(args) > 0 {
@@ -211,7 +218,7 @@ func (g *globals) verifyFaults(ctx context.Context, faults []*fault.Fault, o fau
 	}
 	people := g.output != "json"
 	if people {
-		fmt.Fprintf(g.stdout, lang.T("seed %d\n", "시드 %d\n"), o.Seed)
+		fmt.Fprintln(g.stdout, lang.Textf("seed %d", "시드 %d", o.Seed))
 	}
 	var all []fault.Verdict
 	err = fault.Verify(ctx, t, faults, o, func(v fault.Verdict) {
@@ -241,7 +248,8 @@ func (g *globals) printVerdict(v fault.Verdict) {
 	if !v.OK {
 		mark = color.RedString("FAIL")
 	}
-	fmt.Fprintf(g.stdout, lang.T("%s %-19s %-19s in and proven %5.1f s, out and steady %5.1f s\n", "%s %-19s %-19s 넣고 증명 %5.1f초, 되돌리고 정상 %5.1f초\n"), mark, v.Fault, v.Target, v.Inject, v.Recover)
+	fmt.Fprintln(g.stdout, lang.Textf("%s %-19s %-19s in and proven %5.1f s, out and steady %5.1f s",
+		"%s %-19s %-19s 주입하고 확인 %5.1f초, 복구하고 확인 %5.1f초", mark, v.Fault, v.Target, v.Inject, v.Recover))
 	if v.Error != "" {
 		fmt.Fprintln(g.stdout, "     "+v.Error)
 	}

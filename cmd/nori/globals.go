@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/strict"
+	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -35,10 +37,10 @@ func newGlobals() *globals {
 func newRootCommand(g *globals) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nori",
-		Short: lang.T("A playground for Kubernetes on real machines", "진짜 머신에서 노는 쿠버네티스 놀이터"),
+		Short: lang.T("A playground for Kubernetes on real machines", "실제 머신 위에서 쿠버네티스를 배우는 놀이터"),
 		Long: lang.T(
 			"Noriter gives you a Kubernetes cluster of real machines that you can see through,\nbreak, and put back in seconds.",
-			"놀이터는 속까지 들여다보고, 망가뜨리고, 몇 초 만에 되돌릴 수 있는\n진짜 머신으로 된 쿠버네티스 클러스터를 드립니다."),
+			"놀이터(Noriter)는 실제 머신으로 된 쿠버네티스 클러스터를 만들어 줍니다.\n속까지 들여다보고, 망가뜨리고, 몇 초 만에 되돌릴 수 있습니다."),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		// Flags before `kubectl` are ours, those behind it are kubectl's.
@@ -53,11 +55,11 @@ func newRootCommand(g *globals) *cobra.Command {
 	g.groupOnly(root)
 	f := root.PersistentFlags()
 	f.StringVar(&g.name, "name", "", lang.T("name of the testbed (default: the only one there is, or \"noriter\")", "테스트베드 이름 (기본값: 하나뿐이면 그것, 아니면 \"noriter\")"))
-	f.StringVar(&g.lang, "lang", "", lang.T("language of the texts: en or ko (default: from LANG)", "글의 언어: en 또는 ko (기본값: LANG에 따름)"))
-	f.BoolVar(&g.plain, "plain", false, lang.T("plain lines: no redrawing, numbered choices", "단순 출력: 화면을 다시 그리지 않고 번호로 고름"))
-	f.BoolVar(&g.noColor, "no-color", false, lang.T("no colour", "색 없이"))
+	f.StringVar(&g.lang, "lang", "", lang.T("language of the texts: en or ko (default: from LANG)", "표시 언어: en 또는 ko (기본값: LANG에 따름)"))
+	f.BoolVar(&g.plain, "plain", false, lang.T("plain lines: no redrawing, numbered choices", "단순 출력: 화면을 다시 그리지 않고, 번호로 고름"))
+	f.BoolVar(&g.noColor, "no-color", false, lang.T("no colour", "색상 없이 출력"))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &testbed.UsageError{Err: fmt.Errorf("%w\n      see `%s --help`", err, c.CommandPath())}
+		return g.usage("%w\n      see `%s --help`", "%w\n      `%s --help`를 참고하세요", err, c.CommandPath())
 	})
 	root.AddCommand(newQuizCommand(g))
 	root.AddCommand(
@@ -67,7 +69,10 @@ func newRootCommand(g *globals) *cobra.Command {
 		newFaultCommand(g),
 		newCheatCommand(g), newImageCommand(g),
 	)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	inLanguage(root)
+	g.countArguments(root)
 	return root
 }
 
@@ -82,13 +87,29 @@ func (g *globals) groupOnly(c *cobra.Command) {
 		for _, sub := range c.Commands() {
 			names = append(names, sub.Name())
 		}
-		hint := ""
-		if near := strict.Nearest(args[0], names); near != "" {
-			hint = fmt.Sprintf("; did you mean %q?", near)
-		}
-		return g.usage("%s has no command %q%s\n      see `%s --help`", c.CommandPath(), args[0], hint, c.CommandPath())
+		return g.usage("%s has no command %q%s\n      see `%s --help`", "%s에 %q(이)라는 명령은 없습니다%s\n      `%s --help`를 참고하세요",
+			c.CommandPath(), args[0], strict.DidYouMean(args[0], names), c.CommandPath())
 	}
 	c.Args = cobra.ArbitraryArgs
+}
+
+// countArguments makes too few or too many arguments of a command, and of all
+// those below it, the usage error that they are.
+func (g *globals) countArguments(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			err := check(c, args)
+			var said *testbed.UsageError
+			if err == nil || errors.As(err, &said) {
+				return err
+			}
+			return g.usage("wrong number of arguments (%d)\n      usage: %s\n      see `%s --help`",
+				"인자의 개수(%d개)가 맞지 않습니다\n      사용법: %s\n      `%s --help`를 참고하세요", len(args), c.UseLine(), c.CommandPath())
+		}
+	}
+	for _, sub := range c.Commands() {
+		g.countArguments(sub)
+	}
 }
 
 // settle makes the shared flags take effect.
@@ -98,7 +119,7 @@ func (g *globals) settle(c *cobra.Command) error {
 	case lang.English, lang.Korean:
 		lang.Set(g.lang)
 	default:
-		return g.usage("--lang: %q is neither en nor ko", g.lang)
+		return g.usage("--lang: %q is neither en nor ko", "--lang: %q은(는) en도 ko도 아닙니다", g.lang)
 	}
 	if os.Getenv("NO_COLOR") != "" || !g.terminal() {
 		g.noColor = true
@@ -107,14 +128,14 @@ func (g *globals) settle(c *cobra.Command) error {
 		color.NoColor = true
 	}
 	if g.output != "" && g.output != "json" {
-		return g.usage("-o: %q is not known; json is", g.output)
+		return g.usage("-o: %q is not known; json is", "-o: %q은(는) 쓸 수 없습니다. json을 쓰세요", g.output)
 	}
 	if g.name == "" {
 		g.name = os.Getenv("NORI_TESTBED")
 	}
 	if g.name != "" {
 		if err := testbed.ValidateName(g.name); err != nil {
-			return g.usage("--%w", err)
+			return g.usage("--%w", "--%w", err)
 		}
 	}
 	return nil
@@ -132,13 +153,14 @@ func (g *globals) interactive() bool {
 	return ok && isatty.IsTerminal(f.Fd()) && g.terminal()
 }
 
-// tell writes to stderr what is being done, or was.
-func (g *globals) tell(format string, args ...any) {
-	fmt.Fprint(g.stderr, lang.Particles(fmt.Sprintf(format, args...)))
+// tell writes a line to stderr: what is being done, or was.
+func (g *globals) tell(en, ko string, args ...any) {
+	fmt.Fprintln(g.stderr, lang.Textf(en, ko, args...))
 }
 
-func (g *globals) usage(format string, args ...any) error {
-	return &testbed.UsageError{Err: fmt.Errorf(format, args...)}
+// usage is a mistake in what was typed; the command ends with exit code 2.
+func (g *globals) usage(en, ko string, args ...any) error {
+	return &testbed.UsageError{Err: lang.Errorf(en, ko, args...)}
 }
 
 // open finds the testbed that is meant, and goes into its namespace: without
@@ -167,6 +189,15 @@ func (g *globals) find() (*testbed.Testbed, error) {
 	return testbed.Open(home, name)
 }
 
+// findWithPrograms is find, and the folder of the programs that go to the machines.
+func (g *globals) findWithPrograms() (t *testbed.Testbed, bin string, err error) {
+	if t, err = g.find(); err != nil {
+		return nil, "", err
+	}
+	bin, err = binDir()
+	return t, bin, err
+}
+
 func (g *globals) meant(home testbed.Home) (string, error) {
 	if g.name != "" {
 		return g.name, nil
@@ -184,36 +215,49 @@ func (g *globals) meant(home testbed.Home) (string, error) {
 		}
 	}
 	if len(names) > 1 {
-		return "", g.usage("there are %d testbeds, %v: say which with --name", len(names), names)
+		return "", g.usage("there are %d testbeds, %v: say which with --name", "테스트베드가 %d개 있습니다(%v). --name으로 하나를 지정하세요", len(names), names)
 	}
 	return testbed.DefaultName, nil
 }
 
 // binDir is where this program lies, with those that go to the machines.
 func binDir() (string, error) {
-	self, err := os.Executable()
-	if err == nil {
-		self, err = filepath.EvalSymlinks(self)
-	}
+	self, err := thisProgram()
 	if err != nil {
-		return "", fmt.Errorf("looking for this program's folder: %w", err)
+		return "", err
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return "", lang.Errorf("looking for this program's folder: %w", "이 프로그램의 폴더 찾기: %w", err)
 	}
 	dir := filepath.Dir(self)
 	for _, p := range []string{"nori-control", "nori-node"} {
 		if _, err := os.Stat(filepath.Join(dir, p)); err != nil {
-			return "", fmt.Errorf("%s must lie beside nori; `make build` puts it there: %w", p, err)
+			return "", lang.Errorf("%s must lie beside nori; `make build` puts it there: %w",
+				"%s이(가) nori와 같은 폴더에 있어야 합니다. `make build`로 만드세요: %w", p, err)
 		}
 	}
 	return dir, nil
 }
 
-// waitingFor tells that another process has the testbed.
-func (g *globals) waitingFor(holder string) {
-	g.tell(lang.T("waiting for %s, which is at work on this testbed\n", "이 테스트베드에서 작업 중인 %s을(를) 기다립니다\n"), holder)
+// thisProgram is where this program was started from.
+func thisProgram() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", lang.Errorf("looking for this program: %w", "이 프로그램의 위치 찾기: %w", err)
+	}
+	return self, nil
 }
 
+// waitingFor tells that another process has the testbed.
+func (g *globals) waitingFor(holder string) {
+	g.tell("waiting for %s, which is at work on this testbed", "이 테스트베드에서 작업 중인 %s을(를) 기다립니다", holder)
+}
+
+// errNoRoot is a host on which this user can't become root.
 func errNoRoot() error {
-	return lang.Errorf("this needs root: run it with sudo, or with --driver %s as one whom the host's service lets in",
-		"root 권한이 필요합니다. sudo로 실행하거나, 호스트의 서비스가 허용하는 사용자로 --driver %s와(과) 함께 실행하세요",
-		strings.Join(testbed.Rootless(), ", "))
+	return &machine.HostError{
+		What: lang.T("this needs root", "root 권한이 필요합니다"),
+		Remedy: lang.Textf("run it with sudo, or with --driver %s as one whom the host's service lets in",
+			"sudo로 실행하거나, 호스트의 서비스가 허용하는 사용자로 --driver %s을(를) 붙여 실행하세요", strings.Join(testbed.Rootless(), ", ")).String(),
+	}
 }

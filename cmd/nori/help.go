@@ -24,9 +24,9 @@ func inLanguage(root *cobra.Command) {
 	} {
 		text = strings.Replace(text, w[0], w[1], 1)
 	}
-	root.SetUsageTemplate(text)
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
+	// A flag's default is put behind its text by pflag.
+	cobra.AddTemplateFunc("defaultInKorean", func(usages string) string { return strings.ReplaceAll(usages, "(default ", "(기본값: ") })
+	root.SetUsageTemplate(strings.ReplaceAll(text, "FlagUsages |", "FlagUsages | defaultInKorean |"))
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "help":

@@ -27,7 +27,7 @@ func TestHelpInKorean(t *testing.T) {
 		if err := c.Help(); err != nil {
 			t.Fatal(err)
 		}
-		for _, english := range []string{"Usage:", "Commands:", "Flags:", "help for", "Use \"", "Help about"} {
+		for _, english := range []string{"Usage:", "Commands:", "Flags:", "help for", "(default", "Use \"", "Help about"} {
 			if strings.Contains(out.String(), english) {
 				t.Errorf("%s --help says %q:\n%s", c.CommandPath(), english, out.String())
 			}

@@ -13,11 +13,11 @@ import (
 func newImageCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "image",
-		Short: lang.T("List container images, push one to the testbed's registry", "컨테이너 이미지를 나열하고 테스트베드의 레지스트리에 올리기"),
+		Short: lang.T("List container images, push one to the testbed's registry", "컨테이너 이미지 목록 보기, 테스트베드의 레지스트리에 올리기"),
 	}
 	g.groupOnly(c)
 	c.AddCommand(g.outputFlag(&cobra.Command{
-		Use: "list", Short: lang.T("List what the nodes and the registry have", "노드와 레지스트리에 있는 이미지 나열"), Args: cobra.NoArgs,
+		Use: "list", Short: lang.T("List what the nodes and the registry have", "노드와 레지스트리에 있는 이미지 목록 보기"), Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return g.listImages(c.Context()) },
 	}), &cobra.Command{
 		Use:   "push IMAGE|FILE.tar [NAME]",
@@ -27,11 +27,11 @@ list), or an archive as "docker save" writes it. NAME is what nodes will pull
 it by; without a registry in it, it goes to the open one.`,
 			`이미지를 테스트베드의 레지스트리에 올립니다. Noriter에 들어 있는 이미지(nori image
 list 참고)나 "docker save"로 만든 파일을 쓸 수 있습니다. NAME은 노드가 받을 때 쓰는
-이름입니다. 레지스트리를 적지 않으면 열린 레지스트리로 갑니다.`),
+이름입니다. 이름에 레지스트리가 없으면 누구나 쓸 수 있는 레지스트리에 올립니다.`),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return g.usage("%s", lang.T("want an image or an archive, and perhaps a name: nori image push nginx:1.26 team/web:v1",
-					"이미지나 파일을 하나, 필요하면 이름도 적어 주세요: nori image push nginx:1.26 team/web:v1"))
+				return g.usage("want an image or an archive, and perhaps a name: nori image push nginx:1.26 team/web:v1",
+					"이미지나 파일을 하나, 필요하면 이름까지 지정하세요: nori image push nginx:1.26 team/web:v1")
 			}
 			return nil
 		},
@@ -41,11 +41,7 @@ list 참고)나 "docker save"로 만든 파일을 쓸 수 있습니다. NAME은 
 }
 
 func (g *globals) listImages(ctx context.Context) error {
-	t, err := g.open()
-	if err != nil {
-		return err
-	}
-	bin, err := binDir()
+	t, bin, err := g.openWithPrograms()
 	if err != nil {
 		return err
 	}
@@ -66,6 +62,15 @@ func (g *globals) listImages(ctx context.Context) error {
 	})
 }
 
+// openWithPrograms is open, and the folder of the programs that images are made of.
+func (g *globals) openWithPrograms() (*testbed.Testbed, string, error) {
+	t, bin, err := g.findWithPrograms()
+	if err != nil {
+		return nil, "", err
+	}
+	return t, bin, enter(t)
+}
+
 // shortDigest is as much of a digest as people compare.
 func shortDigest(digest string) string {
 	_, hex, ok := strings.Cut(digest, ":")
@@ -76,11 +81,7 @@ func shortDigest(digest string) string {
 }
 
 func (g *globals) pushImage(ctx context.Context, args []string) error {
-	t, err := g.open()
-	if err != nil {
-		return err
-	}
-	bin, err := binDir()
+	t, bin, err := g.openWithPrograms()
 	if err != nil {
 		return err
 	}
@@ -93,9 +94,9 @@ func (g *globals) pushImage(ctx context.Context, args []string) error {
 		return err
 	}
 	if !sent {
-		g.tell(lang.T("%s is there already\n", "%s은(는) 이미 있습니다\n"), ref)
+		g.tell("%s is there already", "%s은(는) 이미 있습니다", ref)
 		return nil
 	}
-	g.tell(lang.T("pushed %s\n", "%s을(를) 올렸습니다\n"), ref)
+	g.tell("pushed %s", "%s을(를) 올렸습니다", ref)
 	return nil
 }

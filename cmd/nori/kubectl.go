@@ -20,7 +20,7 @@ import (
 func newKubectlCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:                "kubectl …",
-		Short:              lang.T("Run kubectl for the testbed", "테스트베드에 kubectl 실행"),
+		Short:              lang.T("Run kubectl for the testbed", "테스트베드의 클러스터에 kubectl 실행하기"),
 		DisableFlagParsing: true,
 		// kubectl's own flags are kubectl's; ours come before the word kubectl.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
@@ -73,27 +73,32 @@ func (g *globals) kubectl(args []string) error {
 // kubectlDir makes, and names, a folder with nothing in it but this program,
 // under its own name and that of kubectl.
 func kubectlDir(dir string) (string, error) {
-	self, err := os.Executable()
+	self, err := thisProgram()
 	if err != nil {
 		return "", err
 	}
 	bin := filepath.Join(dir, "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return "", err
+		return "", lang.Errorf("preparing kubectl: %w", "kubectl 준비: %w", err)
 	}
 	for _, name := range []string{"kubectl", "nori"} {
-		link := filepath.Join(bin, name)
-		if have, err := os.Readlink(link); err == nil && have == self {
-			continue
-		}
-		tmp := link + ".new"
-		os.Remove(tmp)
-		if err := os.Symlink(self, tmp); err != nil {
-			return "", err
-		}
-		if err := os.Rename(tmp, link); err != nil {
-			return "", err
+		if err := linkTo(self, filepath.Join(bin, name)); err != nil {
+			return "", lang.Errorf("preparing kubectl: %w", "kubectl 준비: %w", err)
 		}
 	}
 	return bin, nil
+}
+
+// linkTo makes a link, in the place of one that leads elsewhere: at no moment is
+// there none.
+func linkTo(target, link string) error {
+	if have, err := os.Readlink(link); err == nil && have == target {
+		return nil
+	}
+	tmp := link + ".new"
+	os.Remove(tmp)
+	if err := os.Symlink(target, tmp); err != nil {
+		return err
+	}
+	return os.Rename(tmp, link)
 }

@@ -20,6 +20,7 @@ import (
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 	"noriter.dev/noriter/labs/screen"
+	"noriter.dev/noriter/testbed"
 )
 
 func newLabCommand(g *globals) *cobra.Command {
@@ -42,27 +43,62 @@ func (g *globals) labScreen(ctx context.Context) (*labs.Env, *screen.UI, error) 
 	return env, screen.New(env, g.plain, g.noColor), nil
 }
 
+// screen is the screen of what needs no testbed.
+func (g *globals) screen() *screen.UI {
+	return screen.New(&labs.Env{In: g.stdin, Out: g.stdout, Err: g.stderr}, g.plain, g.noColor)
+}
+
+// screenWithProgress is labScreen with what the learner has done. Without a
+// testbed it tells why nothing of that is shown: the two texts are the beginning.
+func (g *globals) screenWithProgress(ctx context.Context, en, ko string) (*screen.UI, *progress.State, error) {
+	env, ui, err := g.labScreen(ctx)
+	if err != nil {
+		fmt.Fprintln(g.stderr, lang.T(en, ko), err)
+		return g.screen(), &progress.State{}, nil
+	}
+	state, err := run.StoreFor(env).Load()
+	return ui, state, err
+}
+
+// choose asks which one is meant, and gives its place. Where nobody can be asked,
+// the usage error is what the two texts say.
+func (g *globals) choose(ui *screen.UI, question string, labels []string, en, ko string) (int, error) {
+	n, err := ui.Choose(question, labels)
+	if errors.Is(err, screen.ErrNoAnswer) {
+		return 0, g.usage(en, ko)
+	}
+	return n, err
+}
+
+// labelsOf are what a list shows of its entries.
+func labelsOf[E interface{ Label() string }](entries []E) (labels []string) {
+	for _, e := range entries {
+		labels = append(labels, e.Label())
+	}
+	return labels
+}
+
 // allLabs reads the labs that are built in.
 func allLabs() ([]*format.Lab, error) { return format.LoadAll(content.FS) }
 
-// labAt reads a lab that its author has on disk.
-func (g *globals) labAt(path string) (*format.Lab, error) {
+// readAt reads a lab or a quiz that its author has on disk.
+func readAt[T any](path string, load func(fs.FS, string) (*T, error)) (*T, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fmt.Errorf("looking for the lab %s: %w", path, err)
+		return nil, lang.Errorf("looking for %s: %w", "%s 찾기: %w", path, err)
 	}
-	lab, err := format.Load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
+	v, err := load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
 	var problems problem.List
 	if errors.As(err, &problems) || errors.Is(err, fs.ErrNotExist) {
-		return nil, g.usage("%w", err)
+		return nil, &testbed.UsageError{Err: err}
 	}
-	return lab, err
+	return v, err
 }
 
 // findLab finds a lab by its id, or by its path: ./my-lab.
 func (g *globals) findLab(id string) (*format.Lab, error) {
 	if strings.ContainsRune(id, filepath.Separator) {
-		return g.labAt(id)
+		return readAt(id, format.Load)
 	}
 	all, err := allLabs()
 	if err != nil {
@@ -75,9 +111,7 @@ func (g *globals) findLab(id string) (*format.Lab, error) {
 		}
 		ids = append(ids, l.ID)
 	}
-	return nil, g.usage("%s", lang.T(
-		fmt.Sprintf("there is no lab %q; there are: %s", id, strings.Join(ids, ", ")),
-		fmt.Sprintf("%q(이)라는 실습은 없습니다. 있는 것: %s", id, strings.Join(ids, ", "))))
+	return nil, g.usage("there is no lab %q; there are: %s", "%q(이)라는 실습은 없습니다. 있는 실습: %s", id, strings.Join(ids, ", "))
 }
 
 // openLab is the session of the lab named, or else of the one that is open.
@@ -95,9 +129,8 @@ func (g *globals) openLab(ctx context.Context, args []string) (*run.Session, *sc
 			return nil, nil, err
 		}
 		if id = state.Current; id == "" {
-			return nil, nil, errors.New(lang.T(
-				"no lab is open; `nori lab list` shows them, `nori lab start LAB` opens one",
-				"진행 중인 실습이 없습니다. `nori lab list`로 목록을 보고 `nori lab start 실습`으로 시작하세요"))
+			return nil, nil, lang.Errorf("no lab is open; `nori lab list` shows them, `nori lab start LAB` opens one",
+				"진행 중인 실습이 없습니다. `nori lab list`로 목록을 보고 `nori lab start 실습`으로 시작하세요")
 		}
 	}
 	lab, err := g.findLab(id)
@@ -123,7 +156,7 @@ func completeLab(*cobra.Command, []string, string) ([]string, cobra.ShellCompDir
 
 // outputFlag adds -o json.
 func (g *globals) outputFlag(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().StringVarP(&g.output, "output", "o", "", lang.T("json, for scripts", "스크립트용 json"))
+	cmd.Flags().StringVarP(&g.output, "output", "o", "", lang.T("json, for scripts", "출력 형식: json (스크립트용)"))
 	return cmd
 }
 
@@ -146,15 +179,9 @@ func (g *globals) listLabs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	state := &progress.State{}
-	env, ui, envErr := g.labScreen(ctx)
-	if envErr == nil {
-		if state, err = run.StoreFor(env).Load(); err != nil {
-			return err
-		}
-	} else {
-		ui = screen.New(&labs.Env{In: g.stdin, Out: g.stdout, Err: g.stderr}, g.plain, g.noColor)
-		fmt.Fprintln(g.stderr, lang.T("Your progress isn't shown:", "진행 상황은 표시하지 않습니다:"), envErr)
+	ui, state, err := g.screenWithProgress(ctx, "Your progress isn't shown:", "진행 상황은 표시하지 않습니다:")
+	if err != nil {
+		return err
 	}
 	entries := screen.Entries(all, state)
 	if g.output == "json" {
@@ -213,8 +240,8 @@ func sayNeeds(env *labs.Env, ui *screen.UI, lab *format.Lab) error {
 				continue
 			}
 		}
-		ui.Say(lang.T(fmt.Sprintf("This lab builds on %[1]s, which you haven't finished: `%[2]s lab start %[1]s`.", id, ui.Command),
-			fmt.Sprintf("이 실습은 아직 마치지 않은 %[1]s 실습에서 이어집니다: `%[2]s lab start %[1]s`", id, ui.Command)))
+		ui.Say(lang.Textf("This lab builds on %[1]s, which you haven't finished: `%[2]s lab start %[1]s`.",
+			"이 실습은 아직 마치지 않은 %[1]s 실습에서 이어집니다: `%[2]s lab start %[1]s`", id, ui.Command).String())
 	}
 	return nil
 }
@@ -232,14 +259,8 @@ func (g *globals) chooseLab(env *labs.Env, ui *screen.UI, args []string) (*forma
 	if err != nil {
 		return nil, err
 	}
-	var labels []string
-	for _, e := range screen.Entries(all, state) {
-		labels = append(labels, e.Label())
-	}
-	n, err := ui.Choose(lang.T("Which lab?", "어떤 실습을 할까요?"), labels)
-	if errors.Is(err, screen.ErrNoAnswer) {
-		return nil, g.usage("%s", lang.T("name a lab: nori lab start LAB", "실습을 지정하세요: nori lab start 실습"))
-	}
+	n, err := g.choose(ui, lang.T("Which lab?", "어떤 실습을 할까요?"), labelsOf(screen.Entries(all, state)),
+		"name a lab: nori lab start LAB", "실습을 지정하세요: nori lab start 실습")
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -20,24 +19,25 @@ func newLabProveCommand(g *globals) *cobra.Command {
 	var o prove.Options
 	cmd := &cobra.Command{
 		Use:   "prove [LAB…|--all]",
-		Short: lang.T("Prove that labs can be failed, solved, and not cheated", "실습이 제대로 채점되는지 증명하기"),
+		Short: lang.T("Prove that labs can be failed, solved, and not cheated", "실습이 제대로 채점되는지 검증하기"),
 		Long: lang.T(
 			"Each lab is gone through four ways: untouched (nothing passes), by its solution (all of it passes),\n"+
 				"by each wrong fix (it fails at the check named for it), by each other right fix (it passes).\n"+
 				"Every way works in a namespace of its own; your own labs are not touched. A lab that\n"+
 				"changes the nodes themselves is not proven while you are in the middle of it.",
-			"실습마다 네 가지 길로 가 봅니다. 아무것도 하지 않으면 통과하지 않고, 풀이대로 하면 모두 통과하며,\n"+
-				"틀린 풀이는 저마다 정해진 검사에서 걸리고, 다른 올바른 풀이는 통과해야 합니다.\n"+
-				"길마다 따로 만든 네임스페이스에서 진행하므로 여러분의 실습은 건드리지 않습니다.\n"+
-				"노드 자체를 바꾸는 실습은 여러분이 하는 중일 때 증명하지 않습니다."),
+			"실습마다 네 가지 경로를 모두 가 봅니다. 아무것도 하지 않으면 하나도 통과하지 않고, 풀이대로\n"+
+				"하면 모두 통과하며, 틀린 풀이는 저마다 정해진 검사에서 걸리고, 다른 올바른 풀이는 통과해야\n"+
+				"합니다. 경로마다 따로 만든 네임스페이스에서 진행하므로 여러분의 실습은 건드리지 않습니다.\n"+
+				"노드 자체를 바꾸는 실습은 여러분이 진행하는 동안에는 검증하지 않습니다."),
 		ValidArgsFunction: completeLab,
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.Jobs < 1 || o.Patience < 1 {
-				return g.usage("%s", lang.T("--jobs and --patience are whole numbers from 1", "--jobs와 --patience는 1 이상의 정수입니다"))
+				return g.usage("--jobs and --patience are whole numbers from 1", "--jobs와 --patience는 1 이상의 정수여야 합니다")
 			}
 			for _, w := range o.Ways {
 				if kind, _, _ := strings.Cut(w, "/"); !slices.Contains(prove.Kinds, kind) {
-					return g.usage(lang.T("--ways: %q is none of %s, or one of them with /NAME", "--ways: %q은(는) %s 중에 없고, 거기에 /NAME을 붙인 것도 아닙니다"), w, strings.Join(prove.Kinds, ", "))
+					return g.usage("--ways: %q is none of %s, or one of them with /NAME",
+						"--ways: %q은(는) 쓸 수 없습니다. %s 중 하나이거나, 거기에 /NAME을 붙인 것이어야 합니다", w, strings.Join(prove.Kinds, ", "))
 				}
 			}
 			labs, err := g.labsToProve(args, all)
@@ -47,18 +47,19 @@ func newLabProveCommand(g *globals) *cobra.Command {
 			return g.prove(c.Context(), labs, o)
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, lang.T("prove every lab", "모든 실습을 증명"))
-	cmd.Flags().IntVarP(&o.Jobs, "jobs", "j", 2, lang.T("how many ways at once", "동시에 가 볼 길의 수"))
-	cmd.Flags().IntVar(&o.Patience, "patience", 1, lang.T("multiply the time limits, for slow machines", "느린 머신을 위해 제한 시간을 몇 배로 늘림"))
-	cmd.Flags().StringSliceVar(&o.Ways, "ways", nil, lang.T("go only these: untouched, solution, wrong, other, or one as wrong/NAME", "이 길만 가기: untouched, solution, wrong, other, 또는 wrong/NAME처럼 하나"))
-	cmd.Flags().BoolVar(&o.Keep, "keep", false, lang.T("keep the namespaces of ways that fail", "실패한 길의 네임스페이스를 남겨 둠"))
-	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, lang.T("draw the learner's variables from this (default: others for each way)", "학습자의 변수를 이 값에서 뽑음 (기본값: 길마다 다르게)"))
+	cmd.Flags().BoolVar(&all, "all", false, lang.T("prove every lab", "모든 실습을 검증"))
+	cmd.Flags().IntVarP(&o.Jobs, "jobs", "j", 2, lang.T("how many ways at once", "동시에 가 볼 경로의 수"))
+	cmd.Flags().IntVar(&o.Patience, "patience", 1, lang.T("multiply the time limits, for slow machines", "제한 시간을 몇 배로 늘릴지 (느린 머신용)"))
+	cmd.Flags().StringSliceVar(&o.Ways, "ways", nil, lang.T("go only these: untouched, solution, wrong, other, or one as wrong/NAME",
+		"이 경로만 가기: untouched, solution, wrong, other, 또는 wrong/NAME처럼 하나"))
+	cmd.Flags().BoolVar(&o.Keep, "keep", false, lang.T("keep the namespaces of ways that fail", "실패한 경로의 네임스페이스를 남겨 둠"))
+	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, lang.T("draw the learner's variables from this (default: others for each way)", "학습자의 변수를 정하는 시드 (기본값: 경로마다 다름)"))
 	return g.outputFlag(cmd)
 }
 
 func (g *globals) labsToProve(args []string, all bool) ([]*format.Lab, error) {
 	if all == (len(args) > 0) {
-		return nil, g.usage("%s", lang.T("name the labs to prove, or give --all", "증명할 실습을 지정하거나 --all을 주세요"))
+		return nil, g.usage("name the labs to prove, or give --all", "검증할 실습을 지정하거나 --all을 쓰세요")
 	}
 	if all {
 		return allLabs()
@@ -92,9 +93,8 @@ func (g *globals) prove(ctx context.Context, labs []*format.Lab, o prove.Options
 	for _, l := range labs { // before the work on the others is lost
 		err := prove.May(env, l)
 		if errors.Is(err, prove.ErrUnderway) {
-			return g.usage(lang.T(
-				"you are in the middle of lab %[1]s, and its proof changes the same nodes: finish it first, or prove it on another testbed (nori up --name proof && nori --name proof lab prove %[1]s)",
-				"실습 %[1]s을(를) 아직 하는 중인데, 증명은 같은 노드를 바꿉니다. 먼저 마치거나 다른 테스트베드에서 증명하세요 (nori up --name proof && nori --name proof lab prove %[1]s)"), l.ID)
+			return g.usage("you are in the middle of lab %[1]s, and its proof changes the same nodes: finish it first, or prove it on another testbed (nori up --name proof && nori --name proof lab prove %[1]s)",
+				"실습 %[1]s을(를) 진행하는 중인데, 검증도 같은 노드를 바꿉니다. 먼저 실습을 마치거나 다른 테스트베드에서 검증하세요 (nori up --name proof && nori --name proof lab prove %[1]s)", l.ID)
 		}
 		if err != nil {
 			return err
@@ -119,8 +119,7 @@ func (g *globals) prove(ctx context.Context, labs []*format.Lab, o prove.Options
 		}
 	} else {
 		n, took := len(outcomes), time.Since(began).Round(time.Second)
-		ui.Say(lang.T(fmt.Sprintf("%d ways, %d broken, %s", n, len(broken), took),
-			fmt.Sprintf("길 %d개 중 %d개 실패, %s", n, len(broken), took)))
+		ui.Say(lang.Textf("%d ways, %d broken, %s", "경로 %d개 중 %d개 실패, %s", n, len(broken), took).String())
 		// Once more at the end, where somebody looks who comes back to it.
 		for _, out := range broken {
 			if err := ui.Outcome(out); err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +24,7 @@ func (g *globals) labCommand(use, en, ko string, do func(context.Context, *run.S
 			}
 			err = do(c.Context(), s, ui)
 			if errors.Is(err, run.ErrNotStarted) {
-				return fmt.Errorf("%w; `nori lab start %s` does", err, s.Lab.ID)
+				return lang.Errorf("%w; `nori lab start %s` does", "%w. `nori lab start %s`(으)로 시작하세요", err, s.Lab.ID)
 			}
 			return err
 		},
@@ -69,7 +68,7 @@ func newLabStatusCommand(g *globals) *cobra.Command {
 }
 
 func newLabHintCommand(g *globals) *cobra.Command {
-	return g.labCommand("hint", "Get the next hint (it costs points)", "다음 힌트 보기 (점수가 깎입니다)",
+	return g.labCommand("hint", "Get the next hint (it costs points)", "다음 힌트 보기 (점수가 깎임)",
 		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
 			text, cost, ok, err := s.Hint(ctx)
 			if err != nil {
@@ -140,14 +139,14 @@ func newLabResetCommand(g *globals) *cobra.Command {
 	cmd := g.labCommand("reset", "Put a lab back to its beginning; the scores are kept", "실습을 처음 상태로 되돌리기 (점수 기록은 남음)",
 		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
 			if state, err := s.State(); step && err == nil && state.Phase == progress.Done {
-				return g.usage(lang.T("the lab %[1]s is finished, and has no open step; `nori lab reset %[1]s` begins it anew",
-					"실습 %[1]s은(는) 이미 끝나서 열린 단계가 없습니다. `nori lab reset %[1]s`(으)로 새로 시작할 수 있습니다"), s.Lab.ID)
+				return g.usage("the lab %[1]s is finished, and has no open step; `nori lab reset %[1]s` begins it anew",
+					"실습 %[1]s은(는) 이미 끝나서 진행 중인 단계가 없습니다. `nori lab reset %[1]s`(으)로 새로 시작할 수 있습니다", s.Lab.ID)
 			}
-			question := lang.T("Begin the lab anew?", "실습을 새로 시작할까요?")
+			question := lang.Text{EN: "Begin the lab anew?", KO: "실습을 새로 시작할까요?"}
 			if step {
-				question = lang.T("Build the lab again up to the open step?", "지금 단계까지 실습을 다시 만들까요?")
+				question = lang.Text{EN: "Build the lab again up to the open step?", KO: "지금 단계까지 실습을 다시 만들까요?"}
 			}
-			yes, err := ui.Confirm(lang.T("Everything in the namespace "+s.Namespace+" goes. ", "네임스페이스 "+s.Namespace+"의 모든 것이 지워집니다. ") + question)
+			yes, err := ui.Confirm(lang.Textf("Everything in the namespace %s goes. %s", "네임스페이스 %s의 모든 것이 지워집니다. %s", s.Namespace, question).String())
 			if err != nil || !yes {
 				return err
 			}
@@ -159,13 +158,14 @@ func newLabResetCommand(g *globals) *cobra.Command {
 				if err := s.ResetStep(ctx, ui.Say); err != nil {
 					return err
 				}
-				ui.Say(lang.T("The open step is back at its beginning; what you had passed is kept. "+goOn, "지금 단계를 처음 상태로 되돌렸습니다. 통과한 단계는 그대로입니다. "+goOn))
+				ui.Say(lang.Textf("The open step is back at its beginning; what you had passed is kept. %s",
+					"지금 단계를 처음 상태로 되돌렸습니다. 통과한 단계는 그대로입니다. 이어서 하려면: %s", goOn).String())
 				return nil
 			}
 			if err := s.Reset(ctx, ui.Say); err != nil {
 				return err
 			}
-			ui.Say(lang.T("The lab is back at its beginning: "+goOn+".", "실습이 처음 상태로 돌아갔습니다. "+goOn))
+			ui.Say(lang.Textf("The lab is back at its beginning: %s.", "실습을 처음 상태로 되돌렸습니다. 시작하려면: %s", goOn).String())
 			return nil
 		})
 	cmd.Flags().BoolVar(&step, "step", false, lang.T("only the open step: the lab is built again up to it, and what was passed is kept",
@@ -180,8 +180,7 @@ func newLabStopCommand(g *globals) *cobra.Command {
 			if err := s.Leave(); err != nil {
 				return err
 			}
-			ui.Say(lang.T("Closed. "+ui.Offer("lab start "+s.Lab.ID)+" goes on where you were.",
-				"닫았습니다. "+ui.Offer("lab start "+s.Lab.ID)+" 명령으로 이어서 할 수 있습니다."))
+			ui.Say(lang.Textf("Closed. %s goes on where you were.", "실습을 닫았습니다. %s 명령으로 이어서 할 수 있습니다.", ui.Offer("lab start "+s.Lab.ID)).String())
 			return nil
 		})
 }

@@ -56,7 +56,7 @@ func (g *globals) explain(err error, interrupted bool) int {
 	}
 	red := color.New(color.FgRed, color.Bold).SprintFunc()
 	if interrupted && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(g.stderr, red("nori:"), lang.T("interrupted; the same command takes up from here", "중단했습니다. 같은 명령을 다시 실행하면 이어서 합니다"))
+		fmt.Fprintln(g.stderr, red("nori:"), lang.T("interrupted; the same command takes up from here", "중단했습니다. 같은 명령을 다시 실행하면 이어서 진행합니다"))
 		return 130
 	}
 	fmt.Fprintln(g.stderr, red("nori:"), lang.Particles(err.Error()))
@@ -87,7 +87,7 @@ func advice(err error) (lines []string) {
 	if errors.As(err, &ended) && ended.Lost {
 		lines = append(lines, lang.T(
 			"the machine restarted, or its network broke off; the same command takes up from here, and the machine's console log says more",
-			"머신이 다시 시작되었거나 네트워크가 끊겼습니다. 같은 명령을 다시 실행하면 이어서 하며, 머신의 콘솔 기록에 자세한 내용이 있습니다"))
+			"머신이 다시 시작되었거나 네트워크가 끊겼습니다. 같은 명령을 다시 실행하면 이어서 진행합니다. 자세한 내용은 머신의 콘솔 기록에 있습니다"))
 	}
 	return lines
 }

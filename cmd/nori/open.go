@@ -31,22 +31,22 @@ func newOpenCommand(g *globals) *cobra.Command {
 	var o openOptions
 	c := &cobra.Command{
 		Use:   "open ing/NAME | svc/NAME",
-		Short: lang.T("Give a URL for an Ingress or a Service that works in this host's browser", "이 호스트의 브라우저에서 열리는 인그레스·서비스 URL 알려 주기"),
+		Short: lang.T("Give a URL for an Ingress or a Service that works in this host's browser", "이 호스트의 브라우저에서 열 수 있는 인그레스·서비스의 URL 알려 주기"),
 		Long: lang.T(`Prints a URL. Where this host reaches the address by itself that is all. Otherwise
 (the testbed is isolated, the Ingress wants a host name that no DNS knows, the
 Service has no node port) it forwards a port of 127.0.0.1 there until Ctrl-C.`,
 			`URL을 출력합니다. 이 호스트에서 바로 갈 수 있는 주소면 그것으로 끝입니다. 그렇지 않으면
 (격리된 테스트베드, DNS가 모르는 호스트 이름을 쓰는 인그레스, 노드 포트가 없는 서비스)
-Ctrl-C를 누를 때까지 127.0.0.1의 포트를 그곳으로 이어 줍니다.`),
+Ctrl-C를 누를 때까지 127.0.0.1의 포트를 그곳으로 포워딩합니다.`),
 		Example: "  nori open svc/web\n  nori open ing/shop -n team-a",
-		Args:    g.exactly(1),
+		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return g.openWay(c.Context(), args[0], o) },
 	}
 	f := c.Flags()
 	f.StringVarP(&o.namespace, "namespace", "n", "", lang.T("namespace (default: that of the kubeconfig)", "네임스페이스 (기본값: kubeconfig의 것)"))
 	f.StringVar(&o.port, "port", "", lang.T("the Service's port, by number or name (default: its first)", "서비스 포트의 번호나 이름 (기본값: 첫 번째)"))
-	f.IntVar(&o.listen, "listen", 0, lang.T("port of 127.0.0.1 to forward (default: one that is free)", "이어 줄 127.0.0.1의 포트 (기본값: 비어 있는 것)"))
-	f.BoolVar(&o.url, "url", false, lang.T("only print the URL; fail where something would have to be forwarded", "URL만 출력. 이어 주어야 하는 경우에는 실패"))
+	f.IntVar(&o.listen, "listen", 0, lang.T("port of 127.0.0.1 to forward (default: one that is free)", "포워딩할 127.0.0.1의 포트 (기본값: 비어 있는 포트)"))
+	f.BoolVar(&o.url, "url", false, lang.T("only print the URL; fail where something would have to be forwarded", "URL만 출력. 포워딩이 필요하면 실패"))
 	return c
 }
 
@@ -54,17 +54,17 @@ Ctrl-C를 누를 때까지 127.0.0.1의 포트를 그곳으로 이어 줍니다.
 func (g *globals) openWay(ctx context.Context, what string, o openOptions) error {
 	kind, name, ok := strings.Cut(what, "/")
 	if !ok || kind == "" || name == "" || strings.Contains(name, "/") {
-		return g.usage("%q: write ing/NAME or svc/NAME", what)
+		return g.usage("%q: write ing/NAME or svc/NAME", "%q: ing/이름 또는 svc/이름으로 쓰세요", what)
 	}
 	if o.listen < 0 || o.listen > 65535 {
-		return g.usage("--listen: %d is no port", o.listen)
+		return g.usage("--listen: %d is no port", "--listen: %d은(는) 포트 번호가 아닙니다", o.listen)
 	}
 	t, err := g.find() // and stays outside of its namespace, where the browser is
 	if err != nil {
 		return err
 	}
 	if ns := t.Namespace(); ns != "" && !netns.Exists(ns) {
-		return fmt.Errorf("testbed %q: %w", t.Name(), testbed.ErrNotUp)
+		return lang.Errorf("testbed %q: %w", "테스트베드 %q: %w", t.Name(), testbed.ErrNotUp)
 	}
 	route, err := findWay(ctx, t, kind, name, o)
 	if err != nil {
@@ -76,7 +76,8 @@ func (g *globals) openWay(ctx context.Context, what string, o openOptions) error
 		_, err := fmt.Fprintln(g.stdout, route.URL())
 		return err
 	case o.url:
-		return g.usage("%s", lang.T("--url: the browser can't get there by itself; without --url a port is forwarded", "--url: 브라우저가 바로 갈 수 없는 곳입니다. --url 없이 실행하면 포트를 이어 줍니다"))
+		return g.usage("--url: the browser can't get there by itself; without --url a port is forwarded",
+			"--url: 브라우저가 바로 갈 수 없는 곳입니다. --url 없이 실행하면 포트를 포워딩합니다")
 	}
 	return g.forwardWay(ctx, t, what, route, o)
 }
@@ -121,14 +122,14 @@ func (g *globals) forwardWay(ctx context.Context, t *testbed.Testbed, what strin
 	defer closeDial()
 	l, err := netns.ListenOutside(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(o.listen)))
 	if err != nil {
-		return fmt.Errorf("listening on 127.0.0.1: %w", err)
+		return lang.Errorf("listening on 127.0.0.1: %w", "127.0.0.1에서 수신 대기: %w", err)
 	}
 	fmt.Fprintln(g.stdout, route.Local(l))
 	to := route.Address
 	if route.Host != "" {
 		to += lang.T(", host ", ", 호스트 ") + route.Host
 	}
-	g.tell(lang.T("forwards to %s (%s); Ctrl-C ends it\n", "%s(%s)(으)로 이어 줍니다. Ctrl-C로 끝냅니다\n"), what, to)
+	g.tell("forwards to %s (%s); Ctrl-C ends it", "%s(%s)(으)로 포워딩합니다. Ctrl-C로 끝냅니다", what, to)
 	err = openurl.Forward(ctx, l, route, dial, func(err error) {
 		if !errors.Is(err, context.Canceled) {
 			fmt.Fprintln(g.stderr, "nori:", err)

@@ -3,18 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/lang"
-	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs"
-	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/quiz"
 	"noriter.dev/noriter/labs/run"
 	"noriter.dev/noriter/labs/screen"
@@ -28,7 +23,7 @@ func newQuizCommand(g *globals) *cobra.Command {
 		Long: lang.T(
 			"A quiz makes a small world in a namespace of its own and asks about it. Names and\n"+
 				"numbers are others each time; what you answered is kept if you leave.",
-			"퀴즈는 따로 만든 네임스페이스에 작은 세계를 꾸미고 그것에 대해 묻습니다. 이름과 숫자는\n"+
+			"퀴즈는 따로 만든 네임스페이스에 작은 환경을 꾸미고 그것에 대해 묻습니다. 이름과 숫자는\n"+
 				"매번 다르고, 도중에 나가도 답한 것은 남습니다."),
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeQuiz,
 		RunE: func(c *cobra.Command, args []string) error { return g.takeQuiz(c.Context(), args, seed) },
@@ -46,29 +41,14 @@ func completeQuiz(*cobra.Command, []string, string) ([]string, cobra.ShellCompDi
 // findQuiz finds a quiz by its topic, or by its path: ./my-quiz.
 func (g *globals) findQuiz(topic string) (*quiz.Quiz, error) {
 	if strings.ContainsRune(topic, filepath.Separator) {
-		return g.quizAt(topic)
+		return readAt(topic, quiz.Load)
 	}
 	z, err := quiz.Find(topic)
 	if z != nil || err != nil {
 		return z, err
 	}
 	topics := strings.Join(quiz.Topics(), ", ")
-	return nil, g.usage("%s", lang.T(
-		fmt.Sprintf("there is no quiz on %q; there are: %s", topic, topics),
-		fmt.Sprintf("%q에 대한 퀴즈는 없습니다. 있는 것: %s", topic, topics)))
-}
-
-func (g *globals) quizAt(path string) (*quiz.Quiz, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("looking for the quiz %s: %w", path, err)
-	}
-	z, err := quiz.Load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
-	var problems problem.List
-	if errors.As(err, &problems) || errors.Is(err, fs.ErrNotExist) {
-		return nil, g.usage("%w", err)
-	}
-	return z, err
+	return nil, g.usage("there is no quiz on %q; there are: %s", "%q에 대한 퀴즈는 없습니다. 있는 퀴즈: %s", topic, topics)
 }
 
 // takeQuiz asks the quiz that is named, or chosen from the list.
@@ -127,14 +107,8 @@ func (g *globals) chooseQuiz(env *labs.Env, ui *screen.UI, args []string) (*quiz
 	if err != nil {
 		return nil, err
 	}
-	var labels []string
-	for _, e := range screen.QuizEntries(all, state) {
-		labels = append(labels, e.Label())
-	}
-	n, err := ui.Choose(lang.T("Which quiz?", "어떤 퀴즈를 풀까요?"), labels)
-	if errors.Is(err, screen.ErrNoAnswer) {
-		return nil, g.usage("%s", lang.T("name a topic: nori quiz TOPIC", "주제를 지정하세요: nori quiz 주제"))
-	}
+	n, err := g.choose(ui, lang.T("Which quiz?", "어떤 퀴즈를 풀까요?"), labelsOf(screen.QuizEntries(all, state)),
+		"name a topic: nori quiz TOPIC", "주제를 지정하세요: nori quiz 주제")
 	if err != nil {
 		return nil, err
 	}
@@ -154,15 +128,11 @@ func (g *globals) quizzes(ctx context.Context, topics []string) (*screen.UI, []s
 		}
 		all = []*quiz.Quiz{z}
 	}
-	state := &progress.State{}
-	env, ui, envErr := g.labScreen(ctx)
-	if envErr == nil {
-		state, err = run.StoreFor(env).Load()
-	} else {
-		ui = screen.New(&labs.Env{In: g.stdin, Out: g.stdout, Err: g.stderr}, g.plain, g.noColor)
-		fmt.Fprintln(g.stderr, lang.T("Your scores aren't shown:", "점수는 표시하지 않습니다:"), envErr)
+	ui, state, err := g.screenWithProgress(ctx, "Your scores aren't shown:", "점수는 표시하지 않습니다:")
+	if err != nil {
+		return nil, nil, err
 	}
-	return ui, screen.QuizEntries(all, state), err
+	return ui, screen.QuizEntries(all, state), nil
 }
 
 func newQuizListCommand(g *globals) *cobra.Command {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -15,14 +14,14 @@ func newQuizProveCommand(g *globals) *cobra.Command {
 	seed := uint64(1)
 	cmd := &cobra.Command{
 		Use:   "prove [TOPIC…|--all]",
-		Short: lang.T("Prove that quizzes are graded rightly", "퀴즈가 제대로 채점되는지 증명하기"),
+		Short: lang.T("Prove that quizzes are graded rightly", "퀴즈가 제대로 채점되는지 검증하기"),
 		Long: lang.T(
 			"Each computed answer must be what kubectl says; the right answer must be graded right,\nand every wrong one wrong, with a reason.",
-			"계산한 답은 kubectl이 말하는 것과 같아야 합니다. 정답은 정답으로, 오답은 이유와 함께\n오답으로 채점되어야 합니다."),
+			"계산한 답이 kubectl의 출력과 같은지, 정답은 정답으로, 오답은 이유와 함께 오답으로\n채점되는지 확인합니다."),
 		ValidArgsFunction: completeQuiz,
 		RunE: func(c *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
-				return g.usage("%s", lang.T("name the quizzes to prove, or give --all", "증명할 퀴즈를 지정하거나 --all을 주세요"))
+				return g.usage("name the quizzes to prove, or give --all", "검증할 퀴즈를 지정하거나 --all을 쓰세요")
 			}
 			if all {
 				args = quiz.Topics()
@@ -30,7 +29,7 @@ func newQuizProveCommand(g *globals) *cobra.Command {
 			return g.proveQuizzes(c.Context(), args, seed)
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, lang.T("prove every quiz", "모든 퀴즈를 증명"))
+	cmd.Flags().BoolVar(&all, "all", false, lang.T("prove every quiz", "모든 퀴즈를 검증"))
 	cmd.Flags().Uint64Var(&seed, "seed", seed, lang.T("seed of names, numbers and order", "이름, 숫자, 순서를 정하는 시드"))
 	return g.outputFlag(cmd)
 }
@@ -65,13 +64,13 @@ func (g *globals) proveQuizzes(ctx context.Context, topics []string, seed uint64
 	}
 	for _, z := range quizzes {
 		if err := quiz.Prove(ctx, env, z, seed, say, report); err != nil {
-			return fmt.Errorf("proving the quiz %s: %w", z.Topic, err)
+			return lang.Errorf("proving the quiz %s: %w", "퀴즈 %s 검증: %w", z.Topic, err)
 		}
 	}
 	if g.output == "json" {
 		err = g.printJSON(outcomes)
 	} else {
-		ui.Say(lang.T(fmt.Sprintf("%d questions, %d broken", len(outcomes), broken), fmt.Sprintf("문제 %d개 중 %d개 실패", len(outcomes), broken)))
+		ui.Say(lang.Textf("%d questions, %d broken", "문제 %d개 중 %d개 실패", len(outcomes), broken).String())
 	}
 	if err == nil && broken > 0 {
 		return &exitStatus{exitFailed}

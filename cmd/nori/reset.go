@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/step"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -27,8 +28,8 @@ func newResetCommand(g *globals) *cobra.Command {
 		Long: lang.T(`Puts machines and cluster back. Finished labs, scores and snapshots stay. A reset that
 was interrupted is completed by the next one. With --all, every testbed of this host
 is put back at once.`,
-			`머신과 클러스터를 되돌립니다. 마친 실습, 점수, 스냅샷은 남습니다. 중단한 초기화는 다음
-초기화가 마저 끝냅니다. --all은 이 호스트의 모든 테스트베드를 한꺼번에 되돌립니다.`),
+			`머신과 클러스터를 되돌립니다. 마친 실습, 점수, 스냅샷은 남습니다. 중단된 초기화는 다음
+초기화 때 마저 끝냅니다. --all은 이 호스트의 모든 테스트베드를 한꺼번에 되돌립니다.`),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if all {
 				return g.resetAll(c.Context(), to)
@@ -47,29 +48,25 @@ func (g *globals) reset(c *cobra.Command, to string) error {
 		return err
 	}
 	begin := time.Now()
-	p := g.newStepView()
-	err = t.Reset(c.Context(), to, testbed.RunOptions{Programs: bin, Report: p.report, Waiting: g.waitingFor})
-	p.stop()
+	err = g.showSteps(func(report step.Reporter) error {
+		return t.Reset(c.Context(), to, testbed.RunOptions{Programs: bin, Report: report, Waiting: g.waitingFor})
+	})
 	if err != nil {
 		return err
 	}
-	g.tell(lang.T("testbed %s is back at %q after %.1f s\n", "테스트베드 %s을(를) %q 상태로 되돌렸습니다, %.1f초\n"), t.Name(), to, time.Since(begin).Seconds())
+	g.tell("testbed %s is back at %q after %.1f s", "테스트베드 %s을(를) %q 상태로 되돌렸습니다 (%.1f초)", t.Name(), to, time.Since(begin).Seconds())
 	return nil
 }
 
 // openToReset is openToInstall where a worker came after the snapshot, since it
 // will be installed anew; else a reset needs nothing but what is there.
 func (g *globals) openToReset(ctx context.Context, to string) (*testbed.Testbed, string, error) {
-	t, err := g.find()
+	t, bin, err := g.findWithPrograms()
 	if err != nil {
 		return nil, "", err
 	}
 	if newer, err := t.Newer(ctx, to); err == nil && len(newer) > 0 {
-		return g.openToInstall(ctx)
-	}
-	bin, err := binDir()
-	if err != nil {
-		return nil, "", err
+		return t, bin, g.enterWithImages(ctx, t, bin)
 	}
 	return t, bin, enter(t)
 }
@@ -78,7 +75,7 @@ func (g *globals) openToReset(ctx context.Context, to string) (*testbed.Testbed,
 // a process of its own, since an isolated one must be entered.
 func (g *globals) resetAll(ctx context.Context, to string) error {
 	if g.name != "" {
-		return g.usage("--all means every testbed; leave --name out, or --all")
+		return g.usage("--all means every testbed; leave --name out, or --all", "--all은 모든 테스트베드를 뜻합니다. --name과 --all 가운데 하나를 빼세요")
 	}
 	home, err := testbed.FindHome()
 	if err != nil {
@@ -92,12 +89,12 @@ func (g *globals) resetAll(ctx context.Context, to string) error {
 		return err
 	}
 	if len(names) == 0 {
-		fmt.Fprintln(g.stderr, lang.T("there is no testbed; nothing to do", "테스트베드가 없습니다. 할 일이 없습니다"))
+		g.tell("there is no testbed; nothing to do", "테스트베드가 없습니다. 할 일이 없습니다")
 		return nil
 	}
-	self, err := os.Executable()
+	self, err := thisProgram()
 	if err != nil {
-		return fmt.Errorf("looking for this program: %w", err)
+		return err
 	}
 	begin := time.Now()
 	failed := resetEach(ctx, names, g.stderr, func(ctx context.Context, name string) *exec.Cmd {
@@ -106,7 +103,7 @@ func (g *globals) resetAll(ctx context.Context, to string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	fmt.Fprintf(g.stderr, lang.T("%d of %d testbeds are back at %q after %.1f s\n", "테스트베드 %d/%d개를 %q 상태로 되돌렸습니다, %.1f초\n"),
+	g.tell("%d of %d testbeds are back at %q after %.1f s", "테스트베드 %[2]d개 중 %[1]d개를 %[3]q 상태로 되돌렸습니다 (%.1[4]f초)",
 		len(names)-len(failed), len(names), to, time.Since(begin).Seconds())
 	if len(failed) > 0 {
 		fmt.Fprintln(g.stderr, color.RedString(lang.T("not reset:", "되돌리지 못함:")), failed)

@@ -27,8 +27,8 @@ func newShellCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(g.stderr, lang.T("A shell for testbed "+t.Name()+"; kubectl (k) is ready, exit leads back.",
-				"테스트베드 "+t.Name()+"용 셸입니다. kubectl(k)이 준비되어 있고, exit로 나갑니다."))
+			g.tell("A shell for testbed %s; kubectl (k) is ready, exit leads back.",
+				"테스트베드 %s용 셸입니다. kubectl(k)이 준비되어 있고, exit로 나갑니다.", t.Name())
 			sh.Stdin, sh.Stdout, sh.Stderr = g.stdin, g.stdout, g.stderr
 			err = sh.Run()
 			var exit *exec.ExitError
@@ -55,11 +55,11 @@ PS1='(%[2]s) \w\$ '
 func shell(t *testbed.Testbed) (*exec.Cmd, error) {
 	bin, err := kubectlDir(t.Dir())
 	if err != nil {
-		return nil, fmt.Errorf("preparing kubectl: %w", err)
+		return nil, err
 	}
 	file := filepath.Join(t.Dir(), "bashrc")
 	if err := os.WriteFile(file, fmt.Appendf(nil, rc, bin, t.Name()), 0o644); err != nil {
-		return nil, fmt.Errorf("preparing the shell: %w", err)
+		return nil, lang.Errorf("preparing the shell: %w", "셸 준비: %w", err)
 	}
 	c := exec.Command("bash", "--rcfile", file, "-i")
 	c.Env = append(os.Environ(),

@@ -12,16 +12,16 @@ import (
 func newSnapshotCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "snapshot",
-		Short: lang.T("Save, list and restore states of the testbed", "테스트베드 상태를 저장, 나열, 복원"),
+		Short: lang.T("Save, list and restore states of the testbed", "테스트베드의 상태 저장, 목록 보기, 복원"),
 	}
 	g.groupOnly(c)
 	list := &cobra.Command{
-		Use: "list", Short: lang.T("List the snapshots", "스냅샷 나열"), Args: cobra.NoArgs,
+		Use: "list", Short: lang.T("List the snapshots", "스냅샷 목록 보기"), Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return g.listSnapshots(c) },
 	}
 	g.outputFlag(list)
 	c.AddCommand(list, &cobra.Command{
-		Use: "save NAME", Short: lang.T("Save the state of all machines", "모든 머신의 상태 저장"), Args: g.exactly(1),
+		Use: "save NAME", Short: lang.T("Save the state of all machines", "모든 머신의 상태 저장하기"), Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, err := g.open()
 			if err != nil {
@@ -31,14 +31,14 @@ func newSnapshotCommand(g *globals) *cobra.Command {
 			if err := t.Save(c.Context(), args[0], g.waitingFor); err != nil {
 				return err
 			}
-			fmt.Fprintf(g.stderr, lang.T("saved %s in %.1f s\n", "%s 저장, %.1f초\n"), args[0], time.Since(begin).Seconds())
+			g.tell("saved %s in %.1f s", "%s을(를) 저장했습니다 (%.1f초)", args[0], time.Since(begin).Seconds())
 			return nil
 		},
 	}, &cobra.Command{
-		Use: "restore NAME", Short: lang.T("Go back to a snapshot", "스냅샷으로 돌아가기"), Args: g.exactly(1),
+		Use: "restore NAME", Short: lang.T("Go back to a snapshot", "스냅샷으로 되돌리기"), Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return g.reset(c, args[0]) },
 	}, &cobra.Command{
-		Use: "delete NAME", Short: lang.T("Forget a snapshot", "스냅샷 지우기"), Args: g.exactly(1),
+		Use: "delete NAME", Short: lang.T("Forget a snapshot", "스냅샷 지우기"), Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, err := g.open()
 			if err != nil {
@@ -60,7 +60,7 @@ func (g *globals) listSnapshots(c *cobra.Command) error {
 		return err
 	}
 	return g.show(snaps, func() {
-		rows := [][]string{{lang.T("NAME", "이름"), lang.T("CREATED", "만든 때"), lang.T("SIZE", "크기"), lang.T("MEMORY", "메모리")}}
+		rows := [][]string{{lang.T("NAME", "이름"), lang.T("CREATED", "만든 시각"), lang.T("SIZE", "크기"), lang.T("MEMORY", "메모리")}}
 		for _, s := range snaps {
 			memory := lang.T("no", "아니요")
 			if s.Memory {
@@ -70,14 +70,4 @@ func (g *globals) listSnapshots(c *cobra.Command) error {
 		}
 		printTable(g, rows)
 	})
-}
-
-// exactly is cobra.ExactArgs with an exit code of its own.
-func (g *globals) exactly(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != n {
-			return g.usage("%s takes %d argument(s), not %d; see `%s --help`", c.CommandPath(), n, len(args), c.CommandPath())
-		}
-		return nil
-	}
 }

@@ -16,10 +16,10 @@ func newSSHCommand(g *globals) *cobra.Command {
 	var tty bool
 	c := &cobra.Command{
 		Use:   "ssh NODE [-- COMMAND…]",
-		Short: lang.T("Open a shell on a machine, or run a command there", "머신에서 셸 열기 또는 명령 실행"),
+		Short: lang.T("Open a shell on a machine, or run a command there", "머신에서 셸을 열거나 명령 실행하기"),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return g.usage("which machine? control, node1, node2, …")
+				return g.usage("which machine? control, node1, node2, …", "어느 머신인지 지정하세요: control, node1, node2, …")
 			}
 			return nil
 		},
@@ -38,7 +38,7 @@ func newSSHCommand(g *globals) *cobra.Command {
 			return g.ssh(c.Context(), args[0], command, tty)
 		},
 	}
-	c.Flags().BoolVarP(&tty, "tty", "t", false, lang.T("give the command a terminal", "명령에 터미널 주기"))
+	c.Flags().BoolVarP(&tty, "tty", "t", false, lang.T("give the command a terminal", "명령에 터미널(TTY) 할당"))
 	c.Flags().SetInterspersed(false)
 	return c
 }

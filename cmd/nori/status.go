@@ -56,7 +56,8 @@ func (g *globals) printStatus(s testbed.Status) {
 		kind += lang.T(", isolated", ", 격리")
 	}
 	fmt.Fprintf(g.stdout, "%s  %s  %s\n", color.New(color.Bold).Sprint(s.Name), kind, s.Subnet)
-	rows := [][]string{{lang.T("MACHINE", "머신"), lang.T("ADDRESS", "주소"), lang.T("STATE", "상태"), lang.T("NODE", "노드"), lang.T("PODS", "파드"), lang.T("COMPONENTS", "구성 요소")}}
+	rows := [][]string{{lang.T("MACHINE",
+		"머신"), lang.T("ADDRESS", "주소"), lang.T("STATE", "상태"), lang.T("NODE", "노드"), lang.T("PODS", "파드"), lang.T("COMPONENTS", "구성 요소")}}
 	for _, m := range s.Machines {
 		rows = append(rows, []string{m.Name, m.Address, stateWord(m.State), nodeWord(m.Node), fmt.Sprint(m.Pods), components(m)})
 	}
@@ -73,7 +74,7 @@ func (g *globals) printStatus(s testbed.Status) {
 		fmt.Fprintln(g.stdout, color.GreenString(lang.T("ready", "준비됨")))
 	} else {
 		fmt.Fprintln(g.stdout, color.YellowString(lang.T("not ready", "준비되지 않음"))+"  "+
-			lang.T("`nori up` repairs, `nori reset` puts back", "`nori up`은 고치고, `nori reset`은 되돌립니다"))
+			lang.T("`nori up` repairs, `nori reset` puts back", "`nori up`으로 고치고, `nori reset`으로 되돌립니다"))
 	}
 }
 

@@ -47,6 +47,13 @@ func (g *globals) newStepView() *stepView {
 	return p
 }
 
+// showSteps shows the steps of what it is given, until it ends.
+func (g *globals) showSteps(do func(step.Reporter) error) error {
+	p := g.newStepView()
+	defer p.stop()
+	return do(p.report)
+}
+
 // report is a step.Reporter.
 func (p *stepView) report(e step.Event) {
 	p.mu.Lock()

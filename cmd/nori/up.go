@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/step"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -20,15 +21,15 @@ func newUpCommand(g *globals) *cobra.Command {
 		Short: lang.T("Bring a testbed up: machines, and a cluster on them", "테스트베드 켜기: 머신과 그 위의 클러스터"),
 		Long: lang.T(`Brings a testbed from whatever state it is in to a cluster that is ready.
 Run it again after an interruption, after a reboot, or to add workers.`,
-			`어떤 상태에 있든 테스트베드를 준비된 클러스터로 만듭니다.
-중단한 뒤, 재부팅한 뒤, 또는 워커를 더할 때 다시 실행하세요.`),
+			`테스트베드가 어떤 상태이든 준비된 클러스터로 만듭니다.
+중단했거나 재부팅한 뒤, 또는 워커를 추가할 때 다시 실행하세요.`),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return g.up(c, spec, file) },
 	}
 	for _, k := range testbed.Keys() {
 		addKeyFlag(c.Flags(), k, &spec)
 	}
-	c.Flags().StringVarP(&file, "file", "f", "", lang.T("testbed file; flags win over it", "테스트베드 파일. 플래그가 우선"))
+	c.Flags().StringVarP(&file, "file", "f", "", lang.T("testbed file; flags win over it", "테스트베드 파일. 플래그가 파일보다 우선함"))
 	return c
 }
 
@@ -92,15 +93,7 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 	if err != nil {
 		return err
 	}
-	if t.Namespace() != "" {
-		p := g.newStepView()
-		err := t.BuildImages(c.Context(), bin, p.report)
-		p.stop()
-		if err != nil {
-			return err
-		}
-	}
-	if err := enter(t); err != nil {
+	if err := g.enterWithImages(c.Context(), t, bin); err != nil {
 		return err
 	}
 	return g.bringUp(c.Context(), t, bin)
@@ -108,17 +101,18 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 
 func (g *globals) bringUp(ctx context.Context, t *testbed.Testbed, bin string) error {
 	s := t.State()
-	fmt.Fprintln(g.stderr, color.New(color.Bold).Sprintf(lang.T("Testbed %s: %s, control and %d workers", "테스트베드 %s: %s, 컨트롤과 워커 %d대"), t.Name(), s.Spec.Driver, s.Spec.Nodes))
+	fmt.Fprintln(g.stderr, color.New(color.Bold).Sprint(lang.Textf("Testbed %s: %s, control and %d workers",
+		"테스트베드 %s: %s, 컨트롤 노드와 워커 %d대", t.Name(), s.Spec.Driver, s.Spec.Nodes)))
 	if why := t.Explain(); why != "" && !s.Ready {
-		fmt.Fprintln(g.stderr, lang.T("driver chosen: ", "드라이버 선택: ")+why)
+		g.tell("driver chosen: %s", "드라이버 선택: %s", why)
 	}
-	p := g.newStepView()
-	err := t.Up(ctx, testbed.RunOptions{Programs: bin, Report: p.report, Waiting: g.waitingFor})
-	p.stop()
+	err := g.showSteps(func(report step.Reporter) error {
+		return t.Up(ctx, testbed.RunOptions{Programs: bin, Report: report, Waiting: g.waitingFor})
+	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(g.stderr, lang.T("Ready in %.1f s. Next: ", "%.1f초 만에 준비했습니다. 다음: "), t.Took().Seconds())
-	fmt.Fprintln(g.stderr, color.CyanString("nori lab start pods"), lang.T("or", "또는"), color.CyanString("nori shell"))
+	g.tell("Ready in %.1f s. Next: %s or %s", "%.1f초 만에 준비했습니다. 다음: %s 또는 %s",
+		t.Took().Seconds(), color.CyanString("nori lab start pods"), color.CyanString("nori shell"))
 	return nil
 }
