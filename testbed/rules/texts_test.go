@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -68,20 +69,41 @@ func TestUsed(t *testing.T) {
 	}
 }
 
+// takesBoth says whether a call is given a text in both languages, English
+// first, and whether they are formats.
+func takesBoth(call *ast.CallExpr) (texts, formats bool) {
+	if len(call.Args) < 2 {
+		return false, false
+	}
+	name, pkg := "", ""
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		name = f.Name
+	case *ast.SelectorExpr:
+		name = f.Sel.Name
+		if x, ok := f.X.(*ast.Ident); ok {
+			pkg = x.Name
+		}
+	}
+	switch name {
+	case "T":
+		return pkg == "lang", false
+	case "Textf", "Errorf":
+		return pkg == "lang", true
+	case "usage", "tell":
+		return true, true
+	}
+	return false, false
+}
+
 // TestBothLanguages holds the two sides of each text to one another: both are
 // there, and what is formatted prints the same arguments in both.
 func TestBothLanguages(t *testing.T) {
-	takes := map[string]bool{"T": false, "Textf": true, "Errorf": true}
 	eachFile(t, func(path string, set *token.FileSet, file *ast.File) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.CallExpr:
-				f, ok := n.Fun.(*ast.SelectorExpr)
-				if !ok || len(n.Args) < 2 {
-					return true
-				}
-				pkg, isName := f.X.(*ast.Ident)
-				if formats, known := takes[f.Sel.Name]; isName && pkg.Name == "lang" && known {
+				if texts, formats := takesBoth(n); texts {
 					en, enOK := literal(n.Args[0])
 					ko, koOK := literal(n.Args[1])
 					if !enOK || !koOK {
@@ -126,4 +148,52 @@ func fieldNames(s *ast.StructType) string {
 		}
 	}
 	return strings.Join(names, " ")
+}
+
+// inKorean are the files whose errors nori prints. inEnglish are the folders and
+// the texts among them that nobody who uses it comes to see, and why.
+var (
+	inKorean  = []string{"cmd/nori/", "testbed/", "cluster/install/", "cluster/images/", "cluster/registry/", "cluster/dns/answering.go"}
+	inEnglish = map[string]string{
+		"testbed/e2e/":             "it is a test",
+		"testbed/e2e/load/":        "it is a part of one",
+		"testbed/conformance/":     "it is a test",
+		"cluster/registry/server/": "it runs on the machines, and its log is English like all of theirs",
+		"building images: CacheDir and BinDir must be set": "it is a mistake in the caller's code",
+	}
+)
+
+var words = regexp.MustCompile(`\pL{2,}`)
+
+// TestErrorsInBothLanguages: an error with words of its own is made by
+// lang.Errorf, so that it says itself in the language that was chosen.
+func TestErrorsInBothLanguages(t *testing.T) {
+	within := func(name string) bool {
+		return slices.ContainsFunc(inKorean, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) &&
+			inEnglish[filepath.Dir(name)+"/"] == ""
+	}
+	eachFile(t, func(path string, set *token.FileSet, file *ast.File) {
+		if !within(short(path)) {
+			return
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) == 0 {
+				return true
+			}
+			f, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || f.Sel.Name != "Errorf" && f.Sel.Name != "New" {
+				return true
+			}
+			pkg, ok := f.X.(*ast.Ident)
+			if !ok || pkg.Name != "fmt" && pkg.Name != "errors" {
+				return true
+			}
+			text, ok := literal(call.Args[0])
+			if (!ok || words.MatchString(verb.ReplaceAllString(text, ""))) && inEnglish[text] == "" {
+				t.Errorf("%s:%d: an error in English alone: make it by lang.Errorf", short(path), set.Position(n.Pos()).Line)
+			}
+			return true
+		})
+	})
 }
