@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"noriter.dev/noriter/cluster/conditions"
 	"noriter.dev/noriter/internal/lang"
 )
 
@@ -156,9 +157,7 @@ func toService(svc *corev1.Service, nodes []corev1.Node, port string) (Route, er
 func anyNode(nodes []corev1.Node) string {
 	best := ""
 	for _, n := range nodes {
-		ready := slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-		})
+		ready, _ := conditions.NodeReady(&n)
 		_, control := n.Labels["node-role.kubernetes.io/control-plane"]
 		for _, a := range n.Status.Addresses {
 			if ready && a.Type == corev1.NodeInternalIP && (best == "" || !control) {

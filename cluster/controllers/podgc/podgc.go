@@ -28,6 +28,7 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
+	"noriter.dev/noriter/cluster/conditions"
 	"noriter.dev/noriter/cluster/controllers/podset"
 	"noriter.dev/noriter/cluster/trace"
 )
@@ -142,10 +143,8 @@ func (c *Controller) deletedNodes(ctx context.Context, pods []*v1.Pod) map[strin
 // to be switched off (KEP-2268). Only then is it safe to say that its containers have
 // ended, so that a volume may be used elsewhere.
 func isOutOfService(node *v1.Node) bool {
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == v1.NodeReady && condition.Status == v1.ConditionTrue {
-			return false
-		}
+	if ready, _ := conditions.NodeReady(node); ready {
+		return false
 	}
 	return slices.ContainsFunc(node.Spec.Taints, func(t v1.Taint) bool { return t.Key == v1.TaintNodeOutOfService })
 }
