@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"os"
 	"slices"
 	"time"
 
@@ -55,6 +56,9 @@ func (t *Testbed) reset(ctx context.Context, p provider, to string, o RunOptions
 	defer r.close()
 	if err := step.Run(ctx, r.steps(), o.Report); err != nil {
 		return err
+	}
+	if err := os.RemoveAll(t.KubectlCache()); err != nil {
+		return lang.Errorf("emptying kubectl's cache: %w", "kubectl의 캐시 비우기: %w", err)
 	}
 	t.state.Resetting, t.state.Joining, t.state.Faults = "", "", nil
 	return t.writeState()

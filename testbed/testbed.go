@@ -67,6 +67,19 @@ func (t *Testbed) Dir() string { return t.home.testbed(t.Name()) }
 // Kubeconfig is the administrator's kubeconfig.
 func (t *Testbed) Kubeconfig() string { return filepath.Join(t.Dir(), "pki", "admin.conf") }
 
+// KubectlCache is where kubectl keeps what kinds of objects there are. Reset
+// empties it, since kinds may be gone afterwards.
+func (t *Testbed) KubectlCache() string { return filepath.Join(t.Dir(), "kubectl-cache") }
+
+// Direct are the addresses that no proxy leads to: the testbed's own network.
+func (t *Testbed) Direct() []string {
+	direct := []string{t.state.Subnet.String()}
+	for _, name := range t.Machines() { // for programs that don't take networks
+		direct = append(direct, address(t.state.Subnet, name).String())
+	}
+	return direct
+}
+
 // Address is a machine's address.
 func (t *Testbed) Address(name string) (netip.Addr, bool) {
 	if !slices.Contains(t.Machines(), name) {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
 )
 
@@ -83,6 +84,7 @@ func fetch(ctx context.Context, o Options, suite, packages string, keep func(pat
 		args = append(args, o.Mirror)
 	}
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	cmd.Env = append(ambient.Outgoing(), "LC_ALL=C.UTF-8")
 	cmd.WaitDelay = 10 * time.Second
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log

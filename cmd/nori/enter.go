@@ -3,8 +3,10 @@ package main
 import (
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
+	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
 	"noriter.dev/noriter/testbed"
@@ -43,8 +45,8 @@ func becomeRoot(home testbed.Home) error {
 	if err != nil {
 		return err
 	}
-	argv := append([]string{"sudo", "--preserve-env=LANG,LC_ALL,LC_MESSAGES,NO_COLOR,TERM,NORI_TESTBED,KUBECONFIG", "--", self}, os.Args[1:]...)
-	if err := syscall.Exec(sudo, argv, os.Environ()); err != nil {
+	argv := append([]string{"sudo", "--preserve-env=LANG,LC_ALL,LC_MESSAGES,NO_COLOR,TERM,NORI_TESTBED,NORI_CACHE,KUBECONFIG," + strings.Join(ambient.ProxyVariables, ","), "--", self}, os.Args[1:]...)
+	if err := syscall.Exec(sudo, argv, ambient.Original()); err != nil {
 		return lang.Errorf("becoming root: %w", "root 권한 얻기: %w", err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"k8s.io/kubectl/pkg/cmd"
 	"k8s.io/kubectl/pkg/cmd/plugin"
 
+	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
 )
 
@@ -39,11 +40,19 @@ func (g *globals) kubectl(args []string) error {
 	if err != nil && (!g.link || os.Getenv("KUBECONFIG") == "") {
 		return err
 	}
-	if !g.link || os.Getenv("KUBECONFIG") == "" {
+	if g.link && os.Getenv("KUBECONFIG") != "" {
+		if err := ambient.Restore(); err != nil { // the cluster may be anybody's
+			return err
+		}
+	} else {
 		if _, err := t.RESTConfig(); err != nil {
 			return err
 		}
 		if err := os.Setenv("KUBECONFIG", t.Kubeconfig()); err != nil {
+			return err
+		}
+		// Testbeds may have the same address one after another, and side by side.
+		if err := os.Setenv("KUBECACHEDIR", t.KubectlCache()); err != nil {
 			return err
 		}
 	}

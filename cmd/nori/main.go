@@ -16,6 +16,7 @@ import (
 
 	"github.com/fatih/color"
 
+	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
@@ -30,6 +31,10 @@ const (
 )
 
 func main() {
+	if err := ambient.Settle(); err != nil {
+		fmt.Fprintln(os.Stderr, "nori:", err)
+		os.Exit(exitFailed)
+	}
 	g := newGlobals()
 	args := os.Args[1:]
 	if name := filepath.Base(os.Args[0]); name == "kubectl" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 )
@@ -62,7 +63,7 @@ func shell(t *testbed.Testbed) (*exec.Cmd, error) {
 		return nil, lang.Errorf("preparing the shell: %w", "셸 준비: %w", err)
 	}
 	c := exec.Command("bash", "--rcfile", file, "-i")
-	c.Env = append(os.Environ(),
-		"KUBECONFIG="+t.Kubeconfig(), "NORI_TESTBED="+t.Name(), "PATH="+bin+":"+os.Getenv("PATH"))
+	c.Env = append(ambient.Shell(t.Direct()...),
+		"KUBECONFIG="+t.Kubeconfig(), "KUBECACHEDIR="+t.KubectlCache(), "NORI_TESTBED="+t.Name(), "PATH="+bin+":"+os.Getenv("PATH"))
 	return c, nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -13,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
 )
 
@@ -72,7 +72,7 @@ func runMmdebstrap(ctx context.Context, args []string, say func(string)) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", inNamespace, "sh", "mmdebstrap"}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
 	// INITRD=No: the kernel package makes no initrd; ours has a hundredth of it.
-	cmd.Env = append(os.Environ(), "INITRD=No", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
+	cmd.Env = append(ambient.Outgoing(), "INITRD=No", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdout = io.Discard
 	stderr, err := cmd.StderrPipe()

@@ -21,6 +21,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -230,6 +231,6 @@ func Enter(name string) error {
 		// execve ends all other threads; the new program keeps the
 		// namespaces of the one that called it.
 		return lang.Errorf("running %s in network namespace %s: %w",
-			"네트워크 네임스페이스 %[2]s에서 %[1]s 실행: %[3]w", self, name, syscall.Exec(self, os.Args, os.Environ()))
+			"네트워크 네임스페이스 %[2]s에서 %[1]s 실행: %[3]w", self, name, syscall.Exec(self, os.Args, ambient.Original()))
 	})
 }

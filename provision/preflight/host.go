@@ -15,6 +15,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/ambient"
 )
 
 // Host is what the checks ask; tests put their own in its place.
@@ -64,7 +66,7 @@ func runCommand(ctx context.Context, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, fixLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
+	cmd.Env = append(ambient.Outgoing(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil

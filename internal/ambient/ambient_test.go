@@ -1,0 +1,95 @@
+package ambient
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// hostile is an environment that people have, all of it at once.
+func hostile(t *testing.T) {
+	t.Helper()
+	for _, v := range ProxyVariables {
+		t.Setenv(v, "")
+		os.Unsetenv(v)
+	}
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+	t.Setenv("http_proxy", "http://127.0.0.1:3128")
+	t.Setenv("no_proxy", "corp.example")
+	t.Setenv("PATH", "/opt/own/bin:/usr/bin")
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
+	t.Setenv("HOME", "")
+	before := unix.Umask(0o077)
+	t.Cleanup(func() { unix.Umask(before); original = nil })
+}
+
+func TestSettle(t *testing.T) {
+	hostile(t)
+	if err := Settle(); err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequest("GET", "https://10.77.0.10:6443/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if proxy, err := http.ProxyFromEnvironment(request); proxy != nil || err != nil {
+		t.Errorf("our own machine is asked through %v, %v", proxy, err)
+	}
+	if got := os.Getenv("PATH"); !strings.HasPrefix(got, "/opt/own/bin:/usr/bin:") || !strings.Contains(got, ":/usr/sbin:") || strings.Count(got, "/usr/bin") != 1 {
+		t.Errorf("PATH is %s", got)
+	}
+	if os.Getenv("TMPDIR") != "" || os.Getenv("HOME") == "" {
+		t.Errorf("TMPDIR %q, HOME %q", os.Getenv("TMPDIR"), os.Getenv("HOME"))
+	}
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o644 {
+		t.Errorf("a file for a machine has mode %v, %v", st.Mode(), err)
+	}
+}
+
+func TestWhatGoesOutHonoursProxies(t *testing.T) {
+	hostile(t)
+	if err := Settle(); err != nil {
+		t.Fatal(err)
+	}
+	if env := Outgoing(); !slices.Contains(env, "HTTPS_PROXY=http://127.0.0.1:3128") || !slices.Contains(env, "no_proxy=corp.example") {
+		t.Errorf("what goes out has no proxy: %v", env)
+	}
+	if !slices.Contains(Original(), "PATH=/opt/own/bin:/usr/bin") {
+		t.Error("the caller's own environment is lost")
+	}
+	if err := Restore(); err != nil || os.Getenv("HTTPS_PROXY") != "http://127.0.0.1:3128" {
+		t.Errorf("restored HTTPS_PROXY=%q, %v", os.Getenv("HTTPS_PROXY"), err)
+	}
+}
+
+// TestShellGoesAroundProxies: a person keeps their proxy, and reaches their
+// testbed without it.
+func TestShellGoesAroundProxies(t *testing.T) {
+	hostile(t)
+	if err := Settle(); err != nil {
+		t.Fatal(err)
+	}
+	env := Shell("10.77.3.0/24", "10.77.3.10")
+	for _, want := range []string{
+		"http_proxy=http://127.0.0.1:3128",
+		"NO_PROXY=localhost,127.0.0.1,::1,corp.example,10.77.3.0/24,10.77.3.10",
+		"no_proxy=localhost,127.0.0.1,::1,corp.example,10.77.3.0/24,10.77.3.10",
+	} {
+		if !slices.Contains(env, want) {
+			t.Errorf("%s is not in the shell's environment", want)
+		}
+	}
+	original = []string{"PATH=/usr/bin"}
+	if slices.ContainsFunc(Shell("10.77.3.0/24"), func(v string) bool { return strings.HasPrefix(v, "NO_PROXY=") }) {
+		t.Error("without a proxy nothing has to go around it")
+	}
+}
