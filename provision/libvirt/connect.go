@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -18,77 +17,14 @@ import (
 	"github.com/digitalocean/go-libvirt/socket/dialers"
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
 const (
-	systemURI     = "qemu:///system"
-	systemSocket  = "/var/run/libvirt/libvirt-sock"
 	dialTimeout   = 20 * time.Second
-	callTimeout   = 60 * time.Second
 	packageRemedy = "apt-get install libvirt-daemon-system qemu-system-x86 qemu-utils dnsmasq-base"
 )
-
-// target is where a libvirtd is: a socket of this host, or one behind SSH.
-type target struct {
-	uri    string // what libvirtd is asked to open
-	socket string
-	host   string // empty for this host
-	port   string
-	user   string
-	keys   string // known_hosts; the usual one if empty
-}
-
-func (t target) remote() bool { return t.host != "" }
-
-func (t target) String() string {
-	if t.remote() {
-		return "libvirt on " + t.host
-	}
-	return "libvirt at " + t.socket
-}
-
-// parseConnect reads a libvirt address. Parameters that would switch off the
-// check of the SSH host key are refused.
-func parseConnect(s string) (target, error) {
-	if s == "" {
-		s = systemURI
-	}
-	u, err := url.Parse(s)
-	if err != nil {
-		return target{}, fmt.Errorf("libvirt address %q: %w", s, err)
-	}
-	if u.Path != "/system" && u.Path != "/session" {
-		return target{}, fmt.Errorf("libvirt address %q: the path must be /system or /session", s)
-	}
-	t := target{uri: "qemu://" + u.Path, socket: systemSocket}
-	q := u.Query()
-	if v := q.Get("socket"); v != "" {
-		t.socket = v
-	}
-	for name := range q {
-		if name != "socket" && name != "known_hosts" {
-			return target{}, fmt.Errorf("libvirt address %q: parameter %q is not known here (socket and known_hosts are)", s, name)
-		}
-	}
-	switch u.Scheme {
-	case "qemu", "qemu+unix":
-		if u.Host != "" {
-			return target{}, fmt.Errorf("libvirt address %q: for another host write qemu+ssh://%s%s", s, u.Host, u.Path)
-		}
-		if u.Path == "/session" && q.Get("socket") == "" {
-			return target{}, fmt.Errorf("libvirt address %q: a session's libvirtd can't make networks; use qemu:///system", s)
-		}
-	case "qemu+ssh", "qemu+libssh", "qemu+libssh2":
-		if u.Hostname() == "" {
-			return target{}, fmt.Errorf("libvirt address %q: the host is missing", s)
-		}
-		t.host, t.port, t.user, t.keys = u.Hostname(), u.Port(), u.User.Username(), q.Get("known_hosts")
-	default:
-		return target{}, fmt.Errorf("libvirt address %q: scheme %q is not one of qemu, qemu+unix, qemu+ssh", s, u.Scheme)
-	}
-	return t, nil
-}
 
 // dialer keeps the connection it made, so that a call that hangs can be
 // ended by closing it.
@@ -117,7 +53,7 @@ func (t target) dialer() (*dialer, error) {
 	if keys == "" {
 		u, err := user.Current()
 		if err != nil {
-			return nil, fmt.Errorf("finding known_hosts: %w", err)
+			return nil, lang.Errorf("finding known_hosts: %w", "known_hosts 찾기: %w", err)
 		}
 		keys = filepath.Join(u.HomeDir, ".ssh", "known_hosts")
 	}
@@ -147,9 +83,7 @@ func dial(ctx context.Context, t target) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{lv: golibvirt.NewWithDialer(d), target: t, dialer: d}
-	err = c.call(ctx, "the connection to "+t.String(), func(lv *golibvirt.Libvirt) error {
-		return lv.ConnectToURI(golibvirt.ConnectURI(t.uri))
-	})
+	err = c.do(ctx, callTimeout, func(lv *golibvirt.Libvirt) error { return lv.ConnectToURI(golibvirt.ConnectURI(t.uri)) })
 	if err != nil {
 		return nil, dialError(t, err)
 	}
@@ -164,32 +98,25 @@ func dialError(t target, err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &keyErr):
-		return &machine.HostError{What: "the host key of " + t.host + " is not the one in known_hosts", Err: err,
-			Remedy: "ssh " + t.login() + " true   # and compare the key it shows"}
+		return &machine.HostError{Err: err,
+			What: lang.Textf("the host key of %s is not the one in known_hosts",
+				"%s의 호스트 키가 known_hosts에 있는 것과 다릅니다", t.host).String(),
+			Remedy: "ssh " + t.login() + " true   # " + lang.T("and compare the key it shows", "그리고 보여 주는 키를 비교하세요")}
 	case t.remote():
-		return &machine.HostError{What: "no connection to " + t.String(), Err: err,
-			Remedy: "ssh " + t.login() + " virsh -c " + systemURI + " list   # must work without a password"}
+		return &machine.HostError{Err: err,
+			What: lang.Textf("no connection to %s", "%s에 연결하지 못했습니다", t.text()).String(),
+			Remedy: "ssh " + t.login() + " virsh -c " + systemURI + " list   # " + lang.T("must work without a password",
+				"비밀번호 없이 되어야 합니다")}
 	case errors.Is(err, os.ErrPermission), errors.As(err, &lvErr) && strings.Contains(lvErr.Message, "authentication"):
-		return &machine.HostError{What: t.String() + " may not be used by this user", Err: err,
-			Remedy: "adduser " + userName() + " libvirt   # then log in again"}
+		return &machine.HostError{Err: err,
+			What:   lang.Textf("%s may not be used by this user", "이 사용자는 %s을(를) 쓸 수 없습니다", t.text()).String(),
+			Remedy: "adduser " + userName() + " libvirt   # " + lang.T("then log in again", "그런 다음 다시 로그인하세요")}
 	case errors.Is(err, syscall.ENOENT):
-		return &machine.HostError{What: t.String() + " is not there", Err: err, Remedy: packageRemedy}
+		return &machine.HostError{Err: err, Remedy: packageRemedy,
+			What: lang.Textf("%s is not there", "%s이(가) 없습니다", t.text()).String()}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &machine.HostError{What: t.String() + " does not answer", Err: err, Remedy: "systemctl restart libvirtd"}
+		return &machine.HostError{Err: err, Remedy: "systemctl restart libvirtd",
+			What: lang.Textf("%s does not answer", "%s이(가) 응답하지 않습니다", t.text()).String()}
 	}
-	return fmt.Errorf("connecting to %s: %w", t, err)
-}
-
-func (t target) login() string {
-	if t.user != "" {
-		return t.user + "@" + t.host
-	}
-	return t.host
-}
-
-func userName() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return "$USER"
+	return lang.Errorf("connecting to %s: %w", "%s에 연결: %w", t.text(), err)
 }

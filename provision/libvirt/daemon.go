@@ -12,6 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"noriter.dev/noriter/internal/filelock"
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -49,45 +52,11 @@ const (
 	daemonStopLimit  = 10 * time.Second
 )
 
-const libvirtdConf = `# The libvirtd of one testbed. Its socket lies in a folder only root may enter.
-auth_unix_rw = "none"
-auth_unix_ro = "none"
-unix_sock_rw_perms = "0700"
-max_client_requests = 32
-log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
-`
-
-// qemuConf: as root, because a /dev/kvm that QEMU's user can't open makes
-// libvirt probe QEMU again at every call; consoles written by QEMU itself, so
-// that no virtlogd is needed; no cgroups, namespaces or labels of its own,
-// because the testbed is removed as a whole.
-const qemuConf = `user = "root"
-group = "root"
-dynamic_ownership = 0
-remember_owner = 0
-stdio_handler = "file"
-security_driver = "none"
-cgroup_controllers = []
-namespaces = []
-`
-
-// startScript runs in the new mount namespace. $1 is the testbed's folder,
-// the pairs after it are what is bound over what.
-const startScript = `set -e
-mount --make-rprivate /
-mount -t tmpfs -o mode=755,size=16m nori-run /run
-mkdir -p /run/libvirt
-while [ $# -gt 0 ]; do
-	mount --bind "$1" "$2"
-	shift 2
-done
-exec libvirtd --daemon --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirt/libvirtd.pid
-`
-
 func newDaemon(dir, cacheDir string) (*daemon, error) {
 	for _, hidden := range []string{"/run", "/var/run", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt"} {
 		if within(dir, hidden) {
-			return nil, fmt.Errorf("the testbed's folder %s lies below %s, which its libvirtd can't see: choose another state folder", dir, hidden)
+			return nil, lang.Errorf("the testbed's folder %s lies below %s, which its libvirtd can't see: choose another state folder",
+				"테스트베드의 폴더 %s이(가) %s 아래에 있어서 테스트베드의 libvirtd가 볼 수 없습니다: 다른 상태 폴더를 고르세요", dir, hidden)
 		}
 	}
 	d := &daemon{dir: dir, cache: filepath.Join(dir, "cache")}
@@ -128,7 +97,7 @@ func (d *daemon) answers() bool {
 
 // start starts libvirtd if it does not answer. Machines that outlived an
 // earlier one are found again by the new one; without any, what that one
-// noted of running things is thrown away.
+// wrote down of running things is thrown away.
 func (d *daemon) start(ctx context.Context) error {
 	if err := d.check(); err != nil {
 		return err
@@ -136,21 +105,23 @@ func (d *daemon) start(ctx context.Context) error {
 	if err := d.layOut(); err != nil {
 		return err
 	}
-	unlock, err := lockFile(ctx, d.path("lock"))
+	unlock, err := filelock.Lock(ctx, d.path("lock"), lang.Text{
+		EN: "another nori to start the testbed's libvirtd", KO: "다른 nori가 테스트베드의 libvirtd를 시작하기",
+	}, nil)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	procs, err := d.procs()
+	procs, err := d.processes()
 	if err != nil {
 		return err
 	}
-	if foreign := elsewhere(procs); len(foreign) > 0 {
+	if foreign := inAnotherNetwork(procs); len(foreign) > 0 {
 		// The namespace they run in was replaced; nothing reaches them.
 		if err := d.kill(ctx, foreign); err != nil {
 			return err
 		}
-		if procs, err = d.procs(); err != nil {
+		if procs, err = d.processes(); err != nil {
 			return err
 		}
 	}
@@ -168,18 +139,23 @@ func (d *daemon) start(ctx context.Context) error {
 // check looks for what is needed before anything is made.
 func (d *daemon) check() error {
 	if os.Geteuid() != 0 {
-		return &machine.HostError{What: "an isolated testbed of virtual machines needs root", Remedy: "sudo nori up --isolated"}
+		return &machine.HostError{
+			What:   lang.T("an isolated testbed of virtual machines needs root", "격리된 가상 머신 테스트베드에는 root 권한이 필요합니다"),
+			Remedy: "sudo nori up --isolated",
+		}
 	}
 	for _, prog := range []struct{ name, pkg string }{
 		{"libvirtd", "libvirt-daemon-system"}, {"qemu-system-x86_64", "qemu-system-x86"}, {"qemu-img", "qemu-utils"}, {"dnsmasq", "dnsmasq-base"},
 	} {
 		if _, err := lookProgram(prog.name); err != nil {
-			return &machine.HostError{What: "the program " + prog.name + " is missing", Err: err, Remedy: packageRemedy}
+			return &machine.HostError{Err: err, Remedy: packageRemedy,
+				What: lang.Textf("the program %s is missing", "%s 프로그램이 없습니다", prog.name).String()}
 		}
 	}
 	for _, b := range bound[1:] {
 		if _, err := os.Stat(b.over); err != nil {
-			return &machine.HostError{What: "libvirt is not wholly installed", Err: err, Remedy: packageRemedy}
+			return &machine.HostError{Err: err, Remedy: packageRemedy,
+				What: lang.T("libvirt is not wholly installed", "libvirt가 온전히 설치되어 있지 않습니다")}
 		}
 	}
 	return nil
@@ -203,15 +179,15 @@ func lookProgram(name string) (string, error) {
 func (d *daemon) layOut() error {
 	for _, b := range bound {
 		if err := os.MkdirAll(d.source(b.name), 0o755); err != nil {
-			return fmt.Errorf("making libvirtd's folders: %w", err)
+			return lang.Errorf("making libvirtd's folders: %w", "libvirtd의 폴더 만들기: %w", err)
 		}
 	}
 	if err := os.Chmod(d.dir, 0o700); err != nil {
-		return fmt.Errorf("closing the driver's folder to others: %w", err)
+		return lang.Errorf("closing the driver's folder to others: %w", "드라이버 폴더를 다른 사용자에게 닫기: %w", err)
 	}
 	for name, content := range map[string]string{"libvirtd.conf": libvirtdConf, "qemu.conf": qemuConf} {
 		if err := writeFile(d.path("etc", name), []byte(content)); err != nil {
-			return fmt.Errorf("writing libvirtd's configuration: %w", err)
+			return lang.Errorf("writing libvirtd's configuration: %w", "libvirtd의 설정 쓰기: %w", err)
 		}
 	}
 	return nil
@@ -219,7 +195,8 @@ func (d *daemon) layOut() error {
 
 // exec runs libvirtd; it goes to the background once it answers.
 func (d *daemon) exec(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, daemonStartLimit, fmt.Errorf("it was not ready within %s", daemonStartLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, daemonStartLimit, lang.Errorf("it was not ready within %s",
+		"%s 안에 준비되지 않았습니다", daemonStartLimit))
 	defer cancel()
 	args := []string{"-c", startScript, "nori-libvirtd"}
 	for _, b := range bound {
@@ -232,12 +209,12 @@ func (d *daemon) exec(ctx context.Context) error {
 	// A file, not a pipe: the daemon keeps it open and a pipe would never end.
 	out, err := os.Create(d.path("start.log"))
 	if err != nil {
-		return fmt.Errorf("starting libvirtd: %w", err)
+		return lang.Errorf("starting libvirtd: %w", "libvirtd 시작: %w", err)
 	}
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting libvirtd: %w", err)
+		return lang.Errorf("starting libvirtd: %w", "libvirtd 시작: %w", err)
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
@@ -249,19 +226,17 @@ func (d *daemon) exec(ctx context.Context) error {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("starting the testbed's libvirtd: %w\n%s", err, d.said())
+		return lang.Errorf("starting the testbed's libvirtd: %w\n%s", "테스트베드의 libvirtd 시작: %w\n%s", err, d.said())
 	}
 	return d.waitAnswer(ctx)
 }
 
 // waitAnswer waits until the socket takes connections.
 func (d *daemon) waitAnswer(ctx context.Context) error {
-	for !d.answers() {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the testbed's libvirtd to answer: %w\n%s", context.Cause(ctx), d.said())
-		case <-time.After(20 * time.Millisecond):
-		}
+	what := lang.Text{EN: "the testbed's libvirtd to answer", KO: "테스트베드의 libvirtd의 응답"}
+	err := wait.Until(ctx, 20*time.Millisecond, what, func(context.Context) (bool, string, error) { return d.answers(), "", nil })
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, d.said())
 	}
 	return nil
 }
@@ -282,7 +257,7 @@ func (d *daemon) said() string {
 
 // stop ends libvirtd and everything it started.
 func (d *daemon) stop(ctx context.Context) error {
-	procs, err := d.procs()
+	procs, err := d.processes()
 	if err != nil {
 		return err
 	}

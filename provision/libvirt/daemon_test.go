@@ -49,7 +49,7 @@ func TestIsolated(t *testing.T) {
 	out, runErr := cmd.CombinedOutput()
 	d, err := newDaemon(filepath.Join(dir, "libvirt"), "")
 	must(t, err)
-	procs, err := d.procs()
+	procs, err := d.processes()
 	must(t, err)
 	if len(procs) > 0 {
 		t.Errorf("processes %v are left", procs)

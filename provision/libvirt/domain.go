@@ -2,11 +2,11 @@ package libvirt
 
 import (
 	"encoding/base64"
-	"fmt"
 	"strings"
 
 	"libvirt.org/go/libvirtxml"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -64,7 +64,7 @@ func domainXML(d domainSpec) (string, error) {
 	}
 	x := libvirtxml.Domain{
 		Type:     d.virt,
-		Name:     DomainName(d.tb.Name, d.machine.Name),
+		Name:     domainName(d.tb.Name, d.machine.Name),
 		UUID:     uuid("domain", d.tb.Name, d.machine.Name),
 		Metadata: &libvirtxml.DomainMetadata{XML: md},
 		Memory:   &libvirtxml.DomainMemory{Unit: "MiB", Value: uint(memory)},
@@ -131,10 +131,12 @@ func cmdline(d domainSpec) string {
 func credentials(tb machine.Testbed, name string) ([]string, error) {
 	key, ok := tb.HostKeys[name]
 	if !ok || len(key) == 0 {
-		return nil, fmt.Errorf("machine %s has no SSH host key, so nothing could check who answers at its address", name)
+		return nil, lang.Errorf("machine %s has no SSH host key, so nothing could check who answers at its address",
+			"머신 %s에 SSH 호스트 키가 없어서, 그 주소에서 누가 응답하는지 확인할 수 없습니다", name)
 	}
 	if strings.TrimSpace(tb.AuthorizedKey) == "" {
-		return nil, fmt.Errorf("testbed %s has no SSH key, so nobody could log in to %s", tb.Name, name)
+		return nil, lang.Errorf("testbed %s has no SSH key, so nobody could log in to %s",
+			"테스트베드 %s에 SSH 키가 없어서 %s에 로그인할 수 없습니다", tb.Name, name)
 	}
 	enc := base64.StdEncoding.EncodeToString
 	return []string{
@@ -171,8 +173,8 @@ func devices(d domainSpec) *libvirtxml.DomainDeviceList {
 			{Type: "usb", Model: "none"},
 		},
 		Interfaces: []libvirtxml.DomainInterface{{
-			MAC:    &libvirtxml.DomainInterfaceMAC{Address: MAC(d.tb.Name, d.machine.Name)},
-			Source: &libvirtxml.DomainInterfaceSource{Network: &libvirtxml.DomainInterfaceSourceNetwork{Network: NetworkName(d.tb.Name)}},
+			MAC:    &libvirtxml.DomainInterfaceMAC{Address: macAddress(d.tb.Name, d.machine.Name)},
+			Source: &libvirtxml.DomainInterfaceSource{Network: &libvirtxml.DomainInterfaceSourceNetwork{Network: networkName(d.tb.Name)}},
 			Model:  &libvirtxml.DomainInterfaceModel{Type: "virtio"},
 			ROM:    &libvirtxml.DomainROM{Enabled: "no"},
 		}},

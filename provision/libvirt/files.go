@@ -1,41 +1,13 @@
 package libvirt
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"noriter.dev/noriter/internal/lang"
 )
-
-// lockFile takes the lock of a file, which ends with the process at the
-// latest, and gives what releases it.
-func lockFile(ctx context.Context, path string) (func(), error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening a lock: %w", err)
-	}
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			_ = f.Close()
-			return nil, fmt.Errorf("locking %s: %w", path, err)
-		}
-		select {
-		case <-ctx.Done():
-			_ = f.Close()
-			return nil, fmt.Errorf("waiting for another nori to release %s: %w", path, context.Cause(ctx))
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
 
 // writeFile writes a file whole or not at all.
 func writeFile(path string, content []byte) (err error) {
@@ -70,11 +42,11 @@ func emptyDir(dir string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("emptying %s: %w", dir, err)
+		return lang.Errorf("emptying %s: %w", "%s 비우기: %w", dir, err)
 	}
 	for _, e := range entries {
 		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return fmt.Errorf("emptying %s: %w", dir, err)
+			return lang.Errorf("emptying %s: %w", "%s 비우기: %w", dir, err)
 		}
 	}
 	return nil

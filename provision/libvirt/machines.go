@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"path"
@@ -13,6 +12,7 @@ import (
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"libvirt.org/go/libvirtxml"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -25,7 +25,7 @@ func (p *Provider) Ensure(ctx context.Context, spec machine.Spec) error {
 		return err
 	}
 	if err := p.ensure(ctx, c, spec); err != nil {
-		return fmt.Errorf("machine %s: %w", spec.Name, err)
+		return lang.Errorf("machine %s: %w", "머신 %s: %w", spec.Name, err)
 	}
 	return nil
 }
@@ -46,8 +46,8 @@ func (p *Provider) ensure(ctx context.Context, c *conn, spec machine.Spec) error
 
 // lookup finds the machine's domain and makes sure that it is ours.
 func (p *Provider) lookup(ctx context.Context, c *conn, name string) (golibvirt.Domain, error) {
-	dn := DomainName(p.tb.Name, name)
-	dom, err := ask(ctx, c, "looking for domain "+dn, func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
+	dn := domainName(p.tb.Name, name)
+	dom, err := ask(ctx, c, lang.Textf("looking for domain %s", "도메인 %s 찾기", dn), func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
 		return lv.DomainLookupByName(dn)
 	})
 	if err != nil {
@@ -57,10 +57,10 @@ func (p *Provider) lookup(ctx context.Context, c *conn, name string) (golibvirt.
 	if err != nil {
 		return dom, err
 	}
-	return dom, p.own("domain "+dn, metadataOf(x))
+	return dom, p.checkOwner(lang.Textf("domain %s", "도메인 %s", dn), domainMetadata(x))
 }
 
-func metadataOf(x libvirtxml.Domain) string {
+func domainMetadata(x libvirtxml.Domain) string {
 	if x.Metadata == nil {
 		return ""
 	}
@@ -69,14 +69,15 @@ func metadataOf(x libvirtxml.Domain) string {
 
 func readDomain(ctx context.Context, c *conn, dom golibvirt.Domain) (libvirtxml.Domain, error) {
 	var x libvirtxml.Domain
-	text, err := ask(ctx, c, "reading domain "+dom.Name, func(lv *golibvirt.Libvirt) (string, error) {
+	reading := lang.Textf("reading domain %s", "도메인 %s 읽기", dom.Name)
+	text, err := ask(ctx, c, reading, func(lv *golibvirt.Libvirt) (string, error) {
 		return lv.DomainGetXMLDesc(dom, golibvirt.DomainXMLInactive)
 	})
 	if err != nil {
 		return x, err
 	}
 	if err := x.Unmarshal(text); err != nil {
-		return x, fmt.Errorf("reading domain %s: %w", dom.Name, err)
+		return x, lang.Errorf("%s: %w", "%s: %w", reading, err)
 	}
 	return x, nil
 }
@@ -106,7 +107,7 @@ func (p *Provider) define(ctx context.Context, c *conn, spec machine.Spec) (goli
 	if err != nil {
 		return golibvirt.Domain{}, err
 	}
-	dom, err := ask(ctx, c, "defining the domain", func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
+	dom, err := ask(ctx, c, lang.Text{EN: "defining the domain", KO: "도메인 정의"}, func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
 		return lv.DomainDefineXMLFlags(text, golibvirt.DomainDefineValidate)
 	})
 	return dom, hostError(err)
@@ -123,7 +124,7 @@ func (p *Provider) Stop(ctx context.Context, name string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("machine %s: %w", name, err)
+		return lang.Errorf("machine %s: %w", "머신 %s: %w", name, err)
 	}
 	return destroy(ctx, c, dom)
 }
@@ -140,24 +141,29 @@ func (p *Provider) existing(ctx context.Context) (*conn, bool, error) {
 	return c, err == nil, err
 }
 
-// ours is a domain of the testbed.
-type ours struct {
+// testbedDomain is a domain of the testbed.
+type testbedDomain struct {
 	dom     golibvirt.Domain
 	machine string
 	address netip.Addr
 	state   golibvirt.DomainState
 }
 
-// domains finds the testbed's domains, in order of the machines' names.
-func (p *Provider) domains(ctx context.Context, c *conn) ([]ours, error) {
-	all, err := ask(ctx, c, "the list of domains", func(lv *golibvirt.Libvirt) ([]golibvirt.Domain, error) {
+// listDomains lists all of libvirt's domains, whosever they are.
+func listDomains(ctx context.Context, c *conn) ([]golibvirt.Domain, error) {
+	return ask(ctx, c, lang.Text{EN: "listing the domains", KO: "도메인 목록 읽기"}, func(lv *golibvirt.Libvirt) ([]golibvirt.Domain, error) {
 		d, _, err := lv.ConnectListAllDomains(1, golibvirt.ConnectListDomainsActive|golibvirt.ConnectListDomainsInactive)
 		return d, err
 	})
+}
+
+// domains finds the testbed's domains, in order of the machines' names.
+func (p *Provider) domains(ctx context.Context, c *conn) ([]testbedDomain, error) {
+	all, err := listDomains(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	var out []ours
+	var out []testbedDomain
 	for _, dom := range all {
 		x, err := readDomain(ctx, c, dom)
 		if isCode(err, golibvirt.ErrNoDomain) {
@@ -166,18 +172,18 @@ func (p *Provider) domains(ctx context.Context, c *conn) ([]ours, error) {
 		if err != nil {
 			return nil, err
 		}
-		m, ok := marked(metadataOf(x))
-		if !ok || m.Name != p.tb.Name || m.Dir != p.tb.Dir {
+		m, _ := marked(domainMetadata(x))
+		if !isMarkedFor(domainMetadata(x), p.tb.Name, p.tb.Dir) {
 			continue
 		}
-		o := ours{dom: dom, machine: m.Machine}
+		o := testbedDomain{dom: dom, machine: m.Machine}
 		o.address, _ = netip.ParseAddr(m.Address) // absent: the zero address
 		if o.state, err = domainState(ctx, c, dom); err != nil {
 			return nil, err
 		}
 		out = append(out, o)
 	}
-	slices.SortFunc(out, func(a, b ours) int { return cmp.Compare(a.machine, b.machine) })
+	slices.SortFunc(out, func(a, b testbedDomain) int { return cmp.Compare(a.machine, b.machine) })
 	return out, nil
 }
 
@@ -193,14 +199,14 @@ func (p *Provider) List(ctx context.Context) ([]machine.Info, error) {
 	}
 	var infos []machine.Info
 	for _, d := range doms {
-		info := machine.Info{Name: d.machine, Address: d.address, State: machine.Stopped, Detail: "domain " + d.dom.Name}
+		info := machine.Info{Name: d.machine, Address: d.address, State: machine.Stopped, Detail: lang.T("domain ", "도메인 ") + d.dom.Name}
 		switch d.state {
 		case golibvirt.DomainRunning, golibvirt.DomainBlocked:
 			info.State = machine.Running
 		case golibvirt.DomainPaused:
-			info.Detail += ", paused: a snapshot or a restore was interrupted"
+			info.Detail += lang.T(", paused: a snapshot or a restore was interrupted", ", 일시 정지됨: 스냅샷 저장이나 복원이 중단되었습니다")
 		case golibvirt.DomainCrashed:
-			info.Detail += ", crashed"
+			info.Detail += lang.T(", crashed", ", 비정상 종료됨")
 		}
 		infos = append(infos, info)
 	}
@@ -214,14 +220,14 @@ func (p *Provider) RemoveMachine(ctx context.Context, name string) error {
 	if err != nil || !ok {
 		return err
 	}
-	if err := p.dropFromSnapshots(name); err != nil {
+	if err := p.removeFromSnapshots(name); err != nil {
 		return err
 	}
 	dom, err := p.lookup(ctx, c, name)
 	switch {
 	case isCode(err, golibvirt.ErrNoDomain):
 	case err != nil:
-		return fmt.Errorf("machine %s: %w", name, err)
+		return lang.Errorf("machine %s: %w", "머신 %s: %w", name, err)
 	default:
 		if err := removeDomain(ctx, c, dom); err != nil {
 			return err
@@ -237,20 +243,18 @@ func removeDomain(ctx context.Context, c *conn, dom golibvirt.Domain) error {
 	if err := destroy(ctx, c, dom); err != nil {
 		return err
 	}
-	err := c.call(ctx, "forgetting "+dom.Name, func(lv *golibvirt.Libvirt) error {
+	err := c.call(ctx, lang.Textf("undefining domain %s", "도메인 %s의 정의 삭제", dom.Name), func(lv *golibvirt.Libvirt) error {
 		return lv.DomainUndefineFlags(dom, golibvirt.DomainUndefineManagedSave|golibvirt.DomainUndefineSnapshotsMetadata|
 			golibvirt.DomainUndefineNvram|golibvirt.DomainUndefineCheckpointsMetadata)
 	})
-	if err != nil && !isCode(err, golibvirt.ErrNoDomain) {
-		return fmt.Errorf("forgetting %s: %w", dom.Name, err)
+	if isCode(err, golibvirt.ErrNoDomain) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 func (p *Provider) removeDisk(ctx context.Context, c *conn, name string) error {
-	pool, err := ask(ctx, c, "looking for the testbed's pool", func(lv *golibvirt.Libvirt) (golibvirt.StoragePool, error) {
-		return lv.StoragePoolLookupByName(PoolName(p.tb.Name))
-	})
+	pool, err := lookupPool(ctx, c, poolName(p.tb.Name))
 	if isCode(err, golibvirt.ErrNoStoragePool) {
 		return nil
 	}

@@ -6,18 +6,18 @@ import (
 	"fmt"
 )
 
-// NetworkName is the libvirt network of a testbed.
-func NetworkName(testbed string) string { return "nori-" + testbed }
+// networkName is the libvirt network of a testbed.
+func networkName(testbed string) string { return "nori-" + testbed }
 
-// PoolName is the storage pool that holds a testbed's disks.
-func PoolName(testbed string) string { return "nori-" + testbed }
+// poolName is the storage pool that holds a testbed's disks.
+func poolName(testbed string) string { return "nori-" + testbed }
 
-// CachePool is the storage pool of the images that were sent to a host; all
+// cachePool is the storage pool of the images that were sent to a host; all
 // testbeds of the host share it, and it outlives them.
-const CachePool = "nori-cache"
+const cachePool = "nori-cache"
 
-// DomainName is the libvirt domain of a testbed's machine.
-func DomainName(testbed, name string) string { return "nori-" + testbed + "-" + name }
+// domainName is the libvirt domain of a testbed's machine.
+func domainName(testbed, name string) string { return "nori-" + testbed + "-" + name }
 
 // maxInterfaceName is IFNAMSIZ less the closing NUL, linux/if.h.
 const maxInterfaceName = 15
@@ -33,9 +33,9 @@ func BridgeName(testbed string) string {
 	return name[:maxInterfaceName-5] + "-" + hex.EncodeToString(sum[:2])
 }
 
-// MAC is a machine's hardware address: the same at every start, in QEMU's own
+// macAddress is a machine's hardware address: the same at every start, in QEMU's own
 // range, so that its lease is fixed and a snapshot's network fits.
-func MAC(testbed, name string) string {
+func macAddress(testbed, name string) string {
 	sum := sha256.Sum256([]byte("mac/" + testbed + "/" + name))
 	return fmt.Sprintf("52:54:00:%02x:%02x:%02x", sum[0], sum[1], sum[2])
 }

@@ -2,14 +2,15 @@ package libvirt
 
 import (
 	"context"
-	"fmt"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // domainState gives libvirt's word for where a domain is in its life.
 func domainState(ctx context.Context, c *conn, dom golibvirt.Domain) (golibvirt.DomainState, error) {
-	return ask(ctx, c, "the state of "+dom.Name, func(lv *golibvirt.Libvirt) (golibvirt.DomainState, error) {
+	return ask(ctx, c, lang.Textf("reading the state of %s", "%s의 상태 확인", dom.Name), func(lv *golibvirt.Libvirt) (golibvirt.DomainState, error) {
 		s, _, err := lv.DomainGetState(dom, 0)
 		return golibvirt.DomainState(s), err
 	})
@@ -35,7 +36,7 @@ func (p *Provider) run(ctx context.Context, c *conn, dom golibvirt.Domain) error
 }
 
 func start(ctx context.Context, c *conn, dom golibvirt.Domain, flags golibvirt.DomainCreateFlags) error {
-	_, err := ask(ctx, c, "starting "+dom.Name, func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
+	_, err := ask(ctx, c, lang.Textf("starting %s", "%s 시작", dom.Name), func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
 		return lv.DomainCreateWithFlags(dom, uint32(flags))
 	})
 	if err == nil || !isCode(err, golibvirt.ErrOperationInvalid) {
@@ -50,23 +51,23 @@ func start(ctx context.Context, c *conn, dom golibvirt.Domain, flags golibvirt.D
 
 // destroy takes the power away; a domain that is off already is fine.
 func destroy(ctx context.Context, c *conn, dom golibvirt.Domain) error {
-	err := c.call(ctx, "switching off "+dom.Name, func(lv *golibvirt.Libvirt) error {
+	err := c.call(ctx, lang.Textf("switching off %s", "%s의 전원 끄기", dom.Name), func(lv *golibvirt.Libvirt) error {
 		return lv.DomainDestroyFlags(dom, golibvirt.DomainDestroyDefault)
 	})
-	if err != nil && !isCode(err, golibvirt.ErrOperationInvalid) && !isCode(err, golibvirt.ErrNoDomain) {
-		return fmt.Errorf("switching off %s: %w", dom.Name, err)
+	if isCode(err, golibvirt.ErrOperationInvalid) || isCode(err, golibvirt.ErrNoDomain) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 func off(s golibvirt.DomainState) bool {
 	return s == golibvirt.DomainShutoff || s == golibvirt.DomainCrashed || s == golibvirt.DomainNostate || s == golibvirt.DomainShutdown
 }
 
-// hold brings a machine to a standstill from any state: one that runs is
+// pauseFromAnyState brings a machine to a standstill: one that runs is
 // paused, one that is off is started without its CPU, and one whose QEMU does
 // not answer is switched off and started so.
-func hold(ctx context.Context, c *conn, dom golibvirt.Domain) error {
+func pauseFromAnyState(ctx context.Context, c *conn, dom golibvirt.Domain) error {
 	state, err := domainState(ctx, c, dom)
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func hold(ctx context.Context, c *conn, dom golibvirt.Domain) error {
 	case golibvirt.DomainPaused:
 		return nil
 	case golibvirt.DomainRunning, golibvirt.DomainBlocked, golibvirt.DomainPmsuspended:
-		err := c.call(ctx, "pausing "+dom.Name, func(lv *golibvirt.Libvirt) error { return lv.DomainSuspend(dom) })
+		err := c.call(ctx, lang.Textf("pausing %s", "%s 일시 정지", dom.Name), func(lv *golibvirt.Libvirt) error { return lv.DomainSuspend(dom) })
 		if err == nil || !c.alive() {
 			return err
 		}
@@ -92,9 +93,9 @@ func hold(ctx context.Context, c *conn, dom golibvirt.Domain) error {
 // resume lets a paused machine run on. After a load libvirt may not know that
 // QEMU stands still, so QEMU itself is asked.
 func resume(ctx context.Context, c *conn, dom golibvirt.Domain) error {
-	err := c.call(ctx, "letting "+dom.Name+" run on", func(lv *golibvirt.Libvirt) error { return lv.DomainResume(dom) })
+	err := c.call(ctx, lang.Textf("resuming %s", "%s 다시 실행", dom.Name), func(lv *golibvirt.Libvirt) error { return lv.DomainResume(dom) })
 	if err != nil && !isCode(err, golibvirt.ErrOperationInvalid) {
-		return fmt.Errorf("letting %s run on: %w", dom.Name, err)
+		return err
 	}
 	var status struct {
 		Running bool `json:"running"`

@@ -3,10 +3,11 @@ package libvirt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Probe connects to a libvirt and hangs up again. Its errors are those of
@@ -41,43 +42,32 @@ func Clashes(ctx context.Context, connect, testbed, dir string) (found []string,
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	own := func(metadata string) bool {
-		m, ok := marked(metadata)
-		return ok && m.Name == testbed && m.Dir == dir
-	}
-	switch n, err := lookupNetwork(ctx, c, NetworkName(testbed)); {
+	switch n, x, err := findNetwork(ctx, c, networkName(testbed)); {
 	case err == nil:
-		x, err := readNetwork(ctx, c, n)
-		if err != nil {
-			return nil, err
-		}
-		if x.Metadata == nil || !own(x.Metadata.XML) {
-			found = append(found, "libvirt network "+n.Name)
+		if !isMarkedFor(networkMetadata(x), testbed, dir) {
+			found = append(found, lang.T("libvirt network ", "libvirt 네트워크 ")+n.Name)
 		}
 	case !isCode(err, golibvirt.ErrNoNetwork):
 		return nil, err
 	}
-	all, err := ask(ctx, c, "the list of domains", func(lv *golibvirt.Libvirt) ([]golibvirt.Domain, error) {
-		d, _, err := lv.ConnectListAllDomains(1, golibvirt.ConnectListDomainsActive|golibvirt.ConnectListDomainsInactive)
-		return d, err
-	})
+	all, err := listDomains(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	for _, dom := range all {
-		if !strings.HasPrefix(dom.Name, DomainName(testbed, "")) {
+		if !strings.HasPrefix(dom.Name, domainName(testbed, "")) {
 			continue
 		}
 		x, err := readDomain(ctx, c, dom)
 		if err != nil {
-			return nil, fmt.Errorf("looking at %s: %w", dom.Name, err)
+			return nil, err
 		}
 		// A longer name of another testbed's begins like ours.
-		if m, ok := marked(metadataOf(x)); ok && m.Name != testbed {
+		if m, ok := marked(domainMetadata(x)); ok && m.Name != testbed {
 			continue
 		}
-		if !own(metadataOf(x)) {
-			found = append(found, "libvirt domain "+dom.Name)
+		if !isMarkedFor(domainMetadata(x), testbed, dir) {
+			found = append(found, lang.T("libvirt domain ", "libvirt 도메인 ")+dom.Name)
 		}
 	}
 	return found, nil

@@ -44,7 +44,7 @@ func newPlayground(t *testing.T) *playground {
 // nori is a new process's provider: it knows only what host and disk hold.
 func (g *playground) nori(t *testing.T) *Provider {
 	t.Helper()
-	p, err := New(g.tb, g.img, Options{Connect: "qemu+unix:///system?socket=" + g.socket, Virt: "qemu"})
+	p, err := New(g.tb, g.img, Options{Connect: "qemu+unix:///system?socket=" + g.socket, virt: "qemu"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func TestRemoveMachine(t *testing.T) {
 func TestUploadIsOnceAndWhole(t *testing.T) {
 	g := newPlayground(t)
 	must(t, g.nori(t).Prepare(t.Context()))
-	cache := g.pools[CachePool]
+	cache := g.pools[cachePool]
 	if len(cache.volumes) != 6 {
 		t.Fatalf("cache holds %d volumes, want three files and three marks", len(cache.volumes))
 	}

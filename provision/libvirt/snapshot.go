@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +13,8 @@ import (
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"golang.org/x/sync/errgroup"
 
+	"noriter.dev/noriter/internal/filelock"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -27,7 +28,7 @@ const undoLimit = 30 * time.Second
 // is saved and run on after the last, so that no message between two of them
 // is half in the snapshot. A machine that is off is kept as one about to boot.
 //
-// Inside the disks each save has a name of its own, and only the note written
+// Inside the disks each save has a name of its own, and only the record written
 // at the end makes it the snapshot of the name: until then the old one holds.
 func (p *Provider) Save(ctx context.Context, name string) (err error) {
 	if err := checkSnapshotName(name); err != nil {
@@ -39,37 +40,37 @@ func (p *Provider) Save(ctx context.Context, name string) (err error) {
 	}
 	defer unlock()
 	if len(doms) == 0 {
-		return fmt.Errorf("snapshot %s: testbed %s has no machines yet", name, p.tb.Name)
+		return lang.Errorf("snapshot %s: testbed %s has no machines yet", "스냅샷 %s: 테스트베드 %s에 아직 머신이 없습니다", name, p.tb.Name)
 	}
 	var random [6]byte
 	if _, err := rand.Read(random[:]); err != nil {
-		return fmt.Errorf("naming the snapshot: %w", err)
+		return lang.Errorf("naming the snapshot: %w", "스냅샷 이름 짓기: %w", err)
 	}
-	n := note{Name: name, Tag: tagPrefix + hex.EncodeToString(random[:]), Created: time.Now().UTC()}
+	n := snapshotRecord{Name: name, Tag: tagPrefix + hex.EncodeToString(random[:]), Created: time.Now().UTC()}
 	for _, d := range doms {
 		n.Machines = append(n.Machines, d.machine)
 	}
 	if err := p.saveAll(ctx, c, doms, n.Tag); err != nil {
-		p.collect(context.WithoutCancel(ctx), c, doms)
-		return fmt.Errorf("saving snapshot %s: %w", name, err)
+		p.removeUnusedSnapshots(context.WithoutCancel(ctx), c, doms)
+		return lang.Errorf("saving snapshot %s: %w", "스냅샷 %s 저장: %w", name, err)
 	}
 	n.Bytes = p.snapshotBytes(ctx, c, doms, n.Tag)
-	if err := p.writeNote(n); err != nil {
+	if err := p.writeRecord(n); err != nil {
 		return err
 	}
-	p.collect(ctx, c, doms)
+	p.removeUnusedSnapshots(ctx, c, doms)
 	return nil
 }
 
 // forSnapshot gets what Save, Restore and DeleteSnapshot begin with: one at a
 // time, the connection and the machines.
-func (p *Provider) forSnapshot(ctx context.Context) (*conn, []ours, func(), error) {
+func (p *Provider) forSnapshot(ctx context.Context) (*conn, []testbedDomain, func(), error) {
 	c, ok, err := p.existing(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	if !ok {
-		return nil, nil, nil, fmt.Errorf("testbed %s has no machines yet", p.tb.Name)
+		return nil, nil, nil, lang.Errorf("testbed %s has no machines yet", "테스트베드 %s에 아직 머신이 없습니다", p.tb.Name)
 	}
 	unlock, err := p.lockSnapshots(ctx)
 	if err != nil {
@@ -84,21 +85,21 @@ func (p *Provider) forSnapshot(ctx context.Context) (*conn, []ours, func(), erro
 }
 
 // saveAll pauses, saves and lets run on again, whatever happens in between.
-func (p *Provider) saveAll(ctx context.Context, c *conn, doms []ours, tag string) (err error) {
+func (p *Provider) saveAll(ctx context.Context, c *conn, doms []testbedDomain, tag string) (err error) {
 	defer func() {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 		defer cancel()
-		err = errors.Join(err, each(undo, doms, func(ctx context.Context, d ours) error {
+		err = errors.Join(err, each(undo, doms, func(ctx context.Context, d testbedDomain) error {
 			if off(d.state) {
 				return destroy(ctx, c, d.dom)
 			}
 			return resume(ctx, c, d.dom)
 		}))
 	}()
-	if err := each(ctx, doms, func(ctx context.Context, d ours) error { return hold(ctx, c, d.dom) }); err != nil {
+	if err := each(ctx, doms, func(ctx context.Context, d testbedDomain) error { return pauseFromAnyState(ctx, c, d.dom) }); err != nil {
 		return err
 	}
-	return each(ctx, doms, func(ctx context.Context, d ours) error {
+	return each(ctx, doms, func(ctx context.Context, d testbedDomain) error {
 		node, err := p.node(ctx, c, d.dom)
 		if err != nil {
 			return err
@@ -108,7 +109,7 @@ func (p *Provider) saveAll(ctx context.Context, c *conn, doms []ours, tag string
 }
 
 // each runs a function for all machines at once and waits for all of them.
-func each(ctx context.Context, doms []ours, f func(context.Context, ours) error) error {
+func each(ctx context.Context, doms []testbedDomain, f func(context.Context, testbedDomain) error) error {
 	var g errgroup.Group
 	for _, d := range doms {
 		g.Go(func() error { return f(ctx, d) })
@@ -123,14 +124,14 @@ func (p *Provider) node(ctx context.Context, c *conn, dom golibvirt.Domain) (ove
 		return overlayNode{}, err
 	}
 	if x.Devices == nil || len(x.Devices.Disks) == 0 || x.Devices.Disks[0].Source == nil || x.Devices.Disks[0].Source.File == nil {
-		return overlayNode{}, fmt.Errorf("domain %s has no disk in a file", dom.Name)
+		return overlayNode{}, lang.Errorf("domain %s has no disk in a file", "도메인 %s에 파일로 된 디스크가 없습니다", dom.Name)
 	}
 	return c.overlay(ctx, dom, x.Devices.Disks[0].Source.File.File)
 }
 
 // snapshotBytes adds up what the machines' memory takes; a machine that can't
 // tell counts as nothing.
-func (p *Provider) snapshotBytes(ctx context.Context, c *conn, doms []ours, tag string) int64 {
+func (p *Provider) snapshotBytes(ctx context.Context, c *conn, doms []testbedDomain, tag string) int64 {
 	var sum int64
 	for _, d := range doms {
 		if off(d.state) {
@@ -149,15 +150,15 @@ func (p *Provider) snapshotBytes(ctx context.Context, c *conn, doms []ours, tag 
 	return sum
 }
 
-// collect removes from the running machines' disks the snapshots of ours that
-// no note names: replaced, deleted or cut short. What fails here is tried
-// again at the next occasion, so nothing is reported.
-func (p *Provider) collect(ctx context.Context, c *conn, doms []ours) {
-	notes, err := p.notes()
+// removeUnusedSnapshots removes from the running machines' disks the snapshots of
+// ours that no record names: replaced, deleted or cut short. What fails here is
+// tried again at the next occasion, so nothing is reported.
+func (p *Provider) removeUnusedSnapshots(ctx context.Context, c *conn, doms []testbedDomain) {
+	records, err := p.records()
 	if err != nil {
 		return
 	}
-	_ = each(ctx, doms, func(ctx context.Context, d ours) error {
+	_ = each(ctx, doms, func(ctx context.Context, d testbedDomain) error {
 		if state, err := domainState(ctx, c, d.dom); err != nil || off(state) {
 			return err
 		}
@@ -166,7 +167,7 @@ func (p *Provider) collect(ctx context.Context, c *conn, doms []ours) {
 			return err
 		}
 		for _, s := range node.Snapshots {
-			named := slices.ContainsFunc(notes, func(n note) bool { return n.Tag == s.Name })
+			named := slices.ContainsFunc(records, func(n snapshotRecord) bool { return n.Tag == s.Name })
 			if named || !strings.HasPrefix(s.Name, tagPrefix) {
 				continue
 			}
@@ -178,88 +179,14 @@ func (p *Provider) collect(ctx context.Context, c *conn, doms []ours) {
 	})
 }
 
-// Restore puts the machines of a snapshot back, memory and disk together, and
-// lets them run on from where they were; no boot is needed, also of one that
-// was switched off or broken in the meantime. Machines made after the snapshot
-// are left as they are.
-//
-// The guests' clocks are as old as the snapshot (Snapshot.Memory says so):
-// whoever has SSH sets them before anything else is asked of the machines.
-//
-// A restore that is interrupted leaves a note, and Prepare or the next Restore
-// completes it.
-func (p *Provider) Restore(ctx context.Context, name string) error {
-	if err := checkSnapshotName(name); err != nil {
-		return err
-	}
-	c, doms, unlock, err := p.forSnapshot(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return p.restore(ctx, c, doms, name)
-}
-
-func (p *Provider) restore(ctx context.Context, c *conn, doms []ours, name string) error {
-	n, err := p.readNote(name)
-	if err != nil {
-		return err
-	}
-	var targets []ours
-	for _, m := range n.Machines {
-		i := slices.IndexFunc(doms, func(d ours) bool { return d.machine == m })
-		if i < 0 {
-			return fmt.Errorf("restoring snapshot %s: machine %s is gone, and its part of the snapshot with it", name, m)
-		}
-		targets = append(targets, doms[i])
-	}
-	if err := p.noteRestoring(name); err != nil {
-		return err
-	}
-	err = each(ctx, targets, func(ctx context.Context, d ours) error { return hold(ctx, c, d.dom) })
-	if err == nil {
-		err = each(ctx, targets, func(ctx context.Context, d ours) error {
-			node, err := p.node(ctx, c, d.dom)
-			if err != nil {
-				return err
-			}
-			return c.snapshotJob(ctx, d.dom, "snapshot-load", n.Tag, node.Name)
-		})
-	}
-	if err == nil {
-		err = each(ctx, targets, func(ctx context.Context, d ours) error { return resume(ctx, c, d.dom) })
-	}
-	if err != nil {
-		return fmt.Errorf("restoring snapshot %s: %w", name, err)
-	}
-	return p.doneRestoring()
-}
-
-// resumeRestore completes a restore that was interrupted.
-func (p *Provider) resumeRestore(ctx context.Context) error {
-	name, err := p.restoring()
-	if err != nil || name == "" {
-		return err
-	}
-	c, doms, unlock, err := p.forSnapshot(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := p.restore(ctx, c, doms, name); err != nil {
-		return fmt.Errorf("completing an interrupted restore (restore another snapshot, or remove the testbed): %w", err)
-	}
-	return nil
-}
-
 // Snapshots lists the complete snapshots, oldest first.
 func (p *Provider) Snapshots(context.Context) ([]machine.Snapshot, error) {
-	notes, err := p.notes()
+	records, err := p.records()
 	if err != nil {
 		return nil, err
 	}
 	var out []machine.Snapshot
-	for _, n := range notes {
+	for _, n := range records {
 		out = append(out, machine.Snapshot{Name: n.Name, Created: n.Created, Machines: n.Machines, Memory: true, Bytes: n.Bytes})
 	}
 	return out, nil
@@ -271,7 +198,7 @@ func (p *Provider) DeleteSnapshot(ctx context.Context, name string) error {
 	if err := checkSnapshotName(name); err != nil {
 		return err
 	}
-	if _, err := p.readNote(name); err != nil {
+	if _, err := p.readRecord(name); err != nil {
 		return err
 	}
 	c, doms, unlock, err := p.forSnapshot(ctx)
@@ -279,19 +206,22 @@ func (p *Provider) DeleteSnapshot(ctx context.Context, name string) error {
 		return err
 	}
 	defer unlock()
-	if restoring, err := p.restoring(); err != nil {
+	if restoring, err := p.readRestoring(); err != nil {
 		return err
 	} else if restoring == name {
-		return fmt.Errorf("snapshot %s is being restored; complete that first: nori reset --to %s", name, name)
+		return lang.Errorf("snapshot %s is being restored; complete that first: nori reset --to %s",
+			"스냅샷 %s을(를) 복원하는 중입니다. 먼저 복원을 마치세요: nori reset --to %s", name, name)
 	}
-	if err := p.removeNote(name); err != nil {
+	if err := p.removeRecord(name); err != nil {
 		return err
 	}
-	p.collect(ctx, c, doms)
+	p.removeUnusedSnapshots(ctx, c, doms)
 	return nil
 }
 
 // lockSnapshots makes one snapshot call at a time run for the testbed.
 func (p *Provider) lockSnapshots(ctx context.Context) (func(), error) {
-	return lockFile(ctx, filepath.Join(p.dir, "snapshots.lock"))
+	return filelock.Lock(ctx, filepath.Join(p.dir, "snapshots.lock"), lang.Text{
+		EN: "another nori to end its work on the snapshots", KO: "다른 nori가 스냅샷 작업을 끝내기",
+	}, nil)
 }

@@ -142,7 +142,7 @@ func TestRestoreKilledAtAnyCall(t *testing.T) {
 		done := g.calls < at
 		g.dropAt = 0
 		g.mu.Unlock()
-		interrupted, rerr := g.nori(t).restoring()
+		interrupted, rerr := g.nori(t).readRestoring()
 		must(t, rerr)
 		g.mu.Lock()
 		for n, d := range g.domains {
@@ -176,7 +176,7 @@ func TestRestoreOfMissingMachine(t *testing.T) {
 		t.Errorf("Restore = %v", err)
 	}
 	g.want(t, "two") // nothing was touched
-	if name, _ := p.restoring(); name != "" {
+	if name, _ := p.readRestoring(); name != "" {
 		t.Errorf("a restore of %s is noted", name)
 	}
 }
@@ -201,7 +201,7 @@ func TestDamagedNoteIsSaid(t *testing.T) {
 	p := g.nori(t)
 	must(t, up(t.Context(), p))
 	must(t, p.Save(t.Context(), "a"))
-	must(t, os.WriteFile(p.notePath("a"), []byte(`{"name":"a"}`), 0o600))
+	must(t, os.WriteFile(p.recordPath("a"), []byte(`{"name":"a"}`), 0o600))
 	if _, err := p.Snapshots(t.Context()); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("Snapshots = %v", err)
 	}

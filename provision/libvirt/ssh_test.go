@@ -95,7 +95,7 @@ func TestRemoteOverSSH(t *testing.T) {
 	known := filepath.Join(home, "known_hosts")
 	connect := func(lines string) error {
 		must(t, os.WriteFile(known, []byte(lines), 0o600))
-		p, err := New(g.tb, g.img, Options{Connect: fmt.Sprintf("qemu+ssh://root@%s/system?known_hosts=%s", addr, known), Virt: "qemu"})
+		p, err := New(g.tb, g.img, Options{Connect: fmt.Sprintf("qemu+ssh://root@%s/system?known_hosts=%s", addr, known), virt: "qemu"})
 		must(t, err)
 		defer p.Close()
 		return up(t.Context(), p)
@@ -114,7 +114,7 @@ func TestRemoteOverSSH(t *testing.T) {
 	}
 	must(t, connect(knownhosts.Line([]string{knownhosts.Normalize(addr)}, hostKey)+"\n"))
 	g.wantUp(t)
-	if len(g.pools[CachePool].volumes) != 6 {
+	if len(g.pools[cachePool].volumes) != 6 {
 		t.Errorf("sent: %s", g.all())
 	}
 }

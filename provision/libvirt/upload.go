@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path"
@@ -14,162 +12,50 @@ import (
 
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"libvirt.org/go/libvirtxml"
+
+	"noriter.dev/noriter/internal/filelock"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // uploadLimit is how long one file may take to reach libvirt's host.
 const uploadLimit = 30 * time.Minute
 
-// bootFiles are the image's files as libvirt's host knows them.
-type bootFiles struct {
-	disk           backing
-	kernel, initrd string
-	// relabel is false where the disk is a file of this host that libvirt
-	// must not hand to QEMU's user.
-	relabel bool
-}
-
-// bootFiles gives the image's files, and sends them to libvirt's host first if
-// QEMU can't read them where they are.
-func (p *Provider) bootFiles(ctx context.Context, c *conn) (bootFiles, error) {
-	p.mu.Lock()
-	have := p.files
-	p.mu.Unlock()
-	if have != nil {
-		return *have, nil
-	}
-	if p.img.Disk == "" || p.img.Kernel == "" || p.img.Initrd == "" {
-		return bootFiles{}, errors.New("no node image was given, so no machine can be made")
-	}
-	format, size, err := inspect(p.img.Disk)
-	if err != nil {
-		return bootFiles{}, err
-	}
-	f := bootFiles{disk: backing{format: format, size: size}, relabel: true}
-	places := []struct {
-		file, prefix string
-		large        bool
-		to           *string
-	}{
-		{p.img.Disk, "disk", true, &f.disk.path},
-		{p.img.Kernel, "kernel", false, &f.kernel},
-		{p.img.Initrd, "initrd", false, &f.initrd},
-	}
-	for _, pl := range places {
-		real, direct, err := p.direct(pl.file, pl.large)
-		if err != nil {
-			return bootFiles{}, err
-		}
-		if direct {
-			*pl.to = real
-			if pl.large {
-				f.relabel = false
-			}
-			continue
-		}
-		if *pl.to, err = p.upload(ctx, c, pl.file, pl.prefix); err != nil {
-			return bootFiles{}, err
-		}
-	}
-	p.mu.Lock()
-	p.files = &f
-	p.mu.Unlock()
-	return f, nil
-}
-
-// parcel gives the parcel's path, empty where there is none: over a network it
-// would be sent for all the machines' files, whether they still need them or not.
-func (p *Provider) parcel(ctx context.Context) (string, error) {
-	if p.opts.Parcel == nil || p.target.remote() {
-		return "", nil
-	}
-	file, err := p.opts.Parcel(ctx)
-	if err != nil {
-		return "", err
-	}
-	real, direct, err := p.direct(file, true)
-	if err != nil || !direct {
-		return "", err
-	}
-	return real, nil
-}
-
-// direct says whether QEMU can use a file where it lies, and its real path.
-// libvirt would change the owner of a kernel it boots, so with the host's
-// libvirt only the large disk is used in place.
-func (p *Provider) direct(file string, large bool) (string, bool, error) {
-	real, err := filepath.EvalSymlinks(file)
-	if err == nil {
-		real, err = filepath.Abs(real)
-	}
-	if err != nil {
-		return "", false, fmt.Errorf("finding the image's file: %w", err)
-	}
-	switch {
-	case p.target.remote():
-		return real, false, nil
-	case p.daemon != nil:
-		for _, b := range bound {
-			if within(real, b.over) {
-				return real, false, nil
-			}
-		}
-		return real, !within(real, "/run"), nil
-	}
-	return real, large && readableByAll(real), nil
-}
-
-// readableByAll says whether any user can read a file by its path.
-func readableByAll(file string) bool {
-	need := os.FileMode(0o004)
-	for at := file; ; at = filepath.Dir(at) {
-		fi, err := os.Stat(at)
-		if err != nil || fi.Mode().Perm()&need != need {
-			return false
-		}
-		need = 0o001
-		if at == filepath.Dir(at) {
-			return true
-		}
-	}
-}
-
 // upload sends a file to the cache pool and gives its path there. The volume
 // is named by its content; a second, empty volume says that the first is
 // whole, so that one cut short is sent again and never used.
 func (p *Provider) upload(ctx context.Context, c *conn, file, prefix string) (string, error) {
-	dir := path.Join(imagesDir, CachePool)
+	dir := path.Join(imagesDir, cachePool)
 	if p.daemon != nil {
-		dir = filepath.Join(p.dir, CachePool)
+		dir = filepath.Join(p.dir, cachePool)
 	}
-	if err := p.ensurePool(ctx, c, CachePool, dir); err != nil {
+	if err := p.ensurePool(ctx, c, cachePool, dir); err != nil {
 		return "", err
 	}
-	unlock, err := lockFile(ctx, file) // of two testbeds of this host, one sends
+	// Of two testbeds of this host, one sends.
+	unlock, err := filelock.Lock(ctx, file, lang.Textf("another nori to send %s", "다른 nori가 %s을(를) 보내기", file), nil)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
 	f, err := os.Open(file)
 	if err != nil {
-		return "", fmt.Errorf("reading the image: %w", err)
+		return "", lang.Errorf("reading the image: %w", "이미지 읽기: %w", err)
 	}
 	defer f.Close()
 	sum := sha256.New()
 	size, err := io.Copy(sum, f)
 	if err != nil {
-		return "", fmt.Errorf("reading the image %s: %w", file, err)
+		return "", lang.Errorf("reading the image %s: %w", "이미지 %s 읽기: %w", file, err)
 	}
 	u := uploader{c: c, name: prefix + "-" + hex.EncodeToString(sum.Sum(nil)[:8]), size: uint64(size)}
-	if u.pool, err = ask(ctx, c, "looking for pool "+CachePool, func(lv *golibvirt.Libvirt) (golibvirt.StoragePool, error) {
-		return lv.StoragePoolLookupByName(CachePool)
-	}); err != nil {
+	if u.pool, err = lookupPool(ctx, c, cachePool); err != nil {
 		return "", err
 	}
 	if place, ok, err := u.whole(ctx); err != nil || ok {
 		return place, err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", fmt.Errorf("reading the image %s: %w", file, err)
+		return "", lang.Errorf("reading the image %s: %w", "이미지 %s 읽기: %w", file, err)
 	}
 	return u.send(ctx, f)
 }
@@ -188,7 +74,7 @@ func (u uploader) marker() string { return u.name + ".whole" }
 func (u uploader) whole(ctx context.Context) (string, bool, error) {
 	var place string
 	var physical uint64
-	err := u.c.call(ctx, "looking for volume "+u.name, func(lv *golibvirt.Libvirt) error {
+	err := u.c.call(ctx, lang.Textf("looking for volume %s", "볼륨 %s 찾기", u.name), func(lv *golibvirt.Libvirt) error {
 		if err := lv.StoragePoolRefresh(u.pool, 0); err != nil {
 			return err
 		}
@@ -209,7 +95,7 @@ func (u uploader) whole(ctx context.Context) (string, bool, error) {
 		return "", false, nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("looking for volume %s: %w", u.name, err)
+		return "", false, err
 	}
 	return place, physical == u.size, nil
 }
@@ -225,18 +111,20 @@ func (u uploader) send(ctx context.Context, content io.Reader) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	err = u.c.callFor(ctx, uploadLimit, "sending "+u.name, func(lv *golibvirt.Libvirt) error {
+	err = u.c.callFor(ctx, uploadLimit, lang.Textf("sending %s to %s",
+		"%[2]s에 %[1]s 보내기", u.name, u.c.target.text()), func(lv *golibvirt.Libvirt) error {
 		return lv.StorageVolUpload(vol, content, 0, u.size, 0)
 	})
 	if err != nil {
-		return "", hostError(fmt.Errorf("sending %s to %s: %w", u.name, u.c.target, err))
+		return "", hostError(err)
 	}
 	if _, err := u.create(ctx, u.marker(), 1); err != nil {
 		return "", err
 	}
 	place, ok, err := u.whole(ctx)
 	if err == nil && !ok {
-		err = fmt.Errorf("volume %s on %s has not the size of what was sent", u.name, u.c.target)
+		err = lang.Errorf("volume %s on %s has not the size of what was sent",
+			"%[2]s에 있는 볼륨 %[1]s의 크기가 보낸 것과 다릅니다", u.name, u.c.target.text())
 	}
 	return place, err
 }
@@ -256,7 +144,7 @@ func (u uploader) create(ctx context.Context, name string, size uint64) (golibvi
 	if err != nil {
 		return golibvirt.StorageVol{}, err
 	}
-	vol, err := ask(ctx, u.c, "making volume "+name, func(lv *golibvirt.Libvirt) (golibvirt.StorageVol, error) {
+	vol, err := ask(ctx, u.c, lang.Textf("making volume %s", "볼륨 %s 만들기", name), func(lv *golibvirt.Libvirt) (golibvirt.StorageVol, error) {
 		return lv.StorageVolCreateXML(u.pool, text, 0)
 	})
 	return vol, hostError(err)

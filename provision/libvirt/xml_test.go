@@ -82,11 +82,11 @@ func TestNames(t *testing.T) {
 		}
 		seen[b] = tb
 	}
-	again := MAC("a", "node1")
-	if MAC("a", "node1") == MAC("a", "node2") || MAC("a", "node1") == MAC("b", "node1") || MAC("a", "node1") != again {
+	again := macAddress("a", "node1")
+	if macAddress("a", "node1") == macAddress("a", "node2") || macAddress("a", "node1") == macAddress("b", "node1") || macAddress("a", "node1") != again {
 		t.Error("MACs are not one for each machine")
 	}
-	if m := MAC("a", "control"); !regexp.MustCompile(`^52:54:00(:[0-9a-f]{2}){3}$`).MatchString(m) {
+	if m := macAddress("a", "control"); !regexp.MustCompile(`^52:54:00(:[0-9a-f]{2}){3}$`).MatchString(m) {
 		t.Errorf("MAC %q", m)
 	}
 	if u := uuid("domain", "a", "control"); !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(u) {
@@ -160,7 +160,7 @@ func TestNewRefuses(t *testing.T) {
 		"long name":           {machine.Testbed{Name: strings.Repeat("a", 21), Dir: "/srv/a"}, Options{}},
 		"name with a slash":   {machine.Testbed{Name: "a/b", Dir: "/srv/a"}, Options{}},
 		"relative folder":     {machine.Testbed{Name: "a", Dir: "srv/a"}, Options{}},
-		"unknown virt":        {good, Options{Virt: "xen"}},
+		"unknown virt":        {good, Options{virt: "xen"}},
 		"isolated and remote": {good, Options{Isolated: true, Connect: "qemu:///system"}},
 		"hidden folder":       {machine.Testbed{Name: "a", Dir: "/run/a"}, Options{Isolated: true}},
 		"bad address":         {good, Options{Connect: "http://x"}},

@@ -7,22 +7,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
-// procs finds the processes of the testbed's libvirtd: those that see the
+// processes finds the processes of the testbed's libvirtd: those that see the
 // testbed's folder as /run/libvirt. No pid file could be as sure, since none
 // is written by what a killed libvirtd leaves behind.
-func (d *daemon) procs() ([]int, error) {
+func (d *daemon) processes() ([]int, error) {
 	own, err := os.Stat(d.path("run"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking for the testbed's processes: %w", err)
+		return nil, lang.Errorf("looking for the testbed's processes: %w", "테스트베드의 프로세스 찾기: %w", err)
 	}
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -44,9 +48,9 @@ func sees(pid int, own os.FileInfo) bool {
 	return err == nil && os.SameFile(own, seen)
 }
 
-// elsewhere picks the processes that are in another network namespace than
+// inAnotherNetwork picks the processes that are in another network namespace than
 // this one.
-func elsewhere(pids []int) []int {
+func inAnotherNetwork(pids []int) []int {
 	own, err := os.Readlink("/proc/thread-self/ns/net")
 	if err != nil {
 		return nil
@@ -68,7 +72,7 @@ func (d *daemon) kill(ctx context.Context, pids []int) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("ending the testbed's processes: %w", err)
+		return lang.Errorf("ending the testbed's processes: %w", "테스트베드의 프로세스 종료: %w", err)
 	}
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
 		var left []int
@@ -76,7 +80,7 @@ func (d *daemon) kill(ctx context.Context, pids []int) error {
 			switch err := signal(pid, sig, own); {
 			case errors.Is(err, unix.ESRCH):
 			case err != nil:
-				return fmt.Errorf("ending process %d: %w", pid, err)
+				return lang.Errorf("ending process %d: %w", "프로세스 %d 종료: %w", pid, err)
 			default:
 				left = append(left, pid)
 			}
@@ -89,7 +93,7 @@ func (d *daemon) kill(ctx context.Context, pids []int) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("processes %v did not end, even when killed", pids)
+	return lang.Errorf("processes %v did not end, even when killed", "프로세스 %v이(가) 강제 종료해도 끝나지 않습니다", pids)
 }
 
 // signal sends a signal to the process meant and no other: the pidfd holds on
@@ -109,23 +113,13 @@ func signal(pid int, sig unix.Signal, own os.FileInfo) error {
 // waitGone waits until the processes have ended and gives those that did not
 // within the limit.
 func waitGone(ctx context.Context, pids []int, limit time.Duration) ([]int, error) {
-	deadline := time.Now().Add(limit)
-	for {
-		var left []int
-		for _, pid := range pids {
-			if running(pid) {
-				left = append(left, pid)
-			}
-		}
-		if len(left) == 0 || time.Now().After(deadline) {
-			return left, nil
-		}
-		select {
-		case <-ctx.Done():
-			return left, fmt.Errorf("waiting for processes %v to end: %w", left, context.Cause(ctx))
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
+	var left []int
+	what := lang.Text{EN: "the testbed's processes to end", KO: "테스트베드의 프로세스가 끝나기"}
+	_, err := wait.Within(ctx, limit, 10*time.Millisecond, what, func(context.Context) (bool, string, error) {
+		left = slices.DeleteFunc(slices.Clone(pids), func(pid int) bool { return !running(pid) })
+		return len(left) == 0, lang.Textf("processes %v", "프로세스 %v", left).String(), nil
+	})
+	return left, err
 }
 
 // running says whether a process still has its resources; a zombie has none.

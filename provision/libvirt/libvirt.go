@@ -16,13 +16,13 @@ package libvirt
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/provision/kvm"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -51,13 +51,14 @@ type Options struct {
 	// testbeds learn of QEMU, which takes each some seconds otherwise. Empty
 	// means that it is not kept.
 	CacheDir string
-	// Virt is "kvm" or "qemu" (emulation); empty means kvm where it runs
-	// guests.
-	Virt string
 	// Parcel makes the disk that a new machine finds mounted on
 	// machine.ParcelDir (image.Parcel), and gives its path. It is asked only
 	// where QEMU can read it in place; nil means that there is none.
 	Parcel func(ctx context.Context) (string, error)
+
+	// virt is "kvm" or "qemu" (emulation); empty means kvm where it runs guests.
+	// Tests name one.
+	virt string
 }
 
 // Provider makes and removes the virtual machines of one testbed. It
@@ -90,15 +91,16 @@ func New(tb machine.Testbed, img Image, opts Options) (*Provider, error) {
 	if err := checkTestbed(tb); err != nil {
 		return nil, err
 	}
-	switch opts.Virt {
+	switch opts.virt {
 	case "", "kvm", "qemu":
 	default:
-		return nil, fmt.Errorf("virtualization %q is not known: use kvm or qemu", opts.Virt)
+		return nil, lang.Errorf("virtualization %q is not known: use kvm or qemu", "가상화 방식 %q을(를) 모릅니다: kvm이나 qemu를 쓰세요", opts.virt)
 	}
 	p := &Provider{tb: tb, img: img, opts: opts, dir: filepath.Join(tb.Dir, "libvirt")}
 	if opts.Isolated {
 		if opts.Connect != "" {
-			return nil, errors.New("an isolated testbed has a libvirtd of its own: leave the connect address empty")
+			return nil, lang.Errorf("an isolated testbed has a libvirtd of its own: leave the connect address empty",
+				"격리된 테스트베드에는 자기 libvirtd가 있습니다: 연결 주소를 비워 두세요")
 		}
 		d, err := newDaemon(p.dir, opts.CacheDir)
 		if err != nil {
@@ -118,16 +120,16 @@ func New(tb machine.Testbed, img Image, opts Options) (*Provider, error) {
 // checkTestbed refuses what would make names or paths that libvirt can't hold.
 func checkTestbed(tb machine.Testbed) error {
 	if tb.Name == "" || len(tb.Name) > 20 {
-		return fmt.Errorf("testbed name %q: 1 to 20 characters are needed", tb.Name)
+		return lang.Errorf("testbed name %q: 1 to 20 characters are needed", "테스트베드 이름 %q: 1~20자여야 합니다", tb.Name)
 	}
 	for i, r := range tb.Name {
 		ok := r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' && i > 0
 		if !ok {
-			return fmt.Errorf("testbed name %q: only a-z, 0-9 and - may be in it", tb.Name)
+			return lang.Errorf("testbed name %q: only a-z, 0-9 and - may be in it", "테스트베드 이름 %q: a-z, 0-9, -만 쓸 수 있습니다", tb.Name)
 		}
 	}
 	if !filepath.IsAbs(tb.Dir) {
-		return fmt.Errorf("testbed folder %q: an absolute path is needed", tb.Dir)
+		return lang.Errorf("testbed folder %q: an absolute path is needed", "테스트베드 폴더 %q: 절대 경로여야 합니다", tb.Dir)
 	}
 	return nil
 }
@@ -152,7 +154,7 @@ func (p *Provider) virtType(ctx context.Context, c *conn) (string, error) {
 	if virt != "" {
 		return virt, nil
 	}
-	if virt = p.opts.Virt; virt == "" {
+	if virt = p.opts.virt; virt == "" {
 		virt = emulated
 		// Its own libvirt is all we can ask another host; here it is asked
 		// last, since it starts QEMU several times to find out.
@@ -198,20 +200,23 @@ func (p *Provider) dial(ctx context.Context) (*conn, error) {
 	if p.daemon == nil {
 		return dial(ctx, p.target)
 	}
-	for try := 1; ; try++ {
+	var c *conn
+	tries := 0
+	what := lang.Text{EN: "the testbed's libvirtd to take a connection", KO: "테스트베드의 libvirtd가 연결을 받기"}
+	err := wait.Until(ctx, 100*time.Millisecond, what, func(ctx context.Context) (bool, string, error) {
 		if err := p.daemon.start(ctx); err != nil {
-			return nil, err
+			return false, "", err
 		}
-		c, err := dial(ctx, p.target)
-		if err == nil || try == 3 {
-			return c, err
+		var err error
+		if c, err = dial(ctx, p.target); err == nil {
+			return true, "", nil
 		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(100 * time.Millisecond):
+		if tries++; tries == 3 {
+			return false, "", err
 		}
-	}
+		return false, err.Error(), nil
+	})
+	return c, err
 }
 
 // Close ends the connection to libvirt; the machines run on.
@@ -231,7 +236,7 @@ func (p *Provider) Close() error {
 // completed first, since until then the machines are of different times.
 func (p *Provider) Prepare(ctx context.Context) error {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
-		return fmt.Errorf("making the driver's folder: %w", err)
+		return lang.Errorf("making the driver's folder: %w", "드라이버 폴더 만들기: %w", err)
 	}
 	c, err := p.connect(ctx)
 	if err != nil {
@@ -240,7 +245,7 @@ func (p *Provider) Prepare(ctx context.Context) error {
 	if err := p.ensureNetwork(ctx, c); err != nil {
 		return err
 	}
-	if err := p.ensurePool(ctx, c, PoolName(p.tb.Name), p.poolPath()); err != nil {
+	if err := p.ensurePool(ctx, c, poolName(p.tb.Name), p.poolPath()); err != nil {
 		return err
 	}
 	if _, err := p.bootFiles(ctx, c); err != nil {

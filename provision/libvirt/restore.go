@@ -1,0 +1,118 @@
+package libvirt
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"noriter.dev/noriter/internal/lang"
+)
+
+// Restore puts the machines of a snapshot back, memory and disk together, and
+// lets them run on from where they were; no boot is needed, also of one that
+// was switched off or broken in the meantime. Machines made after the snapshot
+// are left as they are.
+//
+// The guests' clocks are as old as the snapshot (Snapshot.Memory says so):
+// whoever has SSH sets them before anything else is asked of the machines.
+//
+// A restore that is interrupted leaves a record of it, and Prepare or the next Restore
+// completes it.
+func (p *Provider) Restore(ctx context.Context, name string) error {
+	if err := checkSnapshotName(name); err != nil {
+		return err
+	}
+	c, doms, unlock, err := p.forSnapshot(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return p.restore(ctx, c, doms, name)
+}
+
+func (p *Provider) restore(ctx context.Context, c *conn, doms []testbedDomain, name string) error {
+	n, err := p.readRecord(name)
+	if err != nil {
+		return err
+	}
+	var targets []testbedDomain
+	for _, m := range n.Machines {
+		i := slices.IndexFunc(doms, func(d testbedDomain) bool { return d.machine == m })
+		if i < 0 {
+			return lang.Errorf("restoring snapshot %s: machine %s is gone, and its part of the snapshot with it",
+				"스냅샷 %s 복원: 머신 %s이(가) 없어졌고, 그 머신의 스냅샷도 함께 없어졌습니다", name, m)
+		}
+		targets = append(targets, doms[i])
+	}
+	if err := p.writeRestoring(name); err != nil {
+		return err
+	}
+	err = each(ctx, targets, func(ctx context.Context, d testbedDomain) error { return pauseFromAnyState(ctx, c, d.dom) })
+	if err == nil {
+		err = each(ctx, targets, func(ctx context.Context, d testbedDomain) error {
+			node, err := p.node(ctx, c, d.dom)
+			if err != nil {
+				return err
+			}
+			return c.snapshotJob(ctx, d.dom, "snapshot-load", n.Tag, node.Name)
+		})
+	}
+	if err == nil {
+		err = each(ctx, targets, func(ctx context.Context, d testbedDomain) error { return resume(ctx, c, d.dom) })
+	}
+	if err != nil {
+		return lang.Errorf("restoring snapshot %s: %w", "스냅샷 %s 복원: %w", name, err)
+	}
+	return p.removeRestoring()
+}
+
+// resumeRestore completes a restore that was interrupted.
+func (p *Provider) resumeRestore(ctx context.Context) error {
+	name, err := p.readRestoring()
+	if err != nil || name == "" {
+		return err
+	}
+	c, doms, unlock, err := p.forSnapshot(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := p.restore(ctx, c, doms, name); err != nil {
+		return lang.Errorf("completing an interrupted restore (restore another snapshot, or remove the testbed): %w",
+			"중단된 복원 마무리(다른 스냅샷을 복원하거나 테스트베드를 제거하세요): %w", err)
+	}
+	return nil
+}
+
+// restoringFile holds the name of the snapshot that is being restored.
+func (p *Provider) restoringFile() string { return filepath.Join(p.dir, "restoring") }
+
+func (p *Provider) writeRestoring(name string) error {
+	if err := writeFile(p.restoringFile(), []byte(name+"\n")); err != nil {
+		return lang.Errorf("noting the restore: %w", "복원 시작 기록: %w", err)
+	}
+	return nil
+}
+
+// readRestoring gives that name, or nothing.
+func (p *Provider) readRestoring() (string, error) {
+	b, err := os.ReadFile(p.restoringFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", lang.Errorf("looking for an interrupted restore: %w", "중단된 복원이 있는지 확인: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+func (p *Provider) removeRestoring() error {
+	if err := os.Remove(p.restoringFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return lang.Errorf("noting the end of the restore: %w", "복원 완료 기록: %w", err)
+	}
+	return nil
+}
