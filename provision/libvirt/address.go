@@ -27,9 +27,9 @@ func (t target) remote() bool { return t.host != "" }
 // text names it in messages.
 func (t target) text() lang.Text {
 	if t.remote() {
-		return lang.Textf("libvirt on %s", "%s의 libvirt", t.host)
+		return lang.Textf("libvirt on %s", "%s의 libvirt 서버", t.host)
 	}
-	return lang.Textf("libvirt at %s", "%s의 libvirt", t.socket)
+	return lang.Textf("libvirt at %s", "%s의 libvirt 서버", t.socket)
 }
 
 // parseConnect reads a libvirt address. Parameters that would switch off the
