@@ -51,25 +51,25 @@ type Image struct {
 
 // Find gives the image of the present recipe, if the cache has it.
 func Find(cacheDir string) (Image, bool) {
-	img := at(cacheDir, defaultRecipe().id())
-	return img, img.complete() == nil
+	img := imageAt(cacheDir, defaultRecipe().id())
+	return img, img.checkComplete() == nil
 }
 
 // Open gives the image of an ID that was built before; machines stay on the
 // image they were made from when the recipe changes.
 func Open(cacheDir, id string) (Image, error) {
-	img := at(cacheDir, id)
+	img := imageAt(cacheDir, id)
 	if id == "" {
 		return img, lang.Errorf("the testbed has no machine image yet: `nori up` makes one",
 			"테스트베드에 아직 머신 이미지가 없습니다: `nori up`이 만듭니다")
 	}
-	if err := img.complete(); err != nil {
+	if err := img.checkComplete(); err != nil {
 		return img, lang.Errorf("machine image %s: %w", "머신 이미지 %s: %w", id, err)
 	}
 	return img, nil
 }
 
-func at(cacheDir, id string) Image {
+func imageAt(cacheDir, id string) Image {
 	dir := filepath.Join(cacheDir, "image", id)
 	return Image{
 		ID: id, Dir: dir,
@@ -80,8 +80,8 @@ func at(cacheDir, id string) Image {
 	}
 }
 
-// complete says what of a finished image is missing.
-func (i Image) complete() error {
+// checkComplete says what of a finished image is missing.
+func (i Image) checkComplete() error {
 	m, err := i.Manifest()
 	if err != nil {
 		return err
@@ -120,9 +120,9 @@ func Ensure(ctx context.Context, o Options) (Image, error) {
 }
 
 func ensure(ctx context.Context, o Options, r recipe) (Image, error) {
-	img := at(o.CacheDir, r.id())
+	img := imageAt(o.CacheDir, r.id())
 	img.progress = o.Progress
-	if img.complete() == nil {
+	if img.checkComplete() == nil {
 		return img, nil
 	}
 	base := filepath.Dir(img.Dir)
@@ -136,7 +136,7 @@ func ensure(ctx context.Context, o Options, r recipe) (Image, error) {
 		return Image{}, err
 	}
 	defer unlock()
-	if img.complete() == nil { // the one we waited for built it
+	if img.checkComplete() == nil { // the one we waited for built it
 		return img, nil
 	}
 	if err := removeLeftovers(base); err != nil {

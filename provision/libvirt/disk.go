@@ -32,7 +32,7 @@ func (p *Provider) ensureOverlay(ctx context.Context, c *conn, spec machine.Spec
 		return "", err
 	}
 	name := diskName(spec.Name)
-	if err := deleteVolume(ctx, c, pool, name); err != nil {
+	if err := removeVolume(ctx, c, pool, name); err != nil {
 		return "", err
 	}
 	size := max(uint64(spec.DiskGiB)<<30, base.size) // a smaller one would cut the file system
@@ -65,9 +65,9 @@ func (p *Provider) ensureOverlay(ctx context.Context, c *conn, spec machine.Spec
 func diskName(machine string) string    { return machine + ".qcow2" }
 func consoleName(machine string) string { return machine + ".console.log" }
 
-// deleteVolume removes a volume if it is there. The pool is read again first:
+// removeVolume removes a volume if it is there. The pool is read again first:
 // a console log is written behind libvirt's back.
-func deleteVolume(ctx context.Context, c *conn, pool golibvirt.StoragePool, name string) error {
+func removeVolume(ctx context.Context, c *conn, pool golibvirt.StoragePool, name string) error {
 	vol, err := ask(ctx, c, lang.Textf("looking for volume %s", "볼륨 %s 찾기", name), func(lv *golibvirt.Libvirt) (golibvirt.StorageVol, error) {
 		if err := lv.StoragePoolRefresh(pool, 0); err != nil {
 			return golibvirt.StorageVol{}, err

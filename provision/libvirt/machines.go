@@ -262,7 +262,7 @@ func (p *Provider) removeDisk(ctx context.Context, c *conn, name string) error {
 		return err
 	}
 	for _, vol := range []string{diskName(name), consoleName(name)} {
-		if err := deleteVolume(ctx, c, pool, vol); err != nil {
+		if err := removeVolume(ctx, c, pool, vol); err != nil {
 			return err
 		}
 	}

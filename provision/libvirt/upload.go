@@ -103,11 +103,11 @@ func (u uploader) whole(ctx context.Context) (string, bool, error) {
 // send makes the volume afresh, fills it, checks its size and marks it.
 func (u uploader) send(ctx context.Context, content io.Reader) (string, error) {
 	for _, name := range []string{u.marker(), u.name} {
-		if err := deleteVolume(ctx, u.c, u.pool, name); err != nil {
+		if err := removeVolume(ctx, u.c, u.pool, name); err != nil {
 			return "", err
 		}
 	}
-	vol, err := u.create(ctx, u.name, u.size)
+	vol, err := u.makeVolume(ctx, u.name, u.size)
 	if err != nil {
 		return "", err
 	}
@@ -118,7 +118,7 @@ func (u uploader) send(ctx context.Context, content io.Reader) (string, error) {
 	if err != nil {
 		return "", hostError(err)
 	}
-	if _, err := u.create(ctx, u.marker(), 1); err != nil {
+	if _, err := u.makeVolume(ctx, u.marker(), 1); err != nil {
 		return "", err
 	}
 	place, ok, err := u.whole(ctx)
@@ -129,9 +129,9 @@ func (u uploader) send(ctx context.Context, content io.Reader) (string, error) {
 	return place, err
 }
 
-// create makes an empty volume. It is called raw whatever it will hold, so
+// makeVolume makes an empty volume. It is called raw whatever it will hold, so
 // that its bytes are the file's.
-func (u uploader) create(ctx context.Context, name string, size uint64) (golibvirt.StorageVol, error) {
+func (u uploader) makeVolume(ctx context.Context, name string, size uint64) (golibvirt.StorageVol, error) {
 	x := libvirtxml.StorageVolume{
 		Name:     name,
 		Capacity: &libvirtxml.StorageVolumeSize{Unit: "bytes", Value: size},

@@ -100,7 +100,7 @@ func (m *node) writeFirstBoot(spec machine.Spec) error {
 }
 
 func (m *node) put(path string, mode fs.FileMode, content string) error {
-	if err := m.parents(path); err != nil {
+	if err := m.makeParents(path); err != nil {
 		return err
 	}
 	target := filepath.Join(m.upper(), path)
@@ -111,15 +111,15 @@ func (m *node) put(path string, mode fs.FileMode, content string) error {
 }
 
 func (m *node) link(to, path string) error {
-	if err := m.parents(path); err != nil {
+	if err := m.makeParents(path); err != nil {
 		return err
 	}
 	return os.Symlink(to, filepath.Join(m.upper(), path))
 }
 
-// parents makes the folders above a file, each as the image has it: in an
+// makeParents makes the folders above a file, each as the image has it: in an
 // overlay the upper folder's mode counts.
-func (m *node) parents(path string) error {
+func (m *node) makeParents(path string) error {
 	dir := ""
 	parts := strings.Split(filepath.Dir(path), "/")
 	for _, part := range parts {

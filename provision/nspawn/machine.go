@@ -92,7 +92,7 @@ func (m *node) ensureFiles(spec machine.Spec) error {
 	if err := os.Mkdir(m.containerd(), 0o700); err != nil {
 		return err
 	}
-	if err := m.newUpper(); err != nil {
+	if err := m.makeUpper(); err != nil {
 		return err
 	}
 	if err := m.writeFirstBoot(spec); err != nil {
@@ -101,8 +101,8 @@ func (m *node) ensureFiles(spec machine.Spec) error {
 	return writeJSON(m.recordFile(), record{Spec: spec})
 }
 
-// newUpper makes an empty upper folder that looks like the image's root, since
+// makeUpper makes an empty upper folder that looks like the image's root, since
 // its mode is that of the machine's "/".
-func (m *node) newUpper() error {
+func (m *node) makeUpper() error {
 	return mirrorDir(m.p.image, m.upper())
 }

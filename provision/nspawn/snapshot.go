@@ -138,7 +138,7 @@ func (m *node) saveTo(containerd string) (record, error) {
 	if err := newCopier(share).tree(m.containerd(), containerd); err != nil {
 		return record{}, err
 	}
-	n.Layers, err = m.newLayer(n)
+	n.Layers, err = m.saveLayer(n)
 	return n, err
 }
 

@@ -21,9 +21,9 @@ const maxLayers = 3
 func (p *Provider) layersDir() string         { return filepath.Join(p.dir, "layers") }
 func (p *Provider) layerDir(id string) string { return filepath.Join(p.layersDir(), id) }
 
-// newLayer copies the machine's own folder into a layer and gives the stack
+// saveLayer copies the machine's own folder into a layer and gives the stack
 // that stands for the machine's root.
-func (m *node) newLayer(n record) ([]string, error) {
+func (m *node) saveLayer(n record) ([]string, error) {
 	if err := os.MkdirAll(m.p.layersDir(), 0o700); err != nil {
 		return nil, lang.Errorf("making the layers' folder: %w", "레이어 폴더 만들기: %w", err)
 	}

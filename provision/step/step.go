@@ -90,7 +90,7 @@ func Run(ctx context.Context, steps []Step, report Reporter) error {
 					r.started[s.ID] = true
 					running++
 					go func() {
-						r.one(ctx, s)
+						r.runStep(ctx, s)
 						ended <- s
 					}()
 				}
@@ -158,7 +158,7 @@ func (r *run) mayStart(s *Step) bool {
 	return true
 }
 
-func (r *run) one(ctx context.Context, s *Step) {
+func (r *run) runStep(ctx context.Context, s *Step) {
 	limit := s.Limit
 	if limit == 0 {
 		limit = defaultLimit
