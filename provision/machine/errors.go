@@ -3,6 +3,8 @@ package machine
 import (
 	"fmt"
 	"strings"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // ExitError is a command that ran and failed.
@@ -48,7 +50,7 @@ func (e *HostError) Error() string {
 		s += ": " + e.Err.Error()
 	}
 	if e.Remedy != "" {
-		s += "\n    remedy: " + e.Remedy
+		s += "\n    " + lang.T("remedy:", "해결책:") + " " + e.Remedy
 	}
 	return s
 }
