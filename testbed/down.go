@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"noriter.dev/noriter/internal/lang"
@@ -17,6 +18,13 @@ func (t *Testbed) Down(ctx context.Context, waiting func(holder string)) error {
 		return err
 	}
 	defer l.release()
+	if err := t.reread(); err != nil {
+		if errors.Is(err, ErrNoTestbed) { // who held the lock before has removed it
+			l.remove()
+			return nil
+		}
+		return err
+	}
 	if t.made() {
 		p, err := t.open()
 		if err != nil {

@@ -56,7 +56,7 @@ func (t *Testbed) LockFaults(ctx context.Context, waiting func(string)) (release
 	if err != nil {
 		return nil, err
 	}
-	if t.state, err = t.home.readState(t.Name()); err != nil {
+	if err := t.reread(); err != nil {
 		l.remove()
 		return nil, err
 	}

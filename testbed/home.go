@@ -114,6 +114,17 @@ func (h Home) writeState(name string, s State) error {
 // writeState keeps the testbed's state.
 func (t *Testbed) writeState() error { return t.home.writeState(t.Name(), t.state) }
 
+// reread reads the state anew. Whoever held the testbed's lock before may have
+// changed it, so nothing that was read before counts once the lock is held.
+func (t *Testbed) reread() error {
+	state, err := t.home.readState(t.Name())
+	if err != nil {
+		return err
+	}
+	t.state = state
+	return nil
+}
+
 // Names lists the testbeds of this home.
 func (h Home) Names() ([]string, error) {
 	entries, err := os.ReadDir(h.testbeds())

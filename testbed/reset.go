@@ -46,6 +46,9 @@ func (t *Testbed) reset(ctx context.Context, p provider, to string, o RunOptions
 	if err != nil {
 		return err
 	}
+	if err := t.canBoot(); err != nil {
+		return err
+	}
 	interrupted := t.state.Resetting != ""
 	t.state.Resetting = to
 	if err := t.writeState(); err != nil {
@@ -62,6 +65,16 @@ func (t *Testbed) reset(ctx context.Context, p provider, to string, o RunOptions
 	}
 	t.state.Resetting, t.state.Joining, t.state.Faults = "", "", nil
 	return t.writeState()
+}
+
+// canBoot refuses what switches machines off that could not be started again: their
+// image may have gone from the cache.
+func (t *Testbed) canBoot() error {
+	if _, err := t.image(); err != nil {
+		return lang.Errorf("the machine image that testbed %q was made from is not in the cache any more; `nori down --name %[1]s` and `nori up --name %[1]s` make it anew: %w",
+			"테스트베드 %q을(를) 만든 머신 이미지가 캐시에 없습니다. `nori down --name %[1]s`, `nori up --name %[1]s`로 새로 만드세요: %w", t.Name(), err)
+	}
+	return nil
 }
 
 // resetRun is one run of Reset.
@@ -154,9 +167,6 @@ func (r *resetRun) prepare(ctx context.Context) error {
 	off := slices.ContainsFunc(infos, func(i machine.Info) bool { return i.State != machine.Running })
 	if !off && !r.interrupted {
 		return nil
-	}
-	if _, err := r.testbed.image(); err != nil {
-		return nil // what is there has to do
 	}
 	return r.provider.Prepare(ctx)
 }

@@ -77,8 +77,7 @@ func (t *Testbed) locked(ctx context.Context, what string, waiting func(string),
 		return err
 	}
 	defer l.release()
-	// Whoever held the lock before may have changed it.
-	if t.state, err = t.home.readState(t.Name()); err != nil {
+	if err := t.reread(); err != nil {
 		return err
 	}
 	p, err := t.open()

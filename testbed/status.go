@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -115,11 +116,25 @@ func (t *Testbed) Status(ctx context.Context) (Status, error) {
 	}
 	wg.Go(func() { s.API = "ok"; lookAtNodes(ctx, t, &s) })
 	wg.Wait()
-	s.Ready = s.API == "ok"
-	for _, m := range s.Machines {
-		s.Ready = s.Ready && m.Node == "Ready"
-	}
+	s.Ready = s.ready()
 	return s, nil
+}
+
+// ready says that all that is on the same screen is as it should be.
+func (s Status) ready() bool {
+	return s.API == "ok" && !slices.ContainsFunc(s.Machines, func(m MachineStatus) bool { return !m.ready() })
+}
+
+func (m MachineStatus) ready() bool {
+	if m.State != machine.Running || m.SSH != "ok" || m.Node != "Ready" {
+		return false
+	}
+	for _, state := range m.Units {
+		if state != "active" {
+			return false
+		}
+	}
+	return true
 }
 
 func lookAtUnits(ctx context.Context, t *Testbed, m *MachineStatus) {

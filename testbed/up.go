@@ -40,6 +40,9 @@ func (t *Testbed) Up(ctx context.Context, o RunOptions) error {
 		return err
 	}
 	defer l.release()
+	if err := t.reread(); err != nil {
+		return err
+	}
 	begin := time.Now()
 	if err := preflight.Must(ctx, preflight.ForUp(t.Preflight())); err != nil {
 		if !t.made() {
@@ -69,7 +72,7 @@ func (t *Testbed) Preflight() preflight.Options {
 	_, ready := image.Find(t.home.Cache())
 	return preflight.Options{
 		Drivers: hostDrivers(t.state.Spec.Driver), Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
-		Testbed: t.Name(), Dir: t.Dir(), Known: true, Subnet: t.state.Subnet,
+		Testbed: t.Name(), Dir: t.Dir(), Known: t.made(), Subnet: t.state.Subnet,
 		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), ImageReady: ready,
 	}
 }
@@ -136,6 +139,9 @@ func (u *upRun) ensureImage(ctx context.Context, note func(string)) error {
 	}
 	// Machines stay on the image they were made from.
 	if img.ID != t.state.ImageID {
+		if err := t.canBoot(); err != nil {
+			return err
+		}
 		if img, err = t.image(); err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ func addKeyFlag(f *pflag.FlagSet, k testbed.Key, spec *testbed.Spec) {
 
 // specFrom puts flags over the file over the defaults, and says which keys were
 // given by either.
-func (g *globals) specFrom(c *cobra.Command, flags testbed.Spec, file string) (testbed.Spec, testbed.Given, error) {
+func (g *globals) specFrom(c *cobra.Command, home testbed.Home, flags testbed.Spec, file string) (testbed.Spec, testbed.Given, error) {
 	spec, given := testbed.DefaultSpec(), testbed.Given(nil)
 	if file != "" {
 		var err error
@@ -62,8 +62,16 @@ func (g *globals) specFrom(c *cobra.Command, flags testbed.Spec, file string) (t
 			given = append(given, k.Name)
 		}
 	}
-	if g.name != "" {
+	switch {
+	case g.name != "":
 		spec.Name = g.name
+	case file == "":
+		// As for all other commands: the only one there is.
+		name, err := g.meant(home)
+		if err != nil {
+			return spec, given, err
+		}
+		spec.Name = name
 	}
 	if err := spec.Validate(); err != nil {
 		return spec, given, &testbed.UsageError{Err: err}
@@ -81,7 +89,7 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 			return err
 		}
 	}
-	spec, given, err := g.specFrom(c, flags, file)
+	spec, given, err := g.specFrom(c, home, flags, file)
 	if err != nil {
 		return err
 	}

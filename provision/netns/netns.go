@@ -81,6 +81,9 @@ func create(path string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	if err := share(dir); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o444)
 	if err != nil {
 		return err
@@ -97,6 +100,24 @@ func create(path string) error {
 		}
 		return nil
 	})
+}
+
+// share makes a folder a mount point whose mounts are the same in all mount
+// namespaces, as iproute2 does before its first namespace (create_netns_dir and
+// netns_add in ip/ipnetns.c). Else the first `ip netns add` of somebody would do so
+// over our mounts, and each of them would be there twice, one below the other.
+func share(dir string) error {
+	err := unix.Mount("", dir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if errors.Is(err, unix.EINVAL) { // no mount point yet
+		if err := unix.Mount(dir, dir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return lang.Errorf("making %s a mount point: %w", "%s 폴더를 마운트 지점으로 만들기: %w", dir, err)
+		}
+		err = unix.Mount("", dir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	}
+	if err != nil {
+		return lang.Errorf("sharing the mounts of %s: %w", "%s의 마운트 공유: %w", dir, err)
+	}
+	return nil
 }
 
 // Delete removes the namespace. Processes inside keep theirs until they end;

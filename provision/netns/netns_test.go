@@ -9,6 +9,10 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"errors"
+
+	"noriter.dev/noriter/provision/machine"
 )
 
 func needRoot(t *testing.T) {
@@ -181,12 +185,16 @@ func TestChoose(t *testing.T) {
 		{"a host route lies inside", []netip.Prefix{p("10.77.0.9/32")}, nil, "10.77.1.0/24"},
 		{"a wish", nil, []netip.Prefix{p("192.168.9.7/24")}, "192.168.9.0/24"},
 		{"a wish in vain", []netip.Prefix{p("192.168.0.0/16")}, []netip.Prefix{p("192.168.9.0/24")}, ""},
-		{"all of 10/8", []netip.Prefix{p("10.0.0.0/8")}, nil, ""},
+		{"a VPN takes 10/8", []netip.Prefix{p("10.0.0.0/8")}, nil, "10.77.0.0/24"},
+		{"a VPN takes everything by halves", []netip.Prefix{p("0.0.0.0/1"), p("128.0.0.0/1")}, nil, "10.77.0.0/24"},
+		{"all of 10.77/16", []netip.Prefix{p("10.77.0.0/16")}, nil, "192.168.255.0/24"},
+		{"all candidates", []netip.Prefix{p("10.77.0.0/16"), p("192.168.0.0/16"), p("172.31.0.0/16")}, nil, ""},
 	} {
 		got, err := choose(c.used, c.want)
 		if c.out == "" {
-			if err == nil {
-				t.Errorf("%s: got %s, want an error", c.name, got)
+			var lacks *machine.HostError
+			if !errors.As(err, &lacks) || !strings.Contains(lacks.Remedy, "--isolated") {
+				t.Errorf("%s: got %s, %v, want a host error with the remedy", c.name, got, err)
 			}
 		} else if err != nil || got.String() != c.out {
 			t.Errorf("%s: got %s, %v; want %s", c.name, got, err, c.out)
@@ -204,5 +212,28 @@ func TestFreeSubnet(t *testing.T) {
 		if got.Overlaps(p) {
 			t.Errorf("%s overlaps with %s, which is taken", got, p)
 		}
+	}
+}
+
+// TestSharedFolder: `ip netns add`, which makes the folder a mount point that is
+// shared if it is none, finds that done, and our namespaces are mounted once.
+func TestSharedFolder(t *testing.T) {
+	const name = "test-shared"
+	temporary(t, name)
+	if out, err := exec.Command("ip", "netns", "add", "nori-test-other").CombinedOutput(); err != nil {
+		t.Fatalf("ip netns add: %v: %s", err, out)
+	}
+	if out, err := exec.Command("ip", "netns", "delete", "nori-test-other").CombinedOutput(); err != nil {
+		t.Errorf("ip netns delete: %v: %s", err, out)
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(mounts), " "+Path(name)+" "); n != 1 {
+		t.Errorf("%s is mounted %d times", Path(name), n)
+	}
+	if err := Delete(name); err != nil {
+		t.Error(err)
 	}
 }

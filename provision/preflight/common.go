@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"noriter.dev/noriter/provision/netns"
 )
 
 // buildYear is the year of this program: a clock before it is wrong, and the
@@ -199,7 +202,7 @@ func (p Prober) subnet(context.Context) Result {
 	own := p.bridges()
 	for name, addrs := range links {
 		for _, a := range addrs {
-			if !slices.Contains(own, name) && a.Overlaps(p.Options.Subnet) {
+			if !slices.Contains(own, name) && netns.Clash(a, p.Options.Subnet) {
 				return Failed("ip address show dev "+name+"   # and choose another subnet in testbed.yaml",
 					fmt.Sprintf("%s overlaps with %s of %s", p.Options.Subnet, a, name), fmt.Sprintf("%s이(가) %s의 %s와 겹칩니다", p.Options.Subnet, name, a))
 			}
@@ -209,7 +212,8 @@ func (p Prober) subnet(context.Context) Result {
 	if err != nil {
 		return Warned("", err.Error(), err.Error())
 	}
-	if i := slices.IndexFunc(routes, p.Options.Subnet.Overlaps); i >= 0 && !slices.ContainsFunc(own, func(b string) bool { return slices.Contains(links[b], p.Options.Subnet) }) {
+	clash := func(r netip.Prefix) bool { return netns.Clash(r, p.Options.Subnet) }
+	if i := slices.IndexFunc(routes, clash); i >= 0 && !slices.ContainsFunc(own, func(b string) bool { return slices.Contains(links[b], p.Options.Subnet) }) {
 		return Failed("ip route show   # and choose another subnet in testbed.yaml",
 			fmt.Sprintf("a route to %s overlaps with %s", routes[i], p.Options.Subnet), fmt.Sprintf("%s로 가는 경로가 %s와 겹칩니다", routes[i], p.Options.Subnet))
 	}
@@ -228,7 +232,8 @@ func (p Prober) names(ctx context.Context) Result {
 			}
 		}
 		ns := "/run/netns/nori-" + p.Options.Testbed
-		if _, err := os.Stat(p.Path(ns)); err == nil {
+		// An isolated testbed has one of its own, made before its machines.
+		if _, err := os.Stat(p.Path(ns)); err == nil && !p.Options.Isolated {
 			found = append(found, "network namespace "+ns)
 		}
 	}

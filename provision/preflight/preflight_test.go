@@ -259,9 +259,17 @@ func TestBrokenHosts(t *testing.T) {
 		{"no bridge", "bridge", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Bridge = func() error { return boom } }, Fail, "boom", "modprobe bridge", "modprobe bridge"},
 		{"addresses taken", "subnet", "auto", func(_ *testing.T, h *host, _ *Options) {
 			h.Links = func() (map[string][]netip.Prefix, error) {
-				return map[string][]netip.Prefix{"wg0": {netip.MustParsePrefix("10.0.0.1/8")}}, nil
+				return map[string][]netip.Prefix{"wg0": {netip.MustParsePrefix("10.77.0.1/16")}}, nil
 			}
 		}, Fail, "wg0", "testbed.yaml", ""},
+		{"a VPN's wide routes", "subnet", "auto", func(_ *testing.T, h *host, _ *Options) {
+			h.Links = func() (map[string][]netip.Prefix, error) {
+				return map[string][]netip.Prefix{"wg0": {netip.MustParsePrefix("10.0.0.1/8")}}, nil
+			}
+			h.Routes = func() ([]netip.Prefix, error) {
+				return []netip.Prefix{netip.MustParsePrefix("0.0.0.0/1"), netip.MustParsePrefix("10.0.0.0/8")}, nil
+			}
+		}, OK, "is free", "", ""},
 		{"route taken", "subnet", "auto", func(_ *testing.T, h *host, _ *Options) {
 			h.Routes = func() ([]netip.Prefix, error) { return []netip.Prefix{netip.MustParsePrefix("10.77.0.128/25")}, nil }
 		}, Fail, "a route to 10.77.0.128/25", "testbed.yaml", ""},
@@ -269,6 +277,10 @@ func TestBrokenHosts(t *testing.T) {
 			h.Links = func() (map[string][]netip.Prefix, error) { return map[string][]netip.Prefix{"nori-demo": nil}, nil }
 		}, Fail, "bridge nori-demo", "nori down", ""},
 		{"namespace of the name", "names", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "run/netns/nori-demo", "") }, Fail, "/run/netns/nori-demo", "--name", ""},
+		{"the namespace that was just made for it", "names", "nspawn", func(t *testing.T, h *host, o *Options) {
+			o.Isolated = true
+			h.put(t, "run/netns/nori-demo", "")
+		}, OK, "free", "", ""},
 		{"its own bridge and namespace", "names", "nspawn", func(t *testing.T, h *host, o *Options) {
 			o.Known = true
 			h.put(t, "run/netns/nori-demo", "")
