@@ -136,6 +136,8 @@ func show(v any) string {
 		return "not set"
 	case string:
 		return strconv.Quote(t)
+	case float64:
+		return strconv.FormatFloat(t, 'f', -1, 64) // 1073741824, not 1.073741824e+09
 	case time.Time:
 		return t.UTC().Format(time.RFC3339)
 	case []any:

@@ -149,3 +149,13 @@ func FuzzTemplate(f *testing.F) {
 		}
 	})
 }
+
+func TestNumbersAreShownInFull(t *testing.T) {
+	for value, want := range map[any]string{
+		int64(1073741824): "1073741824", float64(1073741824): "1073741824", 4.0: "4", 0.25: "0.25", 0.0000001: "0.0000001",
+	} {
+		if got := ShowValue(value); got != want {
+			t.Errorf("%T %v is shown as %s, want %s", value, value, got, want)
+		}
+	}
+}
