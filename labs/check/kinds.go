@@ -18,6 +18,7 @@ var kinds = table[Kind]{
 	{"event", (*Event)(nil)},
 	{"exec", (*Exec)(nil)},
 	{"node", (*Node)(nil)},
+	{"quota", (*Quota)(nil)},
 	{"triggered", (*Triggered)(nil)},
 	{"script", (*Script)(nil)},
 }

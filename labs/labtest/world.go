@@ -33,6 +33,8 @@ var kinds = []struct {
 	{schema.GroupVersionKind{Version: "v1", Kind: "Service"}, true},
 	{schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}, true},
 	{schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, true},
+	{schema.GroupVersionKind{Version: "v1", Kind: "ResourceQuota"}, true},
+	{schema.GroupVersionKind{Version: "v1", Kind: "LimitRange"}, true},
 	{schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}, false},
 	{schema.GroupVersionKind{Version: "v1", Kind: "Node"}, false},
 	{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "ReplicaSet"}, true},
