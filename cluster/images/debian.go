@@ -16,6 +16,7 @@ import (
 
 	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/image"
 )
 
 // The Debian release is the nodes' own. A fetched set of files stays until its
@@ -79,16 +80,25 @@ func debianFiles(ctx context.Context, o Options) (string, error) {
 func fetch(ctx context.Context, o Options, suite, packages string, keep func(path string) bool) (*tree, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
-	args := []string{"--variant=extract", "--format=tar", "--include=" + packages, suite, "-"}
-	if o.Mirror != "" {
-		args = append(args, o.Mirror)
+	options, sources, err := image.HostApt(ctx, suite)
+	if err != nil {
+		return nil, err
 	}
+	args := []string{"--variant=extract", "--format=tar", "--include=" + packages}
+	for _, option := range options {
+		args = append(args, "--aptopt="+option)
+	}
+	args = append(args, suite, "-")
+	if o.Mirror != "" {
+		sources = []string{o.Mirror}
+	}
+	args = append(args, sources...)
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
 	cmd.Env = append(ambient.Outgoing(), "LC_ALL=C.UTF-8")
 	cmd.WaitDelay = 10 * time.Second
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
-	err := cmd.Run()
+	err = cmd.Run()
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, lang.Errorf("mmdebstrap is not installed (apt-get install mmdebstrap): %w", "mmdebstrap이 설치되어 있지 않습니다 (apt-get install mmdebstrap): %w", err)
 	}

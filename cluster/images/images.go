@@ -47,7 +47,7 @@ type Options struct {
 	// BinDir holds our static programs pause, coredns, nori-ingress and hello, and
 	// hello built for another processor.
 	BinDir string
-	// Mirror is where Debian's packages come from; empty means mmdebstrap's
+	// Mirror is where Debian's packages come from; empty means this host's own
 	// default for the suite.
 	Mirror string
 	// Progress is told each step that takes noticeable time; nil is allowed.

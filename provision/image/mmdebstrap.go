@@ -23,12 +23,12 @@ func debootstrap(ctx context.Context, r recipe, work string, say func(string)) e
 		return missing("mmdebstrap", "mmdebstrap", err)
 	}
 	root := filepath.Join(work, "root")
-	sources, err := hostSources("/etc", r.Suite)
+	options, sources, err := HostApt(ctx, r.Suite)
 	if err != nil {
 		return err
 	}
 	say(lang.Textf("fetching and unpacking Debian's packages (%s)", "데비안 패키지를 받아서 푸는 중 (%s)", r.Suite).String())
-	args := append(mmdebstrapArgs(r, aptProxies(ctx)), r.Suite, root)
+	args := append(mmdebstrapArgs(r, options), r.Suite, root)
 	if err := runMmdebstrap(ctx, append(args, sources...), say); err != nil {
 		return err
 	}
@@ -108,6 +108,14 @@ func relay(r io.Reader, say func(string)) string {
 		_, _ = io.Copy(io.Discard, r) // or it would block on a full pipe
 	}
 	return kept.String()
+}
+
+// HostApt is how this host's own apt reaches Debian: the options with its proxies,
+// and the lines of its mirror for a suite, none where mmdebstrap's default has to do.
+// Whatever fetches Debian's packages goes the same way.
+func HostApt(ctx context.Context, suite string) (options, sources []string, err error) {
+	sources, err = hostSources("/etc", suite)
+	return aptProxies(ctx), sources, err
 }
 
 // aptProxies gives the host's own proxy settings for apt, as apt options:

@@ -15,6 +15,8 @@ const labsARun = 2
 // TestLabs proves labs on container machines: every way of each.
 func TestLabs(t *testing.T) {
 	b := newBed(t, "labs", "--driver", "nspawn")
+	b.up()
+	b.ready(time.Minute)
 	var all []struct{ ID string }
 	if err := json.Unmarshal([]byte(b.nori("lab", "list", "-o", "json")), &all); err != nil {
 		t.Fatal(err)
@@ -23,8 +25,6 @@ func TestLabs(t *testing.T) {
 	for _, l := range all {
 		ids = append(ids, l.ID)
 	}
-	b.up()
-	b.ready(time.Minute)
 	out, err := b.try(60*time.Minute, append([]string{"--plain", "lab", "prove"}, turn.Mine("proofs of labs", ids, labsARun)...)...)
 	t.Log(out)
 	if err != nil {
