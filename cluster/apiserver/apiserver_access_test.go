@@ -9,7 +9,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -97,13 +97,13 @@ func (u asUser) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (e *env) encryption(t *testing.T) {
 	ctx := t.Context()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "hidden"}, StringData: map[string]string{"word": "open sesame"}}
+	secret := &v1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "hidden"}, StringData: map[string]string{"word": "open sesame"}}
 	must[any](t)(e.admin.CoreV1().Secrets("default").Create(ctx, secret, metav1.CreateOptions{}))
 	raw := e.Raw(ctx, "/registry/secrets/default/hidden")
 	if !bytes.HasPrefix(raw, []byte("k8s:enc:secretbox:v1:key1:")) || bytes.Contains(raw, []byte("sesame")) {
 		t.Errorf("the Secret lies in etcd as %.80q", raw)
 	}
-	got := must[*corev1.Secret](t)(e.admin.CoreV1().Secrets("default").Get(ctx, "hidden", metav1.GetOptions{}))
+	got := must[*v1.Secret](t)(e.admin.CoreV1().Secrets("default").Get(ctx, "hidden", metav1.GetOptions{}))
 	if string(got.Data["word"]) != "open sesame" {
 		t.Errorf("the Secret comes back as %q", got.Data["word"])
 	}

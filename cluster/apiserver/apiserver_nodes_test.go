@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -14,9 +14,9 @@ import (
 	openapi_v2 "github.com/google/gnostic-models/openapiv2"
 )
 
-func pod(name, node string) *corev1.Pod {
-	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PodSpec{
-		NodeName: node, Containers: []corev1.Container{{Name: "c", Image: "busybox:1.37"}},
+func pod(name, node string) *v1.Pod {
+	return &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1.PodSpec{
+		NodeName: node, Containers: []v1.Container{{Name: "c", Image: "busybox:1.37"}},
 	}}
 }
 
@@ -24,9 +24,9 @@ func pod(name, node string) *corev1.Pod {
 func (e *env) nodes(t *testing.T) {
 	ctx := t.Context()
 	node1, node2 := client(t, e.As("node1", "kubelet.conf")), client(t, e.As("node2", "kubelet.conf"))
-	node := func(name string) *corev1.Node { return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}} }
-	made := must[*corev1.Node](t)(node1.CoreV1().Nodes().Create(ctx, node("node1"), metav1.CreateOptions{}))
-	if len(made.Spec.Taints) != 1 || made.Spec.Taints[0].Key != corev1.TaintNodeNotReady {
+	node := func(name string) *v1.Node { return &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}} }
+	made := must[*v1.Node](t)(node1.CoreV1().Nodes().Create(ctx, node("node1"), metav1.CreateOptions{}))
+	if len(made.Spec.Taints) != 1 || made.Spec.Taints[0].Key != v1.TaintNodeNotReady {
 		t.Errorf("a new node has taints %v", made.Spec.Taints)
 	}
 	must[any](t)(node2.CoreV1().Nodes().Create(ctx, node("node2"), metav1.CreateOptions{}))
@@ -34,12 +34,12 @@ func (e *env) nodes(t *testing.T) {
 	wantError(t, err, `node "node1" is not allowed to modify node "node3"`)
 
 	secrets := e.admin.CoreV1().Secrets("default")
-	must[any](t)(secrets.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "for-node1"}}, metav1.CreateOptions{}))
+	must[any](t)(secrets.Create(ctx, &v1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "for-node1"}}, metav1.CreateOptions{}))
 	_, err = node1.CoreV1().Secrets("default").Get(ctx, "for-node1", metav1.GetOptions{})
 	wantError(t, err, `User "system:node:node1" cannot get resource "secrets"`)
 	wantError(t, err, "no relationship found between node 'node1' and this object")
 	user := pod("uses-secret", "node1")
-	user.Spec.Volumes = []corev1.Volume{{Name: "s", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "for-node1"}}}}
+	user.Spec.Volumes = []v1.Volume{{Name: "s", VolumeSource: v1.VolumeSource{Secret: &v1.SecretVolumeSource{SecretName: "for-node1"}}}}
 	must[any](t)(e.admin.CoreV1().Pods("default").Create(ctx, user, metav1.CreateOptions{}))
 	eventually(t, "node1 may read the Secret of its pod", func() bool {
 		_, err := node1.CoreV1().Secrets("default").Get(ctx, "for-node1", metav1.GetOptions{})
@@ -55,7 +55,7 @@ func (e *env) nodes(t *testing.T) {
 // tokens checks TokenRequest and what a token is good for.
 func (e *env) tokens(t *testing.T) {
 	ctx := t.Context()
-	bound := must[*corev1.Pod](t)(e.admin.CoreV1().Pods("default").Create(ctx, pod("bound", ""), metav1.CreateOptions{}))
+	bound := must[*v1.Pod](t)(e.admin.CoreV1().Pods("default").Create(ctx, pod("bound", ""), metav1.CreateOptions{}))
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		ExpirationSeconds: new(int64(3607)),
 		BoundObjectRef:    &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: bound.Name, UID: bound.UID},
@@ -128,7 +128,7 @@ func (e *env) openAPI(t *testing.T) {
 func (e *env) admission(t *testing.T) {
 	ctx := t.Context()
 	pods := e.admin.CoreV1().Pods("default")
-	p := must[*corev1.Pod](t)(pods.Create(ctx, pod("admitted", ""), metav1.CreateOptions{}))
+	p := must[*v1.Pod](t)(pods.Create(ctx, pod("admitted", ""), metav1.CreateOptions{}))
 	if p.Spec.ServiceAccountName != "default" || len(p.Spec.Volumes) != 1 || p.Spec.Volumes[0].Projected == nil {
 		t.Errorf("ServiceAccount: account %q, volumes %v", p.Spec.ServiceAccountName, p.Spec.Volumes)
 	}
@@ -149,9 +149,9 @@ func (e *env) admission(t *testing.T) {
 	_, err = e.admin.CoreV1().Pods("nowhere").Create(ctx, pod("lost", ""), metav1.CreateOptions{})
 	wantError(t, err, `namespaces "nowhere" not found`)
 
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "strict", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "baseline"}}}
+	ns := &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "strict", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "baseline"}}}
 	must[any](t)(e.admin.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}))
-	must[any](t)(e.admin.CoreV1().ServiceAccounts("strict").Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{}))
+	must[any](t)(e.admin.CoreV1().ServiceAccounts("strict").Create(ctx, &v1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{}))
 	host := pod("host", "")
 	host.Spec.HostNetwork = true
 	eventually(t, "PodSecurity has seen the namespace", func() bool {
@@ -180,7 +180,7 @@ func (e *env) policy(t *testing.T) {
 		"spec":{"policyName":"polite","validationActions":["Deny"]}}`)
 	var err error
 	eventually(t, "the policy is enforced", func() bool {
-		m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "rude-"}}
+		m := &v1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "rude-"}}
 		_, err = e.admin.CoreV1().ConfigMaps("default").Create(ctx, m, metav1.CreateOptions{})
 		return err != nil
 	})

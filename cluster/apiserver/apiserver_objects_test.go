@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -13,13 +13,13 @@ import (
 )
 
 func (e *env) services(t *testing.T) {
-	service := func(name string, port int32) *corev1.Service {
-		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{
-			Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: port}},
+	service := func(name string, port int32) *v1.Service {
+		return &v1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1.ServiceSpec{
+			Type: v1.ServiceTypeNodePort, Ports: []v1.ServicePort{{Port: 80, NodePort: port}},
 		}}
 	}
 	services := e.admin.CoreV1().Services("default")
-	first := must[*corev1.Service](t)(services.Create(t.Context(), service("first", 30080), metav1.CreateOptions{}))
+	first := must[*v1.Service](t)(services.Create(t.Context(), service("first", 30080), metav1.CreateOptions{}))
 	if !strings.HasPrefix(first.Spec.ClusterIP, "10.96.") {
 		t.Errorf("cluster address %s", first.Spec.ClusterIP)
 	}
@@ -28,7 +28,7 @@ func (e *env) services(t *testing.T) {
 	wantError(t, err, `Service "second" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated`)
 	_, err = services.Create(t.Context(), service("third", 20000), metav1.CreateOptions{})
 	wantError(t, err, "provided port is not in the valid range. The range of valid ports is 30000-32767")
-	any := must[*corev1.Service](t)(services.Create(t.Context(), service("any", 0), metav1.CreateOptions{}))
+	any := must[*v1.Service](t)(services.Create(t.Context(), service("any", 0), metav1.CreateOptions{}))
 	if p := any.Spec.Ports[0].NodePort; p < 30000 || p > 32767 {
 		t.Errorf("node port %d", p)
 	}
@@ -75,7 +75,7 @@ func (e *env) restart(t *testing.T) {
 	t.Logf("stopped and ready again after %s", time.Since(began).Round(time.Millisecond))
 	e.admin = client(t, e.Admin)
 	must[any](t)(e.admin.RbacV1().ClusterRoles().Get(ctx, "system:node-proxier", metav1.GetOptions{}))
-	got := must[*corev1.Secret](t)(e.admin.CoreV1().Secrets("default").Get(ctx, "hidden", metav1.GetOptions{}))
+	got := must[*v1.Secret](t)(e.admin.CoreV1().Secrets("default").Get(ctx, "hidden", metav1.GetOptions{}))
 	if string(got.Data["word"]) != "open sesame" {
 		t.Error("the Secret was lost")
 	}

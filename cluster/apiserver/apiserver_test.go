@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -104,8 +104,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // makeDefaultAccount does what the service-account controller would.
 func (e *env) makeDefaultAccount(t *testing.T) {
 	t.Helper()
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
-	must[*corev1.ServiceAccount](t)(e.admin.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{}))
+	account := &v1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
+	must[*v1.ServiceAccount](t)(e.admin.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{}))
 }
 
 // get reads a path as JSON text.
@@ -251,7 +251,7 @@ func (e *env) watchBookmarks(t *testing.T) {
 		case watch.Added:
 			added++
 		case watch.Bookmark:
-			if event.Object.(*corev1.Namespace).Annotations[metav1.InitialEventsAnnotationKey] != "true" {
+			if event.Object.(*v1.Namespace).Annotations[metav1.InitialEventsAnnotationKey] != "true" {
 				t.Error("the bookmark after the initial events doesn't say so")
 			}
 			if added < 4 {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
@@ -66,7 +66,7 @@ func (a *assembly) addBootstrapHooks(server *genericapiserver.GenericAPIServer) 
 
 // keepSystemNamespaces makes the namespaces that everything else relies on.
 func (a *assembly) keepSystemNamespaces(ctx genericapiserver.PostStartHookContext) error {
-	names := []string{metav1.NamespaceSystem, metav1.NamespacePublic, metav1.NamespaceDefault, corev1.NamespaceNodeLease}
+	names := []string{metav1.NamespaceSystem, metav1.NamespacePublic, metav1.NamespaceDefault, v1.NamespaceNodeLease}
 	go systemnamespaces.NewController(names, a.client, a.informers.Core().V1().Namespaces()).Run(ctx.Done())
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -65,8 +65,8 @@ type version struct {
 	priority int32
 }
 
-// v1 is a group that has one version.
-func v1(gv schema.GroupVersion) []version { return []version{{gv, 15}} }
+// only is a group that has one version.
+func only(gv schema.GroupVersion) []version { return []version{{gv, 15}} }
 
 // just is a storage that needs nothing of the assembly.
 func just(s restStorage) func(*assembly) (restStorage, error) {
@@ -76,42 +76,42 @@ func just(s restStorage) func(*assembly) (restStorage, error) {
 // groups are Kubernetes' own groups: all that are stable. If a resource's name
 // is in two groups, the one that comes first here is meant.
 var groups = []apiGroup{
-	{[]version{{corev1.SchemeGroupVersion, 1}}, 18000, (*assembly).coreStorage},
-	{v1(authenticationv1.SchemeGroupVersion), 17700, func(a *assembly) (restStorage, error) {
+	{[]version{{v1.SchemeGroupVersion, 1}}, 18000, (*assembly).coreStorage},
+	{only(authenticationv1.SchemeGroupVersion), 17700, func(a *assembly) (restStorage, error) {
 		return authenticationrest.RESTStorageProvider{
 			Authenticator: a.config.Authentication.Authenticator, APIAudiences: a.config.Authentication.APIAudiences,
 		}, nil
 	}},
-	{v1(authorizationv1.SchemeGroupVersion), 17600, func(a *assembly) (restStorage, error) {
+	{only(authorizationv1.SchemeGroupVersion), 17600, func(a *assembly) (restStorage, error) {
 		return authorizationrest.RESTStorageProvider{
 			Authorizer: a.config.Authorization.Authorizer, RuleResolver: a.config.RuleResolver,
 		}, nil
 	}},
 	{[]version{{autoscalingv2.SchemeGroupVersion, 30}, {autoscalingv1.SchemeGroupVersion, 15}}, 17500, just(autoscalingrest.RESTStorageProvider{})},
-	{v1(batchv1.SchemeGroupVersion), 17400, just(batchrest.RESTStorageProvider{})},
-	{v1(certificatesv1.SchemeGroupVersion), 17300, func(a *assembly) (restStorage, error) {
+	{only(batchv1.SchemeGroupVersion), 17400, just(batchrest.RESTStorageProvider{})},
+	{only(certificatesv1.SchemeGroupVersion), 17300, func(a *assembly) (restStorage, error) {
 		return certificatesrest.RESTStorageProvider{Authorizer: a.config.Authorization.Authorizer}, nil
 	}},
-	{v1(coordinationv1.SchemeGroupVersion), 16500, just(coordinationrest.RESTStorageProvider{})},
-	{v1(discoveryv1.SchemeGroupVersion), 16200, just(discoveryrest.StorageProvider{})},
-	{v1(networkingv1.SchemeGroupVersion), 17200, just(networkingrest.RESTStorageProvider{})},
-	{v1(nodev1.SchemeGroupVersion), 16300, just(noderest.RESTStorageProvider{})},
-	{v1(policyv1.SchemeGroupVersion), 17100, just(policyrest.RESTStorageProvider{})},
-	{v1(rbacv1.SchemeGroupVersion), 17000, func(a *assembly) (restStorage, error) {
+	{only(coordinationv1.SchemeGroupVersion), 16500, just(coordinationrest.RESTStorageProvider{})},
+	{only(discoveryv1.SchemeGroupVersion), 16200, just(discoveryrest.StorageProvider{})},
+	{only(networkingv1.SchemeGroupVersion), 17200, just(networkingrest.RESTStorageProvider{})},
+	{only(nodev1.SchemeGroupVersion), 16300, just(noderest.RESTStorageProvider{})},
+	{only(policyv1.SchemeGroupVersion), 17100, just(policyrest.RESTStorageProvider{})},
+	{only(rbacv1.SchemeGroupVersion), 17000, func(a *assembly) (restStorage, error) {
 		return rbacrest.RESTStorageProvider{Authorizer: a.config.Authorization.Authorizer}, nil
 	}},
-	{v1(schedulingv1.SchemeGroupVersion), 16600, just(schedulingrest.RESTStorageProvider{})},
-	{v1(storagev1.SchemeGroupVersion), 16800, just(storagerest.RESTStorageProvider{})},
-	{v1(appsv1.SchemeGroupVersion), 17800, just(appsrest.StorageProvider{})},
-	{v1(admissionregistrationv1.SchemeGroupVersion), 16700, func(a *assembly) (restStorage, error) {
+	{only(schedulingv1.SchemeGroupVersion), 16600, just(schedulingrest.RESTStorageProvider{})},
+	{only(storagev1.SchemeGroupVersion), 16800, just(storagerest.RESTStorageProvider{})},
+	{only(appsv1.SchemeGroupVersion), 17800, just(appsrest.StorageProvider{})},
+	{only(admissionregistrationv1.SchemeGroupVersion), 16700, func(a *assembly) (restStorage, error) {
 		return admissionregistrationrest.RESTStorageProvider{
 			Authorizer: a.config.Authorization.Authorizer, DiscoveryClient: a.client.Discovery(),
 		}, nil
 	}},
-	{v1(eventsv1.SchemeGroupVersion), 17750, func(a *assembly) (restStorage, error) {
+	{only(eventsv1.SchemeGroupVersion), 17750, func(a *assembly) (restStorage, error) {
 		return eventsrest.RESTStorageProvider{TTL: a.options.EventTTL}, nil
 	}},
-	{v1(resourcev1.SchemeGroupVersion), 16200, func(a *assembly) (restStorage, error) {
+	{only(resourcev1.SchemeGroupVersion), 16200, func(a *assembly) (restStorage, error) {
 		return resourcerest.RESTStorageProvider{
 			NamespaceClient: a.client.CoreV1().Namespaces(), Authorizer: a.config.Authorization.Authorizer,
 		}, nil

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apiserver/pkg/endpoints/discovery"
@@ -137,7 +137,7 @@ func (a *assembly) nodeProxy() corerest.ProxyConfig {
 	p := corerest.ProxyConfig{Transport: a.proxyTransport}
 	agents := &p.KubeletClientConfig
 	agents.Port, agents.HTTPTimeout = kubeletPort, kubeletTimeout
-	agents.PreferredAddressTypes = []string{string(corev1.NodeInternalIP), string(corev1.NodeHostName)}
+	agents.PreferredAddressTypes = []string{string(v1.NodeInternalIP), string(v1.NodeHostName)}
 	agents.TLSClientConfig.CAFile = a.options.KubeletCAFile
 	agents.TLSClientConfig.CertFile = a.options.KubeletCertFile
 	agents.TLSClientConfig.KeyFile = a.options.KubeletKeyFile

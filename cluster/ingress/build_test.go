@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,9 +19,9 @@ import (
 
 // withEndpoints gives a world two Services with one endpoint each.
 func withEndpoints(w world, a, b, port string) world {
-	w.Services, w.Slices = map[string]*corev1.Service{}, map[string][]*discoveryv1.EndpointSlice{}
+	w.Services, w.Slices = map[string]*v1.Service{}, map[string][]*discoveryv1.EndpointSlice{}
 	for i, name := range []string{a, b} {
-		w.Services["default/"+name] = &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: port, Port: 80, TargetPort: intstr.FromInt32(8080)}}}}
+		w.Services["default/"+name] = &v1.Service{Spec: v1.ServiceSpec{Ports: []v1.ServicePort{{Name: port, Port: 80, TargetPort: intstr.FromInt32(8080)}}}}
 		w.Slices["default/"+name] = []*discoveryv1.EndpointSlice{{AddressType: discoveryv1.AddressTypeIPv4,
 			Ports:     []discoveryv1.EndpointPort{{Name: ptr.To(port), Port: ptr.To[int32](8080)}},
 			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{fmt.Sprintf("10.244.1.%d", i+2)}}}}}
@@ -139,13 +139,13 @@ func TestAnnotationsThatAreNotValid(t *testing.T) {
 }
 
 func TestStatusAddresses(t *testing.T) {
-	pod := func(ip string, ready corev1.ConditionStatus) *corev1.Pod {
-		return &corev1.Pod{Status: corev1.PodStatus{HostIP: ip, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}}}
+	pod := func(ip string, ready v1.ConditionStatus) *v1.Pod {
+		return &v1.Pod{Status: v1.PodStatus{HostIP: ip, Conditions: []v1.PodCondition{{Type: v1.PodReady, Status: ready}}}}
 	}
-	going := pod("10.0.0.3", corev1.ConditionTrue)
+	going := pod("10.0.0.3", v1.ConditionTrue)
 	going.DeletionTimestamp = ptr.To(metav1.Now())
-	got := addresses([]*corev1.Pod{pod("10.0.0.10", corev1.ConditionTrue), pod("10.0.0.9", corev1.ConditionTrue),
-		pod("10.0.0.9", corev1.ConditionTrue), pod("10.0.0.2", corev1.ConditionFalse), going, {}})
+	got := addresses([]*v1.Pod{pod("10.0.0.10", v1.ConditionTrue), pod("10.0.0.9", v1.ConditionTrue),
+		pod("10.0.0.9", v1.ConditionTrue), pod("10.0.0.2", v1.ConditionFalse), going, {}})
 	if len(got) != 2 || got[0].IP != "10.0.0.9" || got[1].IP != "10.0.0.10" {
 		t.Errorf("addresses are %v", got)
 	}

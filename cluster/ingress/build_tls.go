@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 )
 
 // addTLS gives a host the certificate that an Ingress names for it; the first
@@ -63,9 +63,9 @@ func (b *builder) certificate(ref, host string) (certificate, error) {
 	if secret == nil {
 		return certificate{}, fmt.Errorf("local SSL certificate %s was not found", ref)
 	}
-	chain, private := secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey]
+	chain, private := secret.Data[v1.TLSCertKey], secret.Data[v1.TLSPrivateKeyKey]
 	if len(chain) == 0 || len(private) == 0 {
-		return certificate{}, fmt.Errorf("secret %q contains no keypair (%s and %s)", ref, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+		return certificate{}, fmt.Errorf("secret %q contains no keypair (%s and %s)", ref, v1.TLSCertKey, v1.TLSPrivateKeyKey)
 	}
 	pair, err := tls.X509KeyPair(chain, private)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 )
@@ -65,7 +65,7 @@ func readyEndpoints(slicesOf []*discoveryv1.EndpointSlice, port string) []string
 			continue
 		}
 		for _, p := range slice.Ports {
-			if p.Port == nil || name(p.Name) != port || p.Protocol != nil && *p.Protocol != corev1.ProtocolTCP {
+			if p.Port == nil || name(p.Name) != port || p.Protocol != nil && *p.Protocol != v1.ProtocolTCP {
 				continue
 			}
 			for _, e := range slice.Endpoints {

@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -33,7 +33,7 @@ type controller struct {
 	nginx    *nginx
 	recorder record.EventRecorder
 	// self is the pod that this runs in.
-	self *corev1.ObjectReference
+	self *v1.ObjectReference
 
 	serving   string               // the sum of the configuration at work
 	reported  map[types.UID]string // what each Ingress's author was told last
@@ -95,7 +95,7 @@ func (c *controller) sync(ctx context.Context) error {
 			return err
 		}
 		c.serving = sum
-		c.recorder.Event(c.self, corev1.EventTypeNormal, reasonReload, "NGINX reload triggered due to a change in configuration")
+		c.recorder.Event(c.self, v1.EventTypeNormal, reasonReload, "NGINX reload triggered due to a change in configuration")
 		slog.Info("nginx reloaded", "configuration", sum, "servers", len(config.Servers), "upstreams", len(config.Upstreams))
 	}
 	c.reportProblems(ctx, world.Ingresses, problems)
@@ -108,7 +108,7 @@ func (c *controller) announce(ingresses []*networkingv1.Ingress) {
 	for _, ing := range ingresses {
 		seen[ing.UID] = fmt.Sprintf("%d %v", ing.Generation, ing.Annotations)
 		if c.announced[ing.UID] != seen[ing.UID] {
-			c.recorder.Event(ing, corev1.EventTypeNormal, "Sync", "Scheduled for sync")
+			c.recorder.Event(ing, v1.EventTypeNormal, "Sync", "Scheduled for sync")
 		}
 	}
 	c.announced = seen
@@ -127,7 +127,7 @@ func (c *controller) reportProblems(ctx context.Context, ingresses []*networking
 		if c.reported[p.Ingress.UID] == text[p.Ingress.UID] {
 			continue
 		}
-		c.recorder.Event(p.Ingress, corev1.EventTypeWarning, p.Reason, p.Message)
+		c.recorder.Event(p.Ingress, v1.EventTypeWarning, p.Reason, p.Message)
 		trace.Decide(ctx, trace.For(p.Ingress), "not served as written", p.Message, "reason", p.Reason)
 	}
 	for _, ing := range ingresses {

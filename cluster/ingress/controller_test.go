@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
@@ -19,9 +19,9 @@ import (
 // real nginx.
 func TestControllerServesAllButTheBadOne(t *testing.T) {
 	n := realNginx(t)
-	pod := &corev1.Pod{
+	pod := &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: "controller", Labels: podLabels},
-		Status:     corev1.PodStatus{HostIP: "10.0.0.7", Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
+		Status:     v1.PodStatus{HostIP: "10.0.0.7", Conditions: []v1.PodCondition{{Type: v1.PodReady, Status: v1.ConditionTrue}}},
 	}
 	class := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: "nginx"}, Spec: networkingv1.IngressClassSpec{Controller: ControllerName}}
 	good, bad, foreign := ingressFor("good", "good.test", "/"), ingressFor("bad", "bad.test", "/("), ingressFor("foreign", "foreign.test", "/")
@@ -36,7 +36,7 @@ func TestControllerServesAllButTheBadOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	events := record.NewFakeRecorder(100)
-	c := &controller{client: client, watch: watch, nginx: n, recorder: events, self: &corev1.ObjectReference{Kind: "Pod", Name: "controller"}}
+	c := &controller{client: client, watch: watch, nginx: n, recorder: events, self: &v1.ObjectReference{Kind: "Pod", Name: "controller"}}
 	ended := make(chan error, 1)
 	go func() { ended <- c.run(ctx) }()
 

@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/utils/ptr"
 )
@@ -270,7 +270,7 @@ func TestNginxShowsTheHostsCertificate(t *testing.T) {
 	}
 	// Without the Secret its file goes, too.
 	w := readWorld(t, readFile(t, "testdata/tls.yaml"))
-	w.Secrets = map[string]*corev1.Secret{}
+	w.Secrets = map[string]*v1.Secret{}
 	serve(t, n, w)
 	files, err := os.ReadDir(filepath.Join(n.settings.Dir, "ssl"))
 	if err != nil || len(files) != 1 {

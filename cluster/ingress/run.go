@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -85,8 +85,8 @@ func Run(ctx context.Context, o Options) error {
 	c := &controller{
 		client: client, watch: watch,
 		nginx:    &nginx{settings: defaultSettings(), argv: []string{o.Nginx}},
-		recorder: events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: eventSource}),
-		self:     &corev1.ObjectReference{Kind: "Pod", Namespace: o.PodNamespace, Name: o.PodName, UID: types.UID(o.PodUID), APIVersion: "v1"},
+		recorder: events.NewRecorder(scheme.Scheme, v1.EventSource{Component: eventSource}),
+		self:     &v1.ObjectReference{Kind: "Pod", Namespace: o.PodNamespace, Name: o.PodName, UID: types.UID(o.PodUID), APIVersion: "v1"},
 	}
 	if err := c.nginx.prepare(time.Now()); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,7 +48,7 @@ func (c *controller) updateStatus(ctx context.Context, ingresses []*networkingv1
 	return errors.Join(errs...)
 }
 
-func addresses(pods []*corev1.Pod) []networkingv1.IngressLoadBalancerIngress {
+func addresses(pods []*v1.Pod) []networkingv1.IngressLoadBalancerIngress {
 	var ips []netip.Addr
 	for _, p := range pods {
 		ip, err := netip.ParseAddr(p.Status.HostIP)

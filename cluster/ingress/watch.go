@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -87,7 +87,7 @@ func (w *watcher) world() (world, error) {
 		return world{}, fmt.Errorf("listing what was watched: %w", err)
 	}
 	world := world{
-		Services: map[string]*corev1.Service{}, Slices: map[string][]*discoveryv1.EndpointSlice{}, Secrets: map[string]*corev1.Secret{},
+		Services: map[string]*v1.Service{}, Slices: map[string][]*discoveryv1.EndpointSlice{}, Secrets: map[string]*v1.Secret{},
 	}
 	for _, ing := range ingresses {
 		if w.ours(ing) {

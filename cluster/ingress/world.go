@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 )
@@ -14,9 +14,9 @@ import (
 type world struct {
 	// Ingresses are those of our class.
 	Ingresses []*networkingv1.Ingress
-	Services  map[string]*corev1.Service
+	Services  map[string]*v1.Service
 	Slices    map[string][]*discoveryv1.EndpointSlice
-	Secrets   map[string]*corev1.Secret
+	Secrets   map[string]*v1.Secret
 }
 
 // with is the same world with other Ingresses.

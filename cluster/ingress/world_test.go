@@ -8,18 +8,18 @@ import (
 	"os"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	yamlstream "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
 
 // readWorld reads a world from manifests.
 func readWorld(t testing.TB, stream []byte) world {
 	t.Helper()
-	w := world{Services: map[string]*corev1.Service{}, Slices: map[string][]*discoveryv1.EndpointSlice{}, Secrets: map[string]*corev1.Secret{}}
-	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(stream)))
+	w := world{Services: map[string]*v1.Service{}, Slices: map[string][]*discoveryv1.EndpointSlice{}, Secrets: map[string]*v1.Secret{}}
+	documents := yamlstream.NewYAMLReader(bufio.NewReader(bytes.NewReader(stream)))
 	for {
 		document, err := documents.Read()
 		if errors.Is(err, io.EOF) {
@@ -49,7 +49,7 @@ func (w *world) take(t testing.TB, document []byte) {
 		read(o)
 		w.Ingresses = append(w.Ingresses, o)
 	case "Service":
-		o := &corev1.Service{}
+		o := &v1.Service{}
 		read(o)
 		w.Services[o.Namespace+"/"+o.Name] = o
 	case "EndpointSlice":
@@ -58,7 +58,7 @@ func (w *world) take(t testing.TB, document []byte) {
 		k := o.Namespace + "/" + o.Labels[discoveryv1.LabelServiceName]
 		w.Slices[k] = append(w.Slices[k], o)
 	case "Secret":
-		o := &corev1.Secret{}
+		o := &v1.Secret{}
 		read(o)
 		w.Secrets[o.Namespace+"/"+o.Name] = o
 	default:

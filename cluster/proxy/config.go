@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -28,7 +28,7 @@ const byService = "service"
 // kernel's table is complete from the proxy that ran before.
 func startWatching(ctx context.Context, p *proxier, services, endpointSlices cache.ListerWatcher) error {
 	w := &watcher{
-		services: cache.NewSharedIndexInformer(services, &corev1.Service{}, 0, cache.Indexers{}),
+		services: cache.NewSharedIndexInformer(services, &v1.Service{}, 0, cache.Indexers{}),
 		endpointSlices: cache.NewSharedIndexInformer(endpointSlices, &discoveryv1.EndpointSlice{}, 0,
 			cache.Indexers{byService: func(obj any) ([]string, error) {
 				name, ok := serviceOf(obj)
@@ -70,7 +70,7 @@ func startWatching(ctx context.Context, p *proxier, services, endpointSlices cac
 // Services, which nobody proxies (cmd/kube-proxy/app/server.go asks the same).
 func listWatch(client rest.Interface, resource string) cache.ListerWatcher {
 	return cache.NewFilteredListWatchFromClient(client, resource, metav1.NamespaceAll, func(o *metav1.ListOptions) {
-		o.LabelSelector = "!service.kubernetes.io/service-proxy-name,!" + corev1.IsHeadlessService
+		o.LabelSelector = "!service.kubernetes.io/service-proxy-name,!" + v1.IsHeadlessService
 	})
 }
 
@@ -78,7 +78,7 @@ func listWatch(client rest.Interface, resource string) cache.ListerWatcher {
 // of all Services of the cluster.
 func slim(obj any) (any, error) {
 	switch o := obj.(type) {
-	case *corev1.Service:
+	case *v1.Service:
 		o.ManagedFields, o.Annotations, o.Labels, o.Spec.Selector = nil, nil, nil, nil
 	case *discoveryv1.EndpointSlice:
 		o.ManagedFields, o.Annotations, o.OwnerReferences = nil, nil, nil
@@ -95,7 +95,7 @@ func serviceOf(obj any) (types.NamespacedName, bool) {
 		obj = gone.Obj
 	}
 	switch o := obj.(type) {
-	case *corev1.Service:
+	case *v1.Service:
 		return types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, true
 	case *discoveryv1.EndpointSlice:
 		name := o.Labels[discoveryv1.LabelServiceName]
@@ -104,12 +104,12 @@ func serviceOf(obj any) (types.NamespacedName, bool) {
 	return types.NamespacedName{}, false
 }
 
-func (w *watcher) service(name types.NamespacedName) *corev1.Service {
+func (w *watcher) service(name types.NamespacedName) *v1.Service {
 	obj, exists, err := w.services.GetStore().GetByKey(name.String())
 	if err != nil || !exists {
 		return nil // the only error is of a key function, which is not used here
 	}
-	s, _ := obj.(*corev1.Service)
+	s, _ := obj.(*v1.Service)
 	return s
 }
 

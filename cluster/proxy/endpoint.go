@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/utils/ptr"
 )
@@ -24,14 +24,14 @@ type endpoint struct {
 //
 // Where an address is in two slices (while it moves from one to the other) the
 // more useful of the two counts.
-func makeEndpoints(sl []*discoveryv1.EndpointSlice, port corev1.ServicePort, node string) []endpoint {
+func makeEndpoints(sl []*discoveryv1.EndpointSlice, port v1.ServicePort, node string) []endpoint {
 	found := map[netip.AddrPort]endpoint{}
 	for _, slice := range sl {
 		if slice.AddressType != discoveryv1.AddressTypeIPv4 {
 			continue
 		}
 		for _, p := range slice.Ports {
-			if ptr.Deref(p.Name, "") != port.Name || p.Port == nil || ptr.Deref(p.Protocol, corev1.ProtocolTCP) != cmp.Or(port.Protocol, corev1.ProtocolTCP) {
+			if ptr.Deref(p.Name, "") != port.Name || p.Port == nil || ptr.Deref(p.Protocol, v1.ProtocolTCP) != cmp.Or(port.Protocol, v1.ProtocolTCP) {
 				continue
 			}
 			for i := range slice.Endpoints {

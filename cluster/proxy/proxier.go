@@ -9,14 +9,14 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 // source is where Services and their slices are read from: informers' caches.
 type source interface {
-	service(name types.NamespacedName) *corev1.Service
+	service(name types.NamespacedName) *v1.Service
 	slices(name types.NamespacedName) []*discoveryv1.EndpointSlice
 }
 

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/discovery"
-	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
-	discoveryv1client "k8s.io/client-go/kubernetes/typed/discovery/v1"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	typeddiscoveryv1 "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/knftables"
@@ -34,11 +34,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	core, err := corev1client.NewForConfig(config)
+	core, err := typedcorev1.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("making a client for Services: %w", err)
 	}
-	endpoints, err := discoveryv1client.NewForConfig(config)
+	endpoints, err := typeddiscoveryv1.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("making a client for EndpointSlices: %w", err)
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/utils/ptr"
 )
@@ -34,13 +34,13 @@ type servicePort struct {
 
 // headless says that a Service has no address for a proxy to answer on: its DNS name
 // leads to the pods themselves, or somewhere else altogether.
-func headless(s *corev1.Service) bool {
-	return s.Spec.Type == corev1.ServiceTypeExternalName || s.Spec.ClusterIP == "" || s.Spec.ClusterIP == corev1.ClusterIPNone
+func headless(s *v1.Service) bool {
+	return s.Spec.Type == v1.ServiceTypeExternalName || s.Spec.ClusterIP == "" || s.Spec.ClusterIP == v1.ClusterIPNone
 }
 
 // makeServicePorts puts a Service and its slices together, seen from node
 // (newBaseServiceInfo in pkg/proxy/serviceport.go).
-func makeServicePorts(s *corev1.Service, sl []*discoveryv1.EndpointSlice, node string) []servicePort {
+func makeServicePorts(s *v1.Service, sl []*discoveryv1.EndpointSlice, node string) []servicePort {
 	if s == nil || headless(s) {
 		return nil
 	}
@@ -50,8 +50,8 @@ func makeServicePorts(s *corev1.Service, sl []*discoveryv1.EndpointSlice, node s
 	}
 	base := servicePort{
 		namespace: s.Namespace, service: s.Name, clusterIP: clusterIP,
-		internalLocal:            ptr.Deref(s.Spec.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster) == corev1.ServiceInternalTrafficPolicyLocal,
-		externalLocal:            s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
+		internalLocal:            ptr.Deref(s.Spec.InternalTrafficPolicy, v1.ServiceInternalTrafficPolicyCluster) == v1.ServiceInternalTrafficPolicyLocal,
+		externalLocal:            s.Spec.ExternalTrafficPolicy == v1.ServiceExternalTrafficPolicyLocal,
 		affinity:                 stickyMaxAge(s),
 		externalIPs:              addresses(s.Spec.ExternalIPs),
 		loadBalancerVIPs:         loadBalancerVIPs(s),
@@ -61,7 +61,7 @@ func makeServicePorts(s *corev1.Service, sl []*discoveryv1.EndpointSlice, node s
 	for _, p := range s.Spec.Ports {
 		one := base
 		one.port, one.number, one.nodePort = p.Name, uint16(p.Port), uint16(p.NodePort)
-		one.protocol = strings.ToLower(string(cmp.Or(p.Protocol, corev1.ProtocolTCP)))
+		one.protocol = strings.ToLower(string(cmp.Or(p.Protocol, v1.ProtocolTCP)))
 		one.endpoints = makeEndpoints(sl, p, node)
 		ports = append(ports, one)
 	}
@@ -70,11 +70,11 @@ func makeServicePorts(s *corev1.Service, sl []*discoveryv1.EndpointSlice, node s
 
 // stickyMaxAge is for how long a client goes to the same endpoint, counted from its last
 // connection (StickyMaxAgeSeconds).
-func stickyMaxAge(s *corev1.Service) time.Duration {
-	if s.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+func stickyMaxAge(s *v1.Service) time.Duration {
+	if s.Spec.SessionAffinity != v1.ServiceAffinityClientIP {
 		return 0
 	}
-	seconds := corev1.DefaultClientIPServiceAffinitySeconds
+	seconds := v1.DefaultClientIPServiceAffinitySeconds
 	if c := s.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
 		seconds = *c.ClientIP.TimeoutSeconds
 	}
@@ -83,10 +83,10 @@ func stickyMaxAge(s *corev1.Service) time.Duration {
 
 // loadBalancerVIPs are the addresses at which the load balancer hands packets over
 // as they are; in mode Proxy it connects to the node itself (KEP-1860).
-func loadBalancerVIPs(s *corev1.Service) []netip.Addr {
+func loadBalancerVIPs(s *v1.Service) []netip.Addr {
 	var texts []string
 	for _, in := range s.Status.LoadBalancer.Ingress {
-		if ptr.Deref(in.IPMode, corev1.LoadBalancerIPModeVIP) == corev1.LoadBalancerIPModeVIP {
+		if ptr.Deref(in.IPMode, v1.LoadBalancerIPModeVIP) == v1.LoadBalancerIPModeVIP {
 			texts = append(texts, in.IP)
 		}
 	}
@@ -94,7 +94,7 @@ func loadBalancerVIPs(s *corev1.Service) []netip.Addr {
 }
 
 // loadBalancerSourceRanges are the only clients that may use the load balancer.
-func loadBalancerSourceRanges(s *corev1.Service) []netip.Prefix {
+func loadBalancerSourceRanges(s *v1.Service) []netip.Prefix {
 	var ranges []netip.Prefix
 	for _, text := range s.Spec.LoadBalancerSourceRanges {
 		if p, err := netip.ParsePrefix(strings.TrimSpace(text)); err == nil && p.Addr().Is4() {

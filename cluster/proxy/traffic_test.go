@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -24,24 +24,24 @@ const (
 // cluster is a source with one Service, and the proxier that follows it.
 type cluster struct {
 	t       *testing.T
-	svc     *corev1.Service
+	svc     *v1.Service
 	slice   *discoveryv1.EndpointSlice
 	proxier *proxier
 }
 
-func (c *cluster) service(types.NamespacedName) *corev1.Service { return c.svc }
+func (c *cluster) service(types.NamespacedName) *v1.Service { return c.svc }
 func (c *cluster) slices(types.NamespacedName) []*discoveryv1.EndpointSlice {
 	return []*discoveryv1.EndpointSlice{c.slice}
 }
 
-func testService(name, ip string, node int32) *corev1.Service {
-	return &corev1.Service{
+func testService(name, ip string, node int32) *v1.Service {
+	return &v1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
-		Spec: corev1.ServiceSpec{
-			Type: corev1.ServiceTypeNodePort, ClusterIP: ip,
-			Ports: []corev1.ServicePort{
-				{Name: "http", Port: 80, NodePort: node, Protocol: corev1.ProtocolTCP},
-				{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP},
+		Spec: v1.ServiceSpec{
+			Type: v1.ServiceTypeNodePort, ClusterIP: ip,
+			Ports: []v1.ServicePort{
+				{Name: "http", Port: 80, NodePort: node, Protocol: v1.ProtocolTCP},
+				{Name: "dns", Port: 53, Protocol: v1.ProtocolUDP},
 			},
 		},
 	}
@@ -52,8 +52,8 @@ func testSlice(name string, addresses ...string) *discoveryv1.EndpointSlice {
 		ObjectMeta:  metav1.ObjectMeta{Namespace: "default", Name: name + "-abc", Labels: map[string]string{discoveryv1.LabelServiceName: name}},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Ports: []discoveryv1.EndpointPort{
-			{Name: ptr.To("http"), Port: ptr.To[int32](8080), Protocol: ptr.To(corev1.ProtocolTCP)},
-			{Name: ptr.To("dns"), Port: ptr.To[int32](5353), Protocol: ptr.To(corev1.ProtocolUDP)},
+			{Name: ptr.To("http"), Port: ptr.To[int32](8080), Protocol: ptr.To(v1.ProtocolTCP)},
+			{Name: ptr.To("dns"), Port: ptr.To[int32](5353), Protocol: ptr.To(v1.ProtocolUDP)},
 		},
 	}
 	for _, a := range addresses {
@@ -136,7 +136,7 @@ func TestTraffic(t *testing.T) {
 		if _, seen := mustAsk(t, 1, "client", nodePort); seen != podGateway {
 			t.Errorf("with policy Cluster the pod saw %s", seen)
 		}
-		c.svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+		c.svc.Spec.ExternalTrafficPolicy = v1.ServiceExternalTrafficPolicyLocal
 		c.sync()
 		if _, seen := mustAsk(t, 1, "client", nodePort); seen != clientIP {
 			t.Errorf("with policy Local the pod saw %s", seen)
@@ -158,7 +158,7 @@ func (c *cluster) testBalancer(t *testing.T) {
 	before := c.svc
 	defer func() { c.svc = before; c.sync() }()
 	c.svc = before.DeepCopy()
-	c.svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "203.0.113.9"}}
+	c.svc.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{IP: "203.0.113.9"}}
 	c.sync()
 	mustAsk(t, 1, "client", "203.0.113.9:80")
 	c.svc.Spec.LoadBalancerSourceRanges = []string{clientIP + "/32", "198.51.100.0/24"}
@@ -188,7 +188,7 @@ func (c *cluster) testNodePortAddresses(t *testing.T) {
 
 func (c *cluster) testAffinity(t *testing.T) {
 	c.endpoints("10.244.1.2", "10.244.1.3")
-	c.svc.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
+	c.svc.Spec.SessionAffinity = v1.ServiceAffinityClientIP
 	c.sync()
 	first, _ := mustAsk(t, 1, "client", nodePort)
 	again, _ := mustAsk(t, 20, "client", nodePort)
@@ -200,7 +200,7 @@ func (c *cluster) testAffinity(t *testing.T) {
 		}
 	}
 	// Another time to remember, and then none at all.
-	c.svc.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr.To[int32](60)}}
+	c.svc.Spec.SessionAffinityConfig = &v1.SessionAffinityConfig{ClientIP: &v1.ClientIPConfig{TimeoutSeconds: ptr.To[int32](60)}}
 	c.sync()
 	mustAsk(t, 1, "client", nodePort)
 	c.svc.Spec.SessionAffinity, c.svc.Spec.SessionAffinityConfig = "", nil

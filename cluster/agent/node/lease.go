@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	coordv1 "k8s.io/api/coordination/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,7 +31,7 @@ const (
 // k8s.io/component-helpers/apimachinery/lease). It does not depend on anything else that
 // the agent does: a node with a slow disk is slow, and not dead.
 func (m *Manager) renewLease(ctx context.Context) {
-	var lease *coordv1.Lease
+	var lease *coordinationv1.Lease
 	for {
 		next, err := m.renew(ctx, lease)
 		pause := leasePeriod
@@ -50,7 +50,7 @@ func (m *Manager) renewLease(ctx context.Context) {
 }
 
 // renew updates the Lease last seen, reading or creating it if need be.
-func (m *Manager) renew(ctx context.Context, last *coordv1.Lease) (*coordv1.Lease, error) {
+func (m *Manager) renew(ctx context.Context, last *coordinationv1.Lease) (*coordinationv1.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
 	leases := m.cfg.Client.CoordinationV1().Leases(v1.NamespaceNodeLease)
@@ -79,8 +79,8 @@ func (m *Manager) renew(ctx context.Context, last *coordv1.Lease) (*coordv1.Leas
 }
 
 // lease is the Lease as it should be now.
-func (m *Manager) lease(last *coordv1.Lease) *coordv1.Lease {
-	lease := &coordv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: v1.NamespaceNodeLease, Name: m.cfg.Name}}
+func (m *Manager) lease(last *coordinationv1.Lease) *coordinationv1.Lease {
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: v1.NamespaceNodeLease, Name: m.cfg.Name}}
 	if last != nil {
 		lease = last.DeepCopy()
 	}

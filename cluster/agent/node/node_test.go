@@ -22,7 +22,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
-	testingclock "k8s.io/utils/clock/testing"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"noriter.dev/noriter/cluster/agent/node/machine"
 	"noriter.dev/noriter/cluster/conditions"
@@ -77,7 +77,7 @@ const noCNI = "Network plugin returns error: cni plugin not initialized"
 type bench struct {
 	*Manager
 	client  *fake.Clientset
-	clock   *testingclock.FakeClock
+	clock   *clocktesting.FakeClock
 	runtime *fakeRuntime
 	events  *record.FakeRecorder
 	root    string
@@ -96,7 +96,7 @@ func (b *bench) file(t *testing.T, path, text string) {
 
 func newBench(t *testing.T, change func(*Config), objects ...runtime.Object) *bench {
 	t.Helper()
-	b := &bench{client: fake.NewClientset(objects...), clock: testingclock.NewFakeClock(time.Unix(1_800_000_000, 0)),
+	b := &bench{client: fake.NewClientset(objects...), clock: clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)),
 		runtime: &fakeRuntime{}, events: record.NewFakeRecorder(100), root: t.TempDir()}
 	b.file(t, "/proc/meminfo", "MemTotal: 2097152 kB\nMemFree: 1048576 kB\nMemAvailable: 1048576 kB\n")
 	b.file(t, "/proc/loadavg", "0 0 0 1/100 7\n")

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	authn "k8s.io/api/authentication/v1"
-	authz "k8s.io/api/authorization/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
@@ -171,7 +171,7 @@ func (v *reviews) token(ctx context.Context, token string) (user, bool) {
 	ctx, cancel := context.WithTimeout(ctx, reviewLimit)
 	defer cancel()
 	got, err := v.client.AuthenticationV1().TokenReviews().Create(ctx,
-		&authn.TokenReview{Spec: authn.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
+		&authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
 	if err != nil {
 		slog.Error("asking the API server about a token failed", "err", err)
 		return user{}, false
@@ -189,9 +189,9 @@ func (v *reviews) access(ctx context.Context, who user, verb, node, sub string) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, reviewLimit)
 	defer cancel()
-	got, err := v.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authz.SubjectAccessReview{
-		Spec: authz.SubjectAccessReviewSpec{User: who.name, Groups: who.groups,
-			ResourceAttributes: &authz.ResourceAttributes{Verb: verb, Version: "v1", Resource: "nodes", Subresource: sub, Name: node}},
+	got, err := v.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
+		Spec: authorizationv1.SubjectAccessReviewSpec{User: who.name, Groups: who.groups,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: verb, Version: "v1", Resource: "nodes", Subresource: sub, Name: node}},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return false, fmt.Errorf("reviewing access: %w", err)

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	certutil "k8s.io/client-go/util/cert"
+	"k8s.io/client-go/util/cert"
 )
 
 // certCheck is how often a handshake looks, at most, whether the certificate was replaced.
@@ -44,19 +44,19 @@ func newKeyPair(certFile, keyFile, dir, host string) (*keyPair, error) {
 // selfSigned makes a certificate that nobody has reason to trust. It encrypts, and that is
 // all that a kubelet without a certificate of the cluster offers, too.
 func selfSigned(certFile, keyFile, host string) error {
-	if ok, err := certutil.CanReadCertAndKey(certFile, keyFile); err != nil {
+	if ok, err := cert.CanReadCertAndKey(certFile, keyFile); err != nil {
 		return fmt.Errorf("looking for the serving certificate: %w", err)
 	} else if ok {
 		return nil
 	}
-	cert, key, err := certutil.GenerateSelfSignedCertKey(host, nil, nil)
+	certPEM, keyPEM, err := cert.GenerateSelfSignedCertKey(host, nil, nil)
 	if err != nil {
 		return fmt.Errorf("making a serving certificate: %w", err)
 	}
-	if err := certutil.WriteCert(certFile, cert); err != nil {
+	if err := cert.WriteCert(certFile, certPEM); err != nil {
 		return fmt.Errorf("keeping the serving certificate: %w", err)
 	}
-	if err := os.WriteFile(keyFile, key, 0o600); err != nil {
+	if err := os.WriteFile(keyFile, keyPEM, 0o600); err != nil {
 		return fmt.Errorf("keeping the serving key: %w", err)
 	}
 	return nil

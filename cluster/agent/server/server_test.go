@@ -17,14 +17,14 @@ import (
 	"testing"
 	"time"
 
-	authn "k8s.io/api/authentication/v1"
-	authz "k8s.io/api/authorization/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
-	testingclock "k8s.io/utils/clock/testing"
+	clocktesting "k8s.io/utils/clock/testing"
 )
 
 func (b *bench) get(t *testing.T, cert *tls.Certificate, token, path string) (int, string) {
@@ -53,7 +53,7 @@ func (b *bench) reviewer(allowed ...string) *int {
 	asked := 0
 	b.client.PrependReactor("create", "subjectaccessreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
 		asked++
-		r := a.(clienttesting.CreateAction).GetObject().(*authz.SubjectAccessReview).DeepCopy()
+		r := a.(clienttesting.CreateAction).GetObject().(*authorizationv1.SubjectAccessReview).DeepCopy()
 		at := r.Spec.ResourceAttributes
 		if r.Spec.User == "broken" {
 			return true, nil, errors.New("down")
@@ -62,7 +62,7 @@ func (b *bench) reviewer(allowed ...string) *int {
 		return true, r, nil
 	})
 	b.client.PrependReactor("create", "tokenreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
-		r := a.(clienttesting.CreateAction).GetObject().(*authn.TokenReview).DeepCopy()
+		r := a.(clienttesting.CreateAction).GetObject().(*authenticationv1.TokenReview).DeepCopy()
 		r.Status.Authenticated = r.Spec.Token == "good"
 		r.Status.User.Username = "reader"
 		return true, r, nil
@@ -290,7 +290,7 @@ func TestFollowGoesOnThroughRotation(t *testing.T) {
 func TestRotationKeepsFewFilesAndAll(t *testing.T) {
 	b := newBench(t)
 	path := b.writeLog(t, "c1", "first\n")
-	clock := testingclock.NewFakeClock(time.Unix(1_800_000_000, 0))
+	clock := clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0))
 	r, err := NewLogRotator(b.server.cfg.Runtime, 6, 4)
 	if err != nil {
 		t.Fatal(err)

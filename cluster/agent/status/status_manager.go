@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
-	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/util/workqueue"
 
 	"noriter.dev/noriter/cluster/conditions"
@@ -38,7 +38,7 @@ const (
 // pkg/kubelet/status/status_manager.go). Several changes of one pod while a request is
 // under way become one request; pods don't wait for each other.
 type Manager struct {
-	client corev1.PodsGetter
+	client typedcorev1.PodsGetter
 	queue  workqueue.TypedRateLimitingInterface[types.UID]
 
 	mu   sync.Mutex
@@ -54,7 +54,7 @@ type record struct {
 }
 
 // NewManager writes through client once Run is called.
-func NewManager(client corev1.PodsGetter) *Manager {
+func NewManager(client typedcorev1.PodsGetter) *Manager {
 	return &Manager{
 		client: client,
 		queue: workqueue.NewTypedRateLimitingQueue(

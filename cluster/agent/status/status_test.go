@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes/fake"
-	k8stesting "k8s.io/client-go/testing"
+	clienttesting "k8s.io/client-go/testing"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"noriter.dev/noriter/cluster/agent/runtime"
@@ -287,7 +287,7 @@ func TestOnlyChangesAreWritten(t *testing.T) {
 		}
 		patches := 0
 		for _, a := range client.Actions() {
-			if p, ok := a.(k8stesting.PatchAction); ok {
+			if p, ok := a.(clienttesting.PatchAction); ok {
 				patches++
 				var body map[string]any
 				if err := json.Unmarshal(p.GetPatch(), &body); err != nil || body["metadata"].(map[string]any)["uid"] != "u" || a.GetSubresource() != "status" {
@@ -330,7 +330,7 @@ func TestRetriesAndDeletesWhatEnded(t *testing.T) {
 	pod.Finalizers = []string{"a/b"}
 	inManager(t, pod, func(m *Manager, client *fake.Clientset) {
 		failures := 3
-		client.PrependReactor("patch", "pods", func(k8stesting.Action) (bool, k8sruntime.Object, error) {
+		client.PrependReactor("patch", "pods", func(clienttesting.Action) (bool, k8sruntime.Object, error) {
 			failures--
 			return failures >= 0, nil, apierrors.NewInternalError(fmt.Errorf("busy"))
 		})
@@ -344,7 +344,7 @@ func TestRetriesAndDeletesWhatEnded(t *testing.T) {
 		m.TerminatePod("u")
 		synctest.Wait()
 		for _, a := range client.Actions() {
-			if d, ok := a.(k8stesting.DeleteActionImpl); ok {
+			if d, ok := a.(clienttesting.DeleteActionImpl); ok {
 				if *d.DeleteOptions.GracePeriodSeconds != 0 || *d.DeleteOptions.Preconditions.UID != "u" {
 					t.Errorf("%+v", d.DeleteOptions)
 				}
@@ -358,7 +358,7 @@ func TestRetriesAndDeletesWhatEnded(t *testing.T) {
 func TestNamesakeIsLeftAlone(t *testing.T) {
 	inManager(t, spec(v1.RestartPolicyAlways, "m"), func(m *Manager, client *fake.Clientset) {
 		tries := 0
-		client.PrependReactor("patch", "pods", func(k8stesting.Action) (bool, k8sruntime.Object, error) {
+		client.PrependReactor("patch", "pods", func(clienttesting.Action) (bool, k8sruntime.Object, error) {
 			tries++
 			wrong := field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), "u", "field is immutable")}
 			return true, nil, apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "web", wrong)

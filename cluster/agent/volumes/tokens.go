@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	authv1 "k8s.io/api/authentication/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -90,9 +90,9 @@ func (t token) renewAt() time.Time {
 
 // request asks for a token bound to the pod.
 func (t *tokens) request(ctx context.Context, pod *v1.Pod, key tokenKey) (token, error) {
-	ask := &authv1.TokenRequest{Spec: authv1.TokenRequestSpec{
+	ask := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		ExpirationSeconds: &key.seconds,
-		BoundObjectRef:    &authv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID},
+		BoundObjectRef:    &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID},
 	}}
 	if key.audience != "" {
 		ask.Spec.Audiences = []string{key.audience}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	authv1 "k8s.io/api/authentication/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -19,7 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
-	testingclock "k8s.io/utils/clock/testing"
+	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 )
 
@@ -66,7 +66,7 @@ func (f *fakeMounter) Mounts(dir string) ([]string, error) {
 type bench struct {
 	*Manager
 	client  *fake.Clientset
-	clock   *testingclock.FakeClock
+	clock   *clocktesting.FakeClock
 	mounter *fakeMounter
 	root    string
 	chowned map[string]int
@@ -74,7 +74,7 @@ type bench struct {
 
 func newBench(t *testing.T, objects ...runtime.Object) *bench {
 	t.Helper()
-	b := &bench{client: fake.NewClientset(objects...), clock: testingclock.NewFakeClock(time.Unix(1_800_000_000, 0)),
+	b := &bench{client: fake.NewClientset(objects...), clock: clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)),
 		mounter: &fakeMounter{}, root: t.TempDir(), chowned: map[string]int{}}
 	b.Manager = New(Config{Client: b.client, RootDir: b.root, Clock: b.clock, Mounter: b.mounter,
 		Chown: func(path string, _, gid int) error { b.chowned[path] = gid; return nil },
@@ -232,7 +232,7 @@ func TestDownwardAPIFollowsLabels(t *testing.T) {
 func tokenServer(b *bench) *int {
 	issued := 0
 	b.client.PrependReactor("create", "serviceaccounts", func(a clienttesting.Action) (bool, runtime.Object, error) {
-		ask := a.(clienttesting.CreateAction).GetObject().(*authv1.TokenRequest)
+		ask := a.(clienttesting.CreateAction).GetObject().(*authenticationv1.TokenRequest)
 		if ask.Spec.BoundObjectRef == nil || ask.Spec.BoundObjectRef.UID != "uid-1" {
 			return true, nil, errors.New("the token must be bound to the pod")
 		}

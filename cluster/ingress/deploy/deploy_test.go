@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -16,9 +16,9 @@ import (
 func typed(kind string) any {
 	switch kind {
 	case "Namespace":
-		return &corev1.Namespace{}
+		return &v1.Namespace{}
 	case "ServiceAccount":
-		return &corev1.ServiceAccount{}
+		return &v1.ServiceAccount{}
 	case "Role", "ClusterRole":
 		return &rbacv1.ClusterRole{}
 	case "RoleBinding", "ClusterRoleBinding":
@@ -26,7 +26,7 @@ func typed(kind string) any {
 	case "IngressClass":
 		return &networkingv1.IngressClass{}
 	case "Service":
-		return &corev1.Service{}
+		return &v1.Service{}
 	case "Deployment":
 		return &appsv1.Deployment{}
 	}
