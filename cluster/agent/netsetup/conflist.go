@@ -84,7 +84,7 @@ func canHostPorts(ctx context.Context, dirs []string) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, "iptables", "--wait", "2", "-t", "nat", "-S", "POSTROUTING").CombinedOutput(); err != nil {
-		slog.Warn("hostPort won't work on this node: iptables can't", "err", err, "output", string(out))
+		slog.Warn("hostPort won't work on this node: iptables can't", "error", err, "output", string(out))
 		return false
 	}
 	return true

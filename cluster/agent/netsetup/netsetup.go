@@ -117,7 +117,7 @@ func Run(ctx context.Context, cfg Config) error {
 	for ctx.Err() == nil {
 		pause := checkPeriod
 		if err := s.sync(ctx, peers(store)); err != nil && ctx.Err() == nil {
-			slog.Error("setting the pod network up failed, will try again", "in", retryPause, "err", err)
+			slog.Error("setting the pod network up failed, will try again", "in", retryPause, "error", err)
 			pause = retryPause
 		}
 		select {

@@ -93,7 +93,7 @@ func (r *runtimeState) look(ctx context.Context, runtime Runtime, now time.Time)
 	defer cancel()
 	got, err := runtime.Status(ctx, false)
 	if err != nil {
-		slog.Debug("the container runtime doesn't answer", "err", err)
+		slog.Debug("the container runtime doesn't answer", "error", err)
 		return
 	}
 	r.network = conditionError("container runtime network not ready", got.GetStatus(), cri.NetworkReady)

@@ -37,7 +37,7 @@ func (m *Manager) renewLease(ctx context.Context) {
 		pause := leasePeriod
 		if err != nil {
 			if ctx.Err() == nil {
-				slog.Warn("renewing the node's lease failed, will try again", "in", leaseRetry, "err", err)
+				slog.Warn("renewing the node's lease failed, will try again", "in", leaseRetry, "error", err)
 			}
 			// Whatever is there now has to be read again.
 			next, pause = nil, leaseRetry

@@ -175,7 +175,7 @@ func (m *Manager) syncNodeStatus(ctx context.Context) {
 		m.runtime.look(ctx, m.cfg.Runtime, m.cfg.Clock.Now())
 		ready, err := m.tryUpdateNodeStatus(ctx)
 		if err != nil && ctx.Err() == nil {
-			slog.Warn("reporting the node's status failed, will try again", "err", err)
+			slog.Warn("reporting the node's status failed, will try again", "error", err)
 		}
 		now := m.cfg.Clock.Now()
 		pause := readyPeriod

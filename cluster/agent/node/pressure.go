@@ -79,7 +79,7 @@ func (p *pressure) look(ctx context.Context, cfg *Config, now time.Time) map[v1.
 func memoryShort(cfg *Config) bool {
 	memory, err := cfg.Machine.Memory()
 	if err != nil {
-		slog.Error("reading the memory failed", "err", err)
+		slog.Error("reading the memory failed", "error", err)
 		return false
 	}
 	return memory.Available < cfg.Pressure.MemoryBytes
@@ -98,7 +98,7 @@ func diskShort(ctx context.Context, cfg *Config) bool {
 	for _, path := range paths {
 		fs, err := cfg.Machine.FilesystemOf(path)
 		if err != nil {
-			slog.Error("reading a file system failed", "err", err)
+			slog.Error("reading a file system failed", "error", err)
 			continue
 		}
 		if fs.Available < cfg.Pressure.diskReserve(fs.Capacity) {
@@ -114,7 +114,7 @@ func diskShort(ctx context.Context, cfg *Config) bool {
 func pidsShort(cfg *Config) bool {
 	limit, running, err := cfg.Machine.PIDs()
 	if err != nil {
-		slog.Error("counting processes failed", "err", err)
+		slog.Error("counting processes failed", "error", err)
 		return false
 	}
 	return (limit-running)*100 < limit*cfg.Pressure.PIDPercent

@@ -48,7 +48,7 @@ func (m *Manager) registerWithAPIServer(ctx context.Context) error {
 			return nil
 		}
 		next := pause.Next()
-		slog.Warn("registering the node failed, will try again", "node", m.cfg.Name, "in", next, "err", err)
+		slog.Warn("registering the node failed, will try again", "node", m.cfg.Name, "in", next, "error", err)
 		if backoff.Wait(ctx, m.cfg.Clock, next) != nil {
 			return fmt.Errorf("waiting for the API server to accept node %s: %w (last: %w)", m.cfg.Name, context.Cause(ctx), err)
 		}

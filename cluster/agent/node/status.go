@@ -141,11 +141,11 @@ func (m *Manager) setNodeInfo(st *v1.NodeStatus) {
 func (m *Manager) setMachineInfo(st *v1.NodeStatus) {
 	memory, err := m.cfg.Machine.Memory()
 	if err != nil {
-		slog.Error("reading the memory failed", "err", err)
+		slog.Error("reading the memory failed", "error", err)
 	}
 	disk, err := m.cfg.Machine.FilesystemOf(m.cfg.RootDir)
 	if err != nil {
-		slog.Error("reading the file system failed", "err", err)
+		slog.Error("reading the file system failed", "error", err)
 	}
 	if st.Capacity == nil {
 		st.Capacity = v1.ResourceList{}

@@ -47,7 +47,7 @@ func (s *Server) authenticate(r *http.Request) (user, bool) {
 		if who, err := s.verify(r.TLS.PeerCertificates); err == nil {
 			return who, true
 		} else {
-			slog.Debug("client certificate refused", "from", r.RemoteAddr, "err", err)
+			slog.Debug("client certificate refused", "from", r.RemoteAddr, "error", err)
 		}
 	}
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -86,7 +86,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, who user) boo
 	for _, sub := range subs {
 		ok, err := s.reviews.access(r.Context(), who, verb, s.cfg.NodeName, sub)
 		if err != nil {
-			slog.Error("asking whether a request is allowed failed", "user", who.name, "err", err)
+			slog.Error("asking whether a request is allowed failed", "user", who.name, "error", err)
 			http.Error(w, fmt.Sprintf("Authorization error (user=%s, verb=%s, resource=nodes, subresource=%s)", who.name, verb, sub), http.StatusInternalServerError)
 			return false
 		}
@@ -173,7 +173,7 @@ func (v *reviews) token(ctx context.Context, token string) (user, bool) {
 	got, err := v.client.AuthenticationV1().TokenReviews().Create(ctx,
 		&authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
 	if err != nil {
-		slog.Error("asking the API server about a token failed", "err", err)
+		slog.Error("asking the API server about a token failed", "error", err)
 		return user{}, false
 	}
 	a := answer{yes: got.Status.Authenticated, who: user{name: got.Status.User.Username, groups: got.Status.User.Groups}}

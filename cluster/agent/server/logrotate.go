@@ -71,7 +71,7 @@ func (r *LogRotator) Run(ctx context.Context) {
 		case <-ticker.C():
 		}
 		if err := r.look(ctx); err != nil && ctx.Err() == nil {
-			slog.Warn("rotating container logs failed, will look again", "err", err)
+			slog.Warn("rotating container logs failed, will look again", "error", err)
 		}
 	}
 }

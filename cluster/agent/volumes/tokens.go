@@ -78,7 +78,7 @@ func (t *tokens) get(ctx context.Context, pod *v1.Pod, src *v1.ServiceAccountTok
 	case now.After(known.expires):
 		return "", fmt.Errorf("token of service account %s/%s expired and refresh failed: %w", pod.Namespace, key.account, err)
 	}
-	slog.Warn("no new token yet, the old one is still valid", "pod", pod.Namespace+"/"+pod.Name, "expires", known.expires, "err", err)
+	slog.Warn("no new token yet, the old one is still valid", "pod", pod.Namespace+"/"+pod.Name, "expires", known.expires, "error", err)
 	return known.value, nil
 }
 

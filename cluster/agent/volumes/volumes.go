@@ -168,7 +168,7 @@ func (m *Manager) Run(ctx context.Context) {
 		}
 		for _, pod := range m.due() {
 			if err := m.Refresh(ctx, pod); err != nil && ctx.Err() == nil {
-				slog.Warn("refreshing volumes failed, will look again", "pod", pod.Namespace+"/"+pod.Name, "err", err)
+				slog.Warn("refreshing volumes failed, will look again", "pod", pod.Namespace+"/"+pod.Name, "error", err)
 			}
 		}
 	}
