@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -80,7 +80,7 @@ func forgetNode(ctx context.Context, client kubernetes.Interface, name string) e
 			return lang.Errorf("deleting the node's pod %s/%s: %w", "노드의 파드 %s/%s 삭제: %w", p.Namespace, p.Name, err)
 		}
 	}
-	err = client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Delete(ctx, name, metav1.DeleteOptions{})
+	err = client.CoordinationV1().Leases(v1.NamespaceNodeLease).Delete(ctx, name, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return lang.Errorf("deleting the node's lease: %w", "노드의 리스 삭제: %w", err)
 	}

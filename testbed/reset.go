@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -219,8 +219,8 @@ func (r *resetRun) forgetGoneNodes(ctx context.Context, note func(string)) error
 
 // restoredNodes waits for the API server that was put back and lists the nodes
 // that it has.
-func restoredNodes(ctx context.Context, client kubernetes.Interface) ([]corev1.Node, error) {
-	var nodes []corev1.Node
+func restoredNodes(ctx context.Context, client kubernetes.Interface) ([]v1.Node, error) {
+	var nodes []v1.Node
 	err := wait.Until(ctx, 200*time.Millisecond, lang.Text{EN: "the API server to list the nodes", KO: "API 서버의 노드 목록"},
 		func(ctx context.Context) (bool, string, error) {
 			list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})

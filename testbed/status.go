@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -174,17 +174,17 @@ func lookAtNodes(ctx context.Context, t *Testbed, s *Status) {
 	ready := map[string]string{}
 	for _, n := range nodes {
 		ready[n.Name] = "NotReady"
-		switch c := conditions.Node(&n.Status, corev1.NodeReady); {
+		switch c := conditions.Node(&n.Status, v1.NodeReady); {
 		case c == nil:
-		case c.Status == corev1.ConditionTrue:
+		case c.Status == v1.ConditionTrue:
 			ready[n.Name] = "Ready"
-		case c.Status == corev1.ConditionUnknown:
+		case c.Status == v1.ConditionUnknown:
 			ready[n.Name] = "Unknown"
 		}
 	}
 	running := map[string]int{}
 	for _, p := range pods {
-		if p.Status.Phase == corev1.PodRunning {
+		if p.Status.Phase == v1.PodRunning {
 			running[p.Spec.NodeName]++
 		}
 	}
@@ -197,7 +197,7 @@ func lookAtNodes(ctx context.Context, t *Testbed, s *Status) {
 	}
 }
 
-func nodesAndPods(ctx context.Context, t *Testbed) ([]corev1.Node, []corev1.Pod, error) {
+func nodesAndPods(ctx context.Context, t *Testbed) ([]v1.Node, []v1.Pod, error) {
 	cfg, err := t.RESTConfig()
 	if err != nil {
 		return nil, nil, err

@@ -11,7 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -40,11 +40,11 @@ func strictly(t *testing.T, from *unstructured.Unstructured, to any) {
 
 func TestManifestsAreWellFormed(t *testing.T) {
 	all := objects(t, Options{Image: "noriter/coredns:1", Domain: "example.test", ClusterIP: "10.1.2.3", Replicas: 2, Forward: "/etc/resolv.conf"})
-	var account corev1.ServiceAccount
+	var account v1.ServiceAccount
 	var role rbacv1.ClusterRole
 	var binding rbacv1.ClusterRoleBinding
-	var config corev1.ConfigMap
-	var service corev1.Service
+	var config v1.ConfigMap
+	var service v1.Service
 	var deployment appsv1.Deployment
 	strictly(t, all["ServiceAccount"], &account)
 	strictly(t, all["ClusterRole"], &role)

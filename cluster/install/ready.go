@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -156,7 +156,7 @@ func (c *Cluster) notReady(ctx context.Context, client kubernetes.Interface, sin
 	if err != nil {
 		return nil, lang.Errorf("listing the nodes: %w", "노드 목록 조회: %w", err)
 	}
-	byName := map[string]*corev1.Node{}
+	byName := map[string]*v1.Node{}
 	for i := range list.Items {
 		byName[list.Items[i].Name] = &list.Items[i]
 	}
@@ -192,7 +192,7 @@ func heardSince(ctx context.Context, client kubernetes.Interface, node string, s
 	if since.IsZero() {
 		return true, nil
 	}
-	lease, err := client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, node, metav1.GetOptions{})
+	lease, err := client.CoordinationV1().Leases(v1.NamespaceNodeLease).Get(ctx, node, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}

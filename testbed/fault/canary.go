@@ -5,7 +5,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
@@ -30,12 +30,12 @@ func canaryMeta() metav1.ObjectMeta {
 	return metav1.ObjectMeta{GenerateName: "nori-canary-", Labels: canarySet}
 }
 
-func canaryPod() corev1.PodSpec {
-	return corev1.PodSpec{
+func canaryPod() v1.PodSpec {
+	return v1.PodSpec{
 		// No node has this label: the scheduler will look, say so, and place nothing.
 		NodeSelector:                  canarySet,
 		TerminationGracePeriodSeconds: ptr.To[int64](0),
-		Containers:                    []corev1.Container{{Name: "none", Image: images.PauseRef}},
+		Containers:                    []v1.Container{{Name: "none", Image: images.PauseRef}},
 	}
 }
 
@@ -85,7 +85,7 @@ func (w *world) schedules(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	pods := c.CoreV1().Pods(metav1.NamespaceSystem)
-	pod, err := pods.Create(ctx, &corev1.Pod{ObjectMeta: canaryMeta(), Spec: canaryPod()}, metav1.CreateOptions{})
+	pod, err := pods.Create(ctx, &v1.Pod{ObjectMeta: canaryMeta(), Spec: canaryPod()}, metav1.CreateOptions{})
 	if err != nil {
 		return false, lang.Errorf("making a pod to see whether it is scheduled: %w", "스케줄되는지 볼 파드 만들기: %w", err)
 	}
@@ -109,7 +109,7 @@ func (w *world) controls(ctx context.Context) (bool, error) {
 		ObjectMeta: canaryMeta(),
 		Spec: appsv1.DeploymentSpec{
 			Replicas: ptr.To[int32](0), Selector: &metav1.LabelSelector{MatchLabels: canarySet},
-			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: canarySet}, Spec: canaryPod()},
+			Template: v1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: canarySet}, Spec: canaryPod()},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {

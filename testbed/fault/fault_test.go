@@ -10,7 +10,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -167,11 +167,11 @@ func worldOf(objects ...runtime.Object) *world {
 	return &world{Testbed: &testbed.Testbed{}, namespace: "shop", api: fake.NewClientset(objects...), machines: map[string]machine.Machine{}}
 }
 
-func shopService() *corev1.Service {
-	return &corev1.Service{
+func shopService() *v1.Service {
+	return &v1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
-		Spec: corev1.ServiceSpec{ClusterIP: "10.96.1.1", Selector: map[string]string{"app": "web"},
-			Ports: []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromString("http")}}},
+		Spec: v1.ServiceSpec{ClusterIP: "10.96.1.1", Selector: map[string]string{"app": "web"},
+			Ports: []v1.ServicePort{{Port: 80, Protocol: v1.ProtocolTCP, TargetPort: intstr.FromString("http")}}},
 	}
 }
 
@@ -189,8 +189,8 @@ func shopDeployment() *appsv1.Deployment {
 		Spec:       appsv1.DeploymentSpec{Replicas: &one, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}},
 		Status:     appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1},
 	}
-	d.Spec.Template.Spec.Containers = []corev1.Container{{Name: "c", Image: "noriter/hello:v1"}}
-	d.Spec.Template.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "login"}}
+	d.Spec.Template.Spec.Containers = []v1.Container{{Name: "c", Image: "noriter/hello:v1"}}
+	d.Spec.Template.Spec.ImagePullSecrets = []v1.LocalObjectReference{{Name: "login"}}
 	return d
 }
 
@@ -217,7 +217,7 @@ func broken(t *testing.T, w *world, f *Fault) testbed.Fault {
 func TestServiceFaultsGoInAndOut(t *testing.T) {
 	for _, f := range []*Fault{selectorBroken, targetPortBroken} {
 		w := worldOf(shopService(), shopSlice())
-		get := func() corev1.ServiceSpec {
+		get := func() v1.ServiceSpec {
 			s, err := w.service(t.Context(), testbed.Fault{Namespace: "shop", Object: "web"})
 			if err != nil {
 				t.Fatal(err)
@@ -284,17 +284,17 @@ func TestImageFaultGoesInAndOut(t *testing.T) {
 }
 
 func TestSecretFaultGoesInAndOut(t *testing.T) {
-	secret := &corev1.Secret{
+	secret := &v1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "login", Labels: map[string]string{"a": "b"}},
-		Type:       corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{}}`)},
+		Type:       v1.SecretTypeDockerConfigJson, Data: map[string][]byte{v1.DockerConfigJsonKey: []byte(`{"auths":{}}`)},
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1", Labels: map[string]string{"app": "web"}}}
+	pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1", Labels: map[string]string{"app": "web"}}}
 	w := worldOf(shopDeployment(), secret, pod)
 	r := broken(t, w, pullSecretMissing)
 	if s, err := lookForSecret(t.Context(), w, r); err != nil || s.State != Between {
 		t.Errorf("before a pod has missed it: %+v, %v", s, err)
 	}
-	event := &corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "e"}, Reason: noSecretReason, LastTimestamp: metav1.Now()}
+	event := &v1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "e"}, Reason: noSecretReason, LastTimestamp: metav1.Now()}
 	if _, err := w.api.CoreV1().Events("shop").Create(t.Context(), event, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +307,7 @@ func TestSecretFaultGoesInAndOut(t *testing.T) {
 		}
 	}
 	got, err := w.api.CoreV1().Secrets("shop").Get(t.Context(), "login", metav1.GetOptions{})
-	if err != nil || string(got.Data[corev1.DockerConfigJsonKey]) != `{"auths":{}}` || got.Labels["a"] != "b" || got.Type != secret.Type {
+	if err != nil || string(got.Data[v1.DockerConfigJsonKey]) != `{"auths":{}}` || got.Labels["a"] != "b" || got.Type != secret.Type {
 		t.Errorf("back: %+v, %v", got, err)
 	}
 	if s, err := lookForSecret(t.Context(), w, r); err != nil || s.State != Whole {

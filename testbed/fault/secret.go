@@ -7,7 +7,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -44,7 +44,7 @@ var pullSecretMissing = &Fault{
 		if err != nil {
 			return lang.Errorf("looking at the pull secret of %s: %w", "%s의 이미지 풀 시크릿 조회: %w", TargetOf(*f), err)
 		}
-		kept, err := json.Marshal(corev1.Secret{
+		kept, err := json.Marshal(v1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Name: s.Name, Labels: s.Labels, Annotations: s.Annotations}, Type: s.Type, Data: s.Data, Immutable: s.Immutable,
 		})
 		if err != nil {
@@ -84,7 +84,7 @@ func loseSecret(ctx context.Context, w *world, f testbed.Fault) error {
 // returnSecret makes the secret again unless somebody has, and deletes the pods
 // that could not do without, so that they need not sit their back-off out.
 func returnSecret(ctx context.Context, w *world, f testbed.Fault) error {
-	var s corev1.Secret
+	var s v1.Secret
 	if err := json.Unmarshal([]byte(f.Undo[undoSecret]), &s); err != nil {
 		return nil // nothing was planned, so nothing was done
 	}
@@ -94,7 +94,7 @@ func returnSecret(ctx context.Context, w *world, f testbed.Fault) error {
 	}
 	_, err = c.CoreV1().Secrets(f.Namespace).Create(ctx, &s, metav1.CreateOptions{})
 	switch {
-	case apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+	case apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, v1.NamespaceTerminatingCause):
 		return nil // the namespace is gone, and all that was in it
 	case err != nil && !apierrors.IsAlreadyExists(err):
 		return lang.Errorf("making the pull secret again: %w", "이미지 풀 시크릿 다시 만들기: %w", err)
@@ -111,7 +111,7 @@ func returnSecret(ctx context.Context, w *world, f testbed.Fault) error {
 		return err
 	}
 	for _, p := range pods {
-		if p.DeletionTimestamp == nil && p.Status.Phase == corev1.PodPending {
+		if p.DeletionTimestamp == nil && p.Status.Phase == v1.PodPending {
 			if err := c.CoreV1().Pods(f.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 				return lang.Errorf("deleting a pod: %w", "파드 삭제: %w", err)
 			}

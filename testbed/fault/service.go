@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strconv"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -81,7 +81,7 @@ func alnum(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-func (w *world) service(ctx context.Context, f testbed.Fault) (*corev1.Service, error) {
+func (w *world) service(ctx context.Context, f testbed.Fault) (*v1.Service, error) {
 	c, err := w.client()
 	if err != nil {
 		return nil, err
@@ -128,8 +128,8 @@ func servedServices(ctx context.Context, w *world) ([]testbed.Fault, error) {
 	var out []testbed.Fault
 	for _, s := range list.Items {
 		f := testbed.Fault{Namespace: s.Namespace, Object: s.Name}
-		headless := s.Spec.ClusterIP == "" || s.Spec.ClusterIP == corev1.ClusterIPNone
-		if headless || len(s.Spec.Selector) == 0 || s.Spec.Ports[0].Protocol != corev1.ProtocolTCP {
+		headless := s.Spec.ClusterIP == "" || s.Spec.ClusterIP == v1.ClusterIPNone
+		if headless || len(s.Spec.Selector) == 0 || s.Spec.Ports[0].Protocol != v1.ProtocolTCP {
 			continue
 		}
 		ready, err := w.readyEndpoints(ctx, f)
@@ -144,7 +144,7 @@ func servedServices(ctx context.Context, w *world) ([]testbed.Fault, error) {
 }
 
 // patchService applies a change to a Service if it is still as it is thought to be.
-func (w *world) patchService(ctx context.Context, f testbed.Fault, still func(*corev1.Service) bool, patch any, kind types.PatchType) error {
+func (w *world) patchService(ctx context.Context, f testbed.Fault, still func(*v1.Service) bool, patch any, kind types.PatchType) error {
 	s, err := w.service(ctx, f)
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -172,7 +172,7 @@ func (w *world) patchService(ctx context.Context, f testbed.Fault, still func(*c
 func (w *world) setSelector(ctx context.Context, f testbed.Fault, from, to string) error {
 	key := f.Undo[undoWhere]
 	patch := map[string]any{"spec": map[string]any{"selector": map[string]string{key: to}}}
-	return w.patchService(ctx, f, func(s *corev1.Service) bool { return s.Spec.Selector[key] == from }, patch, types.MergePatchType)
+	return w.patchService(ctx, f, func(s *v1.Service) bool { return s.Spec.Selector[key] == from }, patch, types.MergePatchType)
 }
 
 var targetPortBroken = &Fault{
@@ -231,8 +231,8 @@ func (w *world) setTargetPort(ctx context.Context, f testbed.Fault, from, to str
 	}
 	// A list of ports is merged by port, which stays as it is.
 	patch := map[string]any{"spec": map[string]any{"ports": []any{map[string]any{"port": port, "targetPort": intstr.Parse(to)}}}}
-	still := func(s *corev1.Service) bool {
-		return slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == port && p.TargetPort.String() == from })
+	still := func(s *v1.Service) bool {
+		return slices.ContainsFunc(s.Spec.Ports, func(p v1.ServicePort) bool { return int(p.Port) == port && p.TargetPort.String() == from })
 	}
 	return w.patchService(ctx, f, still, patch, types.StrategicMergePatchType)
 }

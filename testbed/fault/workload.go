@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -144,7 +144,7 @@ func (w *world) setImage(ctx context.Context, f testbed.Fault, from, to string) 
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(d.Spec.Template.Spec.Containers, func(c corev1.Container) bool { return c.Name == f.Undo[undoWhere] })
+	i := slices.IndexFunc(d.Spec.Template.Spec.Containers, func(c v1.Container) bool { return c.Name == f.Undo[undoWhere] })
 	if i < 0 || d.Spec.Template.Spec.Containers[i].Image != from {
 		return nil
 	}
@@ -176,7 +176,7 @@ func (w *world) waitsForImage(ctx context.Context, d *appsv1.Deployment) (string
 }
 
 // podsOf are the pods that a Deployment selects.
-func (w *world) podsOf(ctx context.Context, d *appsv1.Deployment) ([]corev1.Pod, error) {
+func (w *world) podsOf(ctx context.Context, d *appsv1.Deployment) ([]v1.Pod, error) {
 	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
 	if err != nil {
 		return nil, lang.Errorf("reading the selector of %s: %w", "%s의 셀렉터 읽기: %w", d.Name, err)

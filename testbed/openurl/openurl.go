@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -122,8 +122,8 @@ func literal(path string) string {
 }
 
 // toService is the way to a Service: by its node port, or else by its own address.
-func toService(svc *corev1.Service, nodes []corev1.Node, port string) (Route, error) {
-	at := slices.IndexFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool {
+func toService(svc *v1.Service, nodes []v1.Node, port string) (Route, error) {
+	at := slices.IndexFunc(svc.Spec.Ports, func(p v1.ServicePort) bool {
 		return port == "" || port == p.Name || port == strconv.Itoa(int(p.Port))
 	})
 	if at < 0 {
@@ -134,7 +134,7 @@ func toService(svc *corev1.Service, nodes []corev1.Node, port string) (Route, er
 	if p.Port == 443 || strings.HasPrefix(p.Name, "https") {
 		r.Scheme = "https"
 	}
-	if p.Protocol != "" && p.Protocol != corev1.ProtocolTCP {
+	if p.Protocol != "" && p.Protocol != v1.ProtocolTCP {
 		return Route{}, lang.Errorf("%w: port %d of service %q is %s, which no browser speaks",
 			"%w: 서비스 %[3]q의 포트 %[2]d은(는) %[4]s여서 브라우저가 쓸 수 없습니다", ErrNoWay, p.Port, svc.Name, p.Protocol)
 	}
@@ -146,7 +146,7 @@ func toService(svc *corev1.Service, nodes []corev1.Node, port string) (Route, er
 		r.Address = net.JoinHostPort(node, strconv.Itoa(int(p.NodePort)))
 		return r, nil
 	}
-	if ip := svc.Spec.ClusterIP; ip != "" && ip != corev1.ClusterIPNone {
+	if ip := svc.Spec.ClusterIP; ip != "" && ip != v1.ClusterIPNone {
 		r.Address, r.Inside = net.JoinHostPort(ip, strconv.Itoa(int(p.Port))), true
 		return r, nil
 	}
@@ -154,13 +154,13 @@ func toService(svc *corev1.Service, nodes []corev1.Node, port string) (Route, er
 }
 
 // anyNode is the address of a node that is ready, of a worker if there is one.
-func anyNode(nodes []corev1.Node) string {
+func anyNode(nodes []v1.Node) string {
 	best := ""
 	for _, n := range nodes {
 		ready, _ := conditions.NodeReady(&n)
 		_, control := n.Labels["node-role.kubernetes.io/control-plane"]
 		for _, a := range n.Status.Addresses {
-			if ready && a.Type == corev1.NodeInternalIP && (best == "" || !control) {
+			if ready && a.Type == v1.NodeInternalIP && (best == "" || !control) {
 				best = a.Address
 				if !control {
 					return best

@@ -12,25 +12,25 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 )
 
-func node(name, ip string, control bool, ready corev1.ConditionStatus) *corev1.Node {
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{}}}
+func node(name, ip string, control bool, ready v1.ConditionStatus) *v1.Node {
+	n := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{}}}
 	if control {
 		n.Labels["node-role.kubernetes.io/control-plane"] = ""
 	}
-	n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: ip}}
-	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
+	n.Status.Addresses = []v1.NodeAddress{{Type: v1.NodeInternalIP, Address: ip}}
+	n.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: ready}}
 	return n
 }
 
-func service(name, ip string, ports ...corev1.ServicePort) *corev1.Service {
-	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Spec: corev1.ServiceSpec{ClusterIP: ip, Ports: ports}}
+func service(name, ip string, ports ...v1.ServicePort) *v1.Service {
+	return &v1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Spec: v1.ServiceSpec{ClusterIP: ip, Ports: ports}}
 }
 
 func ingress(name, host, path, tlsHost, address string) *networkingv1.Ingress {
@@ -48,11 +48,11 @@ func ingress(name, host, path, tlsHost, address string) *networkingv1.Ingress {
 
 func TestFind(t *testing.T) {
 	objects := []runtime.Object{
-		node("control", "10.0.0.10", true, corev1.ConditionTrue), node("node1", "10.0.0.11", false, corev1.ConditionFalse),
-		node("node2", "10.0.0.12", false, corev1.ConditionTrue),
-		service("web", "10.96.0.5", corev1.ServicePort{Name: "http", Port: 80, NodePort: 30080}, corev1.ServicePort{Name: "https", Port: 443, NodePort: 30443}),
-		service("inner", "10.96.0.6", corev1.ServicePort{Port: 8080}), service("headless", "None", corev1.ServicePort{Port: 80}),
-		service("dns", "10.96.0.7", corev1.ServicePort{Port: 53, Protocol: corev1.ProtocolUDP}),
+		node("control", "10.0.0.10", true, v1.ConditionTrue), node("node1", "10.0.0.11", false, v1.ConditionFalse),
+		node("node2", "10.0.0.12", false, v1.ConditionTrue),
+		service("web", "10.96.0.5", v1.ServicePort{Name: "http", Port: 80, NodePort: 30080}, v1.ServicePort{Name: "https", Port: 443, NodePort: 30443}),
+		service("inner", "10.96.0.6", v1.ServicePort{Port: 8080}), service("headless", "None", v1.ServicePort{Port: 80}),
+		service("dns", "10.96.0.7", v1.ServicePort{Port: 53, Protocol: v1.ProtocolUDP}),
 		ingress("shop", "shop.test", "/cart", "", "10.0.0.12"), ingress("all", "", "/", "", "10.0.0.12"),
 		ingress("safe", "safe.test", "/api(/|$)(.*)", "safe.test", "10.0.0.12"), ingress("wild", "*.shop.test", "/", "other", "10.0.0.12"),
 		ingress("new", "new.test", "/", "", ""),
