@@ -11,6 +11,7 @@ import (
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/field"
@@ -83,7 +84,7 @@ func (c *Cluster) unit(node, verb, unit string) stepBack {
 		if c.Nodes == nil {
 			return errors.New("this check acts on a machine, but the machines of this cluster can't be reached")
 		}
-		_, stderr, code, err := c.Nodes.Run(ctx, node, "systemctl "+verb+" "+quoted([]string{unit}))
+		_, stderr, code, err := c.Nodes.Run(ctx, node, "systemctl "+verb+" "+shell.Quote(unit))
 		if err == nil && code != 0 {
 			err = fmt.Errorf("systemctl %s %s ended with status %d: %s", verb, unit, code, strings.TrimSpace(stderr))
 		}

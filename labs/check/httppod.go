@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/labs/expr"
 )
 
@@ -83,15 +84,7 @@ func (w *wish) commandLine(url string) string {
 		header(name, value)
 	}
 	return fmt.Sprintf("if command -v curl >/dev/null; then exec %s; elif command -v wget >/dev/null; then exec %s; else echo 'neither curl nor wget' >&2; exit %d; fi",
-		quoted(append(curl, url)), quoted(append(wget, url)), noTool)
-}
-
-func quoted(words []string) string {
-	out := make([]string, len(words))
-	for i, w := range words {
-		out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-	}
-	return strings.Join(out, " ")
+		shell.Join(append(curl, url)...), shell.Join(append(wget, url)...), noTool)
 }
 
 // parseAnswer reads what curl -i or wget -S printed.

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -43,7 +43,7 @@ func newReach(config *rest.Config) (*reach, error) {
 // Exec tries WebSocket first and SPDY where the server can't, as kubectl does.
 func (r *reach) Exec(ctx context.Context, namespace, pod, container string, command []string) (Output, error) {
 	req := r.core.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{
+		VersionedParams(&v1.PodExecOptions{
 			Container: container, Command: command, Stdout: true, Stderr: true,
 		}, scheme.ParameterCodec)
 	ws, err := remotecommand.NewWebSocketExecutor(r.config, http.MethodGet, req.URL().String())
@@ -73,7 +73,7 @@ func (r *reach) Exec(ctx context.Context, namespace, pod, container string, comm
 }
 
 func (r *reach) Logs(ctx context.Context, namespace, pod, container string, tail int, previous bool) (string, error) {
-	options := &corev1.PodLogOptions{Container: container, Previous: previous}
+	options := &v1.PodLogOptions{Container: container, Previous: previous}
 	if tail > 0 {
 		lines := int64(tail)
 		options.TailLines = &lines

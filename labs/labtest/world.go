@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic/fake"
-	kubetesting "k8s.io/client-go/testing"
+	clienttesting "k8s.io/client-go/testing"
 
 	"noriter.dev/noriter/labs/check"
 )
@@ -165,8 +165,8 @@ func (w *World) Drop(o *unstructured.Unstructured) {
 
 // created gives new objects what an API server gives them, makes pods ready,
 // and gives every namespace its service account.
-func (w *World) created(action kubetesting.Action) (bool, runtime.Object, error) {
-	o, ok := action.(kubetesting.CreateAction).GetObject().(*unstructured.Unstructured)
+func (w *World) created(action clienttesting.Action) (bool, runtime.Object, error) {
+	o, ok := action.(clienttesting.CreateAction).GetObject().(*unstructured.Unstructured)
 	if !ok {
 		return false, nil, nil
 	}
@@ -188,8 +188,8 @@ func (w *World) created(action kubetesting.Action) (bool, runtime.Object, error)
 }
 
 // deleted empties a namespace that goes, and tells of pods.
-func (w *World) deleted(action kubetesting.Action) (bool, runtime.Object, error) {
-	d := action.(kubetesting.DeleteAction)
+func (w *World) deleted(action clienttesting.Action) (bool, runtime.Object, error) {
+	d := action.(clienttesting.DeleteAction)
 	switch d.GetResource().Resource {
 	case "namespaces":
 		for _, k := range kinds {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"sort"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
@@ -74,19 +74,19 @@ func imageTag(pod object) string {
 
 // tolerated are the taints that every daemon tolerates, as the DaemonSet
 // controller adds them.
-var tolerated = []corev1.Toleration{
-	{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute},
-	{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute},
-	{Key: corev1.TaintNodeDiskPressure, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule},
-	{Key: corev1.TaintNodeMemoryPressure, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule},
-	{Key: corev1.TaintNodePIDPressure, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule},
-	{Key: corev1.TaintNodeUnschedulable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule},
+var tolerated = []v1.Toleration{
+	{Key: v1.TaintNodeNotReady, Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoExecute},
+	{Key: v1.TaintNodeUnreachable, Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoExecute},
+	{Key: v1.TaintNodeDiskPressure, Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoSchedule},
+	{Key: v1.TaintNodeMemoryPressure, Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoSchedule},
+	{Key: v1.TaintNodePIDPressure, Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoSchedule},
+	{Key: v1.TaintNodeUnschedulable, Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoSchedule},
 }
 
 // whyNone says why a node has no daemon.
 func whyNone(ds, node object) string {
-	var spec corev1.PodSpec
-	var n corev1.Node
+	var spec v1.PodSpec
+	var n v1.Node
 	template, _ := get(ds, "spec", "template", "spec").(object)
 	if runtime.DefaultUnstructuredConverter.FromUnstructured(template, &spec) != nil ||
 		runtime.DefaultUnstructuredConverter.FromUnstructured(node, &n) != nil {
@@ -97,11 +97,11 @@ func whyNone(ds, node object) string {
 			return lang.T("no label ", "레이블 없음: ") + key + "=" + spec.NodeSelector[key]
 		}
 	}
-	if ok, err := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: spec}).Match(&n); err != nil || !ok {
+	if ok, err := nodeaffinity.GetRequiredNodeAffinity(&v1.Pod{Spec: spec}).Match(&n); err != nil || !ok {
 		return lang.T("its node affinity doesn't fit", "노드 어피니티가 맞지 않음")
 	}
-	taint, untolerated := corev1helpers.FindMatchingUntoleratedTaint(klog.Background(), n.Spec.Taints, append(append([]corev1.Toleration{}, spec.Tolerations...), tolerated...),
-		func(t *corev1.Taint) bool { return t.Effect != corev1.TaintEffectPreferNoSchedule }, false)
+	taint, untolerated := corev1helpers.FindMatchingUntoleratedTaint(klog.Background(), n.Spec.Taints, append(append([]v1.Toleration{}, spec.Tolerations...), tolerated...),
+		func(t *v1.Taint) bool { return t.Effect != v1.TaintEffectPreferNoSchedule }, false)
 	if untolerated {
 		return lang.T("untolerated taint ", "테인트 ") + shortTaint(taint)
 	}
@@ -109,7 +109,7 @@ func whyNone(ds, node object) string {
 }
 
 // shortTaint leaves the long prefix out that the well-known taints have.
-func shortTaint(t corev1.Taint) string {
+func shortTaint(t v1.Taint) string {
 	key := t.Key
 	for i := range key {
 		if key[i] == '/' {

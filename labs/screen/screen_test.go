@@ -17,7 +17,7 @@ import (
 	"github.com/creack/pty"
 	"github.com/mattn/go-runewidth"
 	"k8s.io/apimachinery/pkg/runtime"
-	kubetesting "k8s.io/client-go/testing"
+	clienttesting "k8s.io/client-go/testing"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/format"
@@ -79,7 +79,7 @@ func playLab(t *testing.T, language string, plain, noColor bool, lab *format.Lab
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	p := &player{t: t, s: s, w: w, pty: master, tty: tty, cancel: cancel, ended: make(chan error, 1)}
 	// In place before anyone uses the client: its list of reactors has no lock.
-	w.Client.PrependReactor("patch", "pods", func(kubetesting.Action) (bool, runtime.Object, error) {
+	w.Client.PrependReactor("patch", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
 		if p.slow.Load() {
 			time.Sleep(600 * time.Millisecond)
 		}
