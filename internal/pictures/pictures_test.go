@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -19,6 +20,27 @@ func TestCommittedAsDrawn(t *testing.T) {
 		}
 		if string(committed) != draw().svg() {
 			t.Errorf("%s is not what is drawn: run `go run ./internal/pictures` and commit it", path)
+		}
+	}
+}
+
+// TestStationsAreThoseOfTheText: a number means the same in the picture of a pod's way and
+// in ARCHITECTURE.md, which has the file of each function.
+func TestStationsAreThoseOfTheText(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, way, ok := strings.Cut(string(text), "\n## The way of one pod\n")
+	if !ok {
+		t.Fatal("ARCHITECTURE.md does not tell the way of one pod")
+	}
+	way, _, _ = strings.Cut(way, "\n## ")
+	for _, s := range podStations {
+		_, item, _ := strings.Cut(way, fmt.Sprintf("\n%d. ", s.number))
+		item, _, _ = strings.Cut(item, fmt.Sprintf("\n%d. ", s.number+1))
+		if !strings.Contains(item, "#"+s.function+"`") {
+			t.Errorf("station %d of ARCHITECTURE.md does not name %s, as the picture does", s.number, s.function)
 		}
 	}
 }

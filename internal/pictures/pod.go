@@ -32,7 +32,7 @@ var podStations = []station{
 	{7, library, "containerd", "sandbox, image, containers (CRI)", "podWorker.startContainer", nil},
 	{8, ours, "agent", "says what runs and what is ready", "GenerateAPIPodStatus", []string{"Pod", "Running, Ready"}},
 	{9, ours, "EndpointSlice controller", "lists the pods of each Service", "Controller.sync", []string{"EndpointSlice"}},
-	{10, ours, "proxy of every node", "writes the kernel's nftables rules", "proxier.sync", nil},
+	{10, ours, "proxy of every node", "writes the kernel's nftables rules", "proxier.syncProxyRules", nil},
 }
 
 // pod is the way from `kubectl apply` to a pod that answers.

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"go/ast"
-	"go/parser"
 	"go/token"
 	"path/filepath"
 	"regexp"
@@ -12,30 +11,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// eachFile parses every Go file of the project, tests left out.
-func eachFile(t *testing.T, visit func(path string, set *token.FileSet, file *ast.File)) {
-	t.Helper()
-	for _, p := range packages(t) {
-		for _, name := range p.GoFiles {
-			set, path := token.NewFileSet(), filepath.Join(p.Dir, name)
-			file, err := parser.ParseFile(set, path, nil, parser.ParseComments)
-			if err != nil {
-				t.Fatal(err)
-			}
-			visit(path, set, file)
-		}
-	}
-}
-
-// short is a file's path within the project.
-func short(path string) string {
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		return path
-	}
-	return strings.TrimPrefix(path, root+"/")
-}
 
 var verb = regexp.MustCompile(`%(?:\[(\d+)\])?[-+# 0]*[\d.*]*(?:\[(\d+)\])?([a-zA-Z%])`)
 
