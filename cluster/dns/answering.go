@@ -6,15 +6,12 @@ import (
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
-// queryTime is how long one question may take. Between two lies pollPause, or
-// pollRest times what the last one took, so that a slow machine has time for
-// what is waited for.
 const (
-	queryTime = 2 * time.Second
-	pollPause = 50 * time.Millisecond
-	pollRest  = 3
+	queryTime = 2 * time.Second       // for one question
+	pollPause = 50 * time.Millisecond // between two, at the least
 )
 
 // Dial opens a connection from somewhere in the cluster's network, as
@@ -35,19 +32,16 @@ func Answering(ctx context.Context, dial Dial, server, name string) ([]string, e
 	if name != "" && name[len(name)-1] != '.' {
 		name += "." // no search list: the question is exactly this name
 	}
-	for {
-		begun := time.Now()
-		addresses, err := lookup(ctx, resolver, name)
-		if err == nil {
-			return addresses, nil
+	var addresses []string
+	what := lang.Textf("the cluster's DNS at %s to answer for %s", "클러스터 DNS(%s)의 %s 응답", server, name)
+	err := wait.UntilResting(ctx, pollPause, what, func(ctx context.Context) (bool, string, error) {
+		var err error
+		if addresses, err = lookup(ctx, resolver, name); err != nil { // it may only be starting
+			return false, err.Error(), nil
 		}
-		select {
-		case <-ctx.Done():
-			return nil, lang.Errorf("waiting for the cluster's DNS at %s to answer for %s: %w (last: %w)",
-				"클러스터 DNS(%s)의 %s 응답 대기: %w (마지막: %w)", server, name, context.Cause(ctx), err)
-		case <-time.After(min(max(pollPause, pollRest*time.Since(begun)), time.Second)):
-		}
-	}
+		return true, "", nil
+	})
+	return addresses, err
 }
 
 func lookup(ctx context.Context, r *net.Resolver, name string) ([]string, error) {

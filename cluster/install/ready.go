@@ -22,16 +22,14 @@ import (
 	"noriter.dev/noriter/cluster/dns"
 	"noriter.dev/noriter/cluster/ingress/deploy"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/provision/machine"
 )
 
-// The waits of this package look again after pollEvery, or after so many times
-// as long as the look took: an emulated control node would spend half of its
-// time on being asked whether it is ready.
-const (
-	pollEvery = 100 * time.Millisecond
-	pollRest  = 5
-)
+// pollEvery is the shortest pause between two looks; wait.UntilResting makes it longer
+// where looks take long, as an emulated control node would else spend half of its time
+// on being asked whether it is ready.
+const pollEvery = 100 * time.Millisecond
 
 // addr parses an address that is ours.
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
@@ -67,7 +65,7 @@ func (c *Cluster) applyDNS(ctx context.Context) error {
 	}
 	o := dns.Options{ClusterIP: DNSAddress, Domain: Domain, Image: c.DNSImage}
 	// An API server that has just become ready may not have made kube-system yet.
-	return poll(ctx, func() (bool, string) {
+	return poll(ctx, lang.Text{EN: "the API server to take CoreDNS", KO: "API 서버에 CoreDNS 적용"}, func() (bool, string) {
 		if err := dns.Apply(ctx, client, o); err != nil {
 			return false, err.Error()
 		}
@@ -94,17 +92,13 @@ func (c *Cluster) WaitIngress(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = poll(ctx, func() (bool, string) {
+	return poll(ctx, lang.Text{EN: "the ingress controller", KO: "인그레스 컨트롤러"}, func() (bool, string) {
 		d, err := client.AppsV1().Deployments(deploy.Namespace).Get(ctx, deploy.Name, metav1.GetOptions{})
 		if err != nil {
 			return false, err.Error()
 		}
 		return d.Status.AvailableReplicas > 0, lang.Textf("an available pod of %s", "사용 가능한 %s 파드", deploy.Name).String()
 	})
-	if err != nil {
-		return lang.Errorf("waiting for the ingress controller: %w", "인그레스 컨트롤러 대기: %w", err)
-	}
-	return nil
 }
 
 // WaitReady returns when every target is Ready and DNS answers. A node counts only
@@ -116,7 +110,7 @@ func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(stri
 		return err
 	}
 	last := ""
-	err = poll(ctx, func() (bool, string) {
+	err = poll(ctx, lang.Text{EN: "the nodes to be Ready", KO: "노드의 Ready 상태"}, func() (bool, string) {
 		waiting, err := c.notReady(ctx, client, since)
 		if err != nil {
 			return false, err.Error()
@@ -129,7 +123,7 @@ func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(stri
 		return len(waiting) == 0, s
 	})
 	if err != nil {
-		return lang.Errorf("waiting for the nodes to be Ready: %w", "노드 Ready 대기: %w", err)
+		return err
 	}
 	note("DNS")
 	if err := c.askDNS(ctx); err != nil {
@@ -227,17 +221,9 @@ func (c *Cluster) askDNS(ctx context.Context) error {
 
 // poll asks again and again until the answer is yes. When the context ends
 // first, the error says what was still missing.
-func poll(ctx context.Context, ask func() (done bool, missing string)) error {
-	for {
-		begun := time.Now()
+func poll(ctx context.Context, what lang.Text, ask func() (done bool, missing string)) error {
+	return wait.UntilResting(ctx, pollEvery, what, func(context.Context) (bool, string, error) {
 		done, missing := ask()
-		if done {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return lang.Errorf("%w; still missing: %s", "%w. 아직 안 된 것: %s", context.Cause(ctx), missing)
-		case <-time.After(min(max(pollEvery, pollRest*time.Since(begun)), 2*time.Second)):
-		}
-	}
+		return done, missing, nil
+	})
 }

@@ -43,6 +43,13 @@ func UntilResting(ctx context.Context, every time.Duration, what lang.Text, look
 	})
 }
 
+// For is Until with a limit of its own, whose end is an error as that of ctx is.
+func For(ctx context.Context, limit, every time.Duration, what lang.Text, look Look) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return Until(limited, every, what, look)
+}
+
 // Within is Until for at most limit. The end of limit is no error: done says
 // whether it came to that.
 func Within(ctx context.Context, limit, every time.Duration, what lang.Text, look Look) (done bool, err error) {

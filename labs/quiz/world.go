@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/labs/run"
 )
 
@@ -66,7 +67,7 @@ func (s *Session) build(ctx context.Context, say run.Say) error {
 }
 
 func (s *Session) waitReady(ctx context.Context, r *Ready) error {
-	return until(ctx, readyLimit, r.What.String(), func(ctx context.Context) (bool, error) {
+	return until(ctx, readyLimit, r.What, func(ctx context.Context) (bool, error) {
 		scope, failed := s.scope(ctx)
 		verdict, err := r.Expr.Test(ctx, scope)
 		return verdict.True, errors.Join(*failed, err)
@@ -98,7 +99,7 @@ func (s *Session) makeNamespace(ctx context.Context) error {
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("making the namespace %s: %w", s.Namespace, err)
 	}
-	what := lang.T("the service account default of namespace "+s.Namespace, "네임스페이스 "+s.Namespace+"의 서비스어카운트 default")
+	what := lang.Textf("the service account default of namespace %s", "네임스페이스 %s의 서비스 어카운트 default", s.Namespace)
 	return until(ctx, accountLimit, what, func(ctx context.Context) (bool, error) {
 		account, err := s.Cluster.Get(ctx, "ServiceAccount", "v1", s.Namespace, "default")
 		return account != nil, err
@@ -168,7 +169,7 @@ func (s *Session) remove(ctx context.Context) error {
 }
 
 func (s *Session) waitGone(ctx context.Context) error {
-	what := lang.T("the old namespace "+s.Namespace+" to go", "이전 네임스페이스 "+s.Namespace+"이(가) 사라지는 것")
+	what := lang.Textf("the old namespace %s to go", "이전 네임스페이스 %s의 삭제", s.Namespace)
 	return until(ctx, goneLimit, what, func(ctx context.Context) (bool, error) {
 		ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
 		return ns == nil, err
@@ -176,24 +177,9 @@ func (s *Session) waitGone(ctx context.Context) error {
 }
 
 // until looks until it is true, an error comes, or the limit is over.
-func until(ctx context.Context, limit time.Duration, what string, look func(context.Context) (bool, error)) error {
-	limited, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		ok, err := look(limited)
-		if ok && err == nil {
-			return nil
-		}
-		if err != nil && limited.Err() == nil {
-			return fmt.Errorf(lang.T("waiting for %s: %w", "%s: 기다리는 중 오류: %w"), what, err)
-		}
-		select {
-		case <-limited.Done():
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return errors.Join(fmt.Errorf(lang.T("waited %[2]s in vain for %[1]s", "%[1]s: %[2]s 동안 기다렸지만 되지 않았습니다"), what, limit), err)
-		case <-time.After(lookAgain):
-		}
-	}
+func until(ctx context.Context, limit time.Duration, what lang.Text, look func(context.Context) (bool, error)) error {
+	return wait.For(ctx, limit, lookAgain, what, func(ctx context.Context) (bool, string, error) {
+		ok, err := look(ctx)
+		return ok, "", err
+	})
 }

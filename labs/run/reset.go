@@ -150,7 +150,7 @@ func (s *Session) removeNamespace(ctx context.Context) error {
 		ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
 		return ns == nil, err
 	}
-	if err := wait(ctx, s.patient(goneLimit), "the namespace "+s.Namespace+" to go", gone); err == nil || ctx.Err() != nil {
+	if err := waitFor(ctx, s.patient(goneLimit), s.goneText(), gone); err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
 	// Something holds it: a node that doesn't answer, a finalizer.
@@ -160,10 +160,14 @@ func (s *Session) removeNamespace(ctx context.Context) error {
 	if err := s.dropFinalizers(ctx); err != nil {
 		return err
 	}
-	if err := wait(ctx, s.patient(forcedLimit), "the namespace "+s.Namespace+" to go, after removing what held it", gone); err != nil {
+	if err := waitFor(ctx, s.patient(forcedLimit), s.goneText(), gone); err != nil {
 		return fmt.Errorf("%w\n    remedy: `%s kubectl get namespace %s -o yaml` says what is left in it", err, s.Env.Nori(), s.Namespace)
 	}
 	return nil
+}
+
+func (s *Session) goneText() lang.Text {
+	return lang.Textf("the namespace %s to go", "네임스페이스 %s의 삭제", s.Namespace)
 }
 
 // patient is a limit for a machine as slow as this one is said to be.
@@ -314,7 +318,7 @@ func (s *Session) replay(ctx context.Context, state *progress.Lab, i int, dir st
 	if out.Code != 0 {
 		return fmt.Errorf("its solution ended with status %d: %s", out.Code, out.Stderr)
 	}
-	err = wait(ctx, s.patient(step.Limit), "step "+step.ID+" to hold", func(ctx context.Context) (bool, error) {
+	err = waitFor(ctx, s.patient(step.Limit), lang.Textf("step %s to hold", "단계 %s의 통과", step.ID), func(ctx context.Context) (bool, error) {
 		return allHold(s.plain(ctx, scope, step)), nil
 	})
 	if err != nil {

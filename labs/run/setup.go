@@ -207,7 +207,7 @@ func (s *Session) makeNamespace(ctx context.Context, state *progress.Lab) error 
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("making the namespace %s: %w", s.Namespace, err)
 	}
-	return wait(ctx, s.patient(accountLimit), "the service account default of namespace "+s.Namespace, func(ctx context.Context) (bool, error) {
+	return waitFor(ctx, s.patient(accountLimit), lang.Textf("the service account default of namespace %s", "네임스페이스 %s의 서비스 어카운트 default", s.Namespace), func(ctx context.Context) (bool, error) {
 		account, err := s.Cluster.Get(ctx, "ServiceAccount", "v1", s.Namespace, "default")
 		return account != nil, err
 	})
@@ -232,7 +232,7 @@ func (s *Session) prepareOne(ctx context.Context, state *progress.Lab, st *forma
 		limit = setupWaitLimit
 	}
 	var last check.Result
-	err := wait(ctx, s.patient(limit), "the setup of the lab", func(ctx context.Context) (bool, error) {
+	err := waitFor(ctx, s.patient(limit), lang.Text{EN: "the setup of the lab", KO: "실습 준비"}, func(ctx context.Context) (bool, error) {
 		last = s.Cluster.Run(ctx, s.scope(state, nil), st.Wait)
 		return last.State == check.Holds, nil
 	})

@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/labs/progress"
 )
 
@@ -16,26 +16,13 @@ import (
 // longer than rebuilding the longest lab takes.
 const aloneLimit = 10 * time.Minute
 
-// wait looks until it is true, an error comes, or the limit is over; what
-// names what is waited for.
-func wait(ctx context.Context, limit time.Duration, what string, look func(context.Context) (bool, error)) error {
-	limited, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		ok, err := look(limited)
-		if ok && err == nil {
-			return nil
-		}
-		if err != nil && limited.Err() == nil {
-			return fmt.Errorf("waiting for %s: %w", what, err)
-		}
-		if pause(limited, lookAgain) != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return errors.Join(fmt.Errorf("waited %s in vain for %s", limit, what), err)
-		}
-	}
+// waitFor looks until it is true, an error comes, or the limit is over; what names
+// what is waited for.
+func waitFor(ctx context.Context, limit time.Duration, what lang.Text, look func(context.Context) (bool, error)) error {
+	return wait.For(ctx, limit, lookAgain, what, func(ctx context.Context) (bool, string, error) {
+		ok, err := look(ctx)
+		return ok, "", err
+	})
 }
 
 // alone makes or removes a world when no other process does: two at once would
@@ -43,7 +30,9 @@ func wait(ctx context.Context, limit time.Duration, what string, look func(conte
 func (s *Session) alone(ctx context.Context, say Say, build func(context.Context, Say) error) error {
 	var unlock func()
 	told := false
-	err := wait(ctx, s.patient(aloneLimit), "another nori that makes or removes a lab's world on this testbed", func(context.Context) (ok bool, err error) {
+	err := waitFor(ctx, s.patient(aloneLimit), lang.Text{
+		EN: "another nori that makes or removes a lab's world on this testbed", KO: "이 테스트베드에서 실습 환경을 만들거나 지우는 다른 nori",
+	}, func(context.Context) (ok bool, err error) {
 		unlock, err = s.Store.TryMaking()
 		if !errors.Is(err, progress.ErrMaking) {
 			return err == nil, err

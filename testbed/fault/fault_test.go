@@ -153,11 +153,11 @@ func TestShopIsReadable(t *testing.T) {
 }
 
 func TestPollSaysWhatIsMissing(t *testing.T) {
-	err := poll(t.Context(), 20*time.Millisecond, func(context.Context) (bool, string, error) { return false, "the moon", nil })
-	if err == nil || !strings.Contains(err.Error(), "the moon") || !strings.Contains(err.Error(), "not done after") {
+	err := poll(t.Context(), 20*time.Millisecond, lang.Text{EN: "a lift"}, func(context.Context) (bool, string, error) { return false, "the moon", nil })
+	if err == nil || !strings.Contains(err.Error(), "the moon") || !strings.Contains(err.Error(), "waiting for a lift") {
 		t.Errorf("got %v", err)
 	}
-	if err := poll(t.Context(), time.Minute, func(context.Context) (bool, string, error) { return false, "", errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
+	if err := poll(t.Context(), time.Minute, lang.Text{}, func(context.Context) (bool, string, error) { return false, "", errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("got %v", err)
 	}
 }

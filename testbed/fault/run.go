@@ -153,7 +153,7 @@ func choose(f *Fault, targets []testbed.Fault, o Options) (testbed.Fault, error)
 // await looks until the target is in a state, and notes by which signs.
 func (w *world) await(ctx context.Context, f *Fault, r testbed.Fault, want State, limit time.Duration, note func(string)) error {
 	var last lang.Text
-	err := poll(ctx, limit, func(ctx context.Context) (bool, string, error) {
+	err := poll(ctx, limit, lang.Textf("the target %s to be %s", "대상 %s의 %s 상태", TargetOf(r), want), func(ctx context.Context) (bool, string, error) {
 		s, err := f.look(ctx, w, r)
 		if err != nil {
 			// A machine or the API that is away now may be back in a moment.
@@ -242,7 +242,7 @@ func (w *world) recovery(f *Fault, r testbed.Fault, o Options) []step.Step {
 }
 
 func (w *world) awaitSteady(ctx context.Context) error {
-	return poll(ctx, recoverLimit, func(ctx context.Context) (bool, string, error) {
+	return poll(ctx, recoverLimit, lang.Text{EN: "the testbed to be steady", KO: "테스트베드가 정상이 되는 것"}, func(ctx context.Context) (bool, string, error) {
 		err := w.steady(ctx)
 		if err != nil {
 			return false, err.Error(), nil

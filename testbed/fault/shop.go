@@ -6,7 +6,6 @@ import (
 	"embed"
 	"errors"
 	"io"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,6 +16,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -75,7 +75,7 @@ func (w *world) openShop(ctx context.Context, note func(string)) error {
 		if o.GetKind() != "Namespace" {
 			to = client.Resource(shopResources[o.GetKind()]).Namespace(Shop)
 		}
-		err := poll(ctx, shopLimit, func(ctx context.Context) (bool, string, error) {
+		err := poll(ctx, shopLimit, lang.Text{EN: "the shop to take what is made", KO: "가게에 만들기"}, func(ctx context.Context) (bool, string, error) {
 			_, err := to.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: "nori-fault", Force: true})
 			// A shop that was closed just now must be gone first.
 			if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
@@ -91,7 +91,7 @@ func (w *world) openShop(ctx context.Context, note func(string)) error {
 }
 
 func (w *world) awaitShop(ctx context.Context, objects []*unstructured.Unstructured) error {
-	return poll(ctx, shopLimit, func(ctx context.Context) (bool, string, error) {
+	return poll(ctx, shopLimit, lang.Text{EN: "the shop to be open", KO: "가게가 열리는 것"}, func(ctx context.Context) (bool, string, error) {
 		for _, o := range objects {
 			f := testbed.Fault{Namespace: Shop, Object: o.GetName()}
 			switch o.GetKind() {
@@ -133,26 +133,6 @@ const shopLimit = 60 * time.Second
 
 // poll asks again and again until the answer is yes; when the time is over, the
 // error says what was still missing.
-func poll(ctx context.Context, limit time.Duration, ask func(context.Context) (done bool, missing string, err error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, lang.Errorf("not done after %v", "%v 안에 끝나지 않았습니다", limit))
-	defer cancel()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		done, missing, err := ask(ctx)
-		if done {
-			return nil
-		}
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			if err != nil && missing == "" {
-				missing = err.Error()
-			}
-			return lang.Errorf("%w; still: %s", "%w. 지금 상태: %s", context.Cause(ctx), strings.TrimSpace(missing))
-		case <-tick.C:
-		}
-	}
+func poll(ctx context.Context, limit time.Duration, what lang.Text, ask wait.Look) error {
+	return wait.For(ctx, limit, 200*time.Millisecond, what, ask)
 }
