@@ -37,7 +37,7 @@ type Options struct {
 	// Replicas is how many pods serve; 0 means 1.
 	Replicas int
 	// Forward is where questions about other domains go: a resolv.conf or
-	// addresses, as ForwardFor finds them. Empty: the answer is SERVFAIL, at
+	// addresses. Empty: the answer is SERVFAIL, at
 	// once, which is what a testbed without a way out wants.
 	Forward string
 }
@@ -107,29 +107,4 @@ func Apply(ctx context.Context, client dynamic.Interface, o Options) error {
 		return lang.Errorf("the cluster's DNS: %w", "클러스터 DNS: %w", err)
 	}
 	return nil
-}
-
-// ForwardFor returns what Options.Forward should be on nodes whose resolv.conf
-// has the given content. A loopback server there is the node's own stub, which a
-// pod can't reach (and which CoreDNS would take for a forwarding loop and exit),
-// so such servers are left out; without any other the answer is empty.
-func ForwardFor(resolvConf []byte) string {
-	var usable []string
-	whole := true
-	for line := range strings.Lines(string(resolvConf)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] != "nameserver" {
-			continue
-		}
-		addr, err := netip.ParseAddr(fields[1])
-		if err != nil || addr.IsLoopback() || addr.IsUnspecified() || addr.Zone() != "" {
-			whole = false
-			continue
-		}
-		usable = append(usable, addr.String())
-	}
-	if len(usable) > 0 && whole {
-		return "/etc/resolv.conf"
-	}
-	return strings.Join(usable, " ")
 }

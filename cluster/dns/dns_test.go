@@ -90,33 +90,6 @@ func TestBadOptionsAreAllNamed(t *testing.T) {
 	}
 }
 
-func TestForwardFor(t *testing.T) {
-	for conf, want := range map[string]string{
-		"":                                     "",
-		"search lan\n":                         "",
-		"nameserver 10.0.2.3\n":                "/etc/resolv.conf",
-		"nameserver 127.0.0.53\noptions edns0": "",
-		"nameserver 127.0.0.53\nnameserver 9.9.9.9":         "9.9.9.9",
-		"nameserver ::1\nnameserver fe80::1%eth0\n":         "",
-		"# nameserver 1.1.1.1\nnameserver bad\n":            "",
-		"nameserver 10.0.2.3\nnameserver 10.0.2.4 # second": "/etc/resolv.conf",
-	} {
-		if got := ForwardFor([]byte(conf)); got != want {
-			t.Errorf("ForwardFor(%q) = %q, want %q", conf, got, want)
-		}
-	}
-}
-
-func FuzzForwardFor(f *testing.F) {
-	f.Add([]byte("nameserver 127.0.0.53\nnameserver 9.9.9.9"))
-	f.Fuzz(func(t *testing.T, conf []byte) {
-		o := Options{Image: "x", Forward: ForwardFor(conf)}
-		if err := o.complete(); err != nil {
-			t.Errorf("%q gives options that are refused: %v", conf, err)
-		}
-	})
-}
-
 // TestAnsweringWaitsForTheServer has a real DNS server on the loopback that
 // is not there at first.
 func TestAnsweringWaitsForTheServer(t *testing.T) {
