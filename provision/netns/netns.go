@@ -129,7 +129,14 @@ func Delete(name string) error {
 			return lang.Errorf("unmounting network namespace %s: %w", "네트워크 네임스페이스 %s 마운트 해제: %w", name, err)
 		}
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := os.Remove(path)
+	if errors.Is(err, unix.EBUSY) {
+		// Somebody mounted over the folder while the namespace was there (see share):
+		// below that it is mounted still, where no one gets at it. What is left to be
+		// seen is an empty file, over which the next Create mounts.
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return lang.Errorf("removing network namespace %s: %w", "네트워크 네임스페이스 %s 제거: %w", name, err)
 	}
 	return nil

@@ -12,6 +12,8 @@ import (
 
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -235,5 +237,39 @@ func TestSharedFolder(t *testing.T) {
 	}
 	if err := Delete(name); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestHiddenMount deletes a namespace over which somebody mounted the folder: it goes
+// as far as it can, and the name can be used again.
+func TestHiddenMount(t *testing.T) {
+	const name = "test-hidden"
+	needRoot(t)
+	if os.Getenv("NETNS_TEST_HIDDEN") == "" {
+		c := exec.Command("unshare", "--mount", "--propagation", "private", os.Args[0], "-test.run=^TestHiddenMount$")
+		c.Env = append(os.Environ(), "NETNS_TEST_HIDDEN=1")
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		os.Remove(Path(name)) // the mounts went with their namespace
+		return
+	}
+	if err := Create(name); err != nil {
+		t.Fatal(err)
+	}
+	// As it was before the folder was shared.
+	if err := unix.Mount("", dir, "none", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(dir, dir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := Delete(name); err != nil || Exists(name) {
+			t.Errorf("deleted: %v, and it is there: %v", err, Exists(name))
+		}
+		if err := Create(name); err != nil {
+			t.Errorf("the name is taken: %v", err)
+		}
 	}
 }
