@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/token"
 	"io"
 	"os/exec"
 	"path/filepath"
@@ -63,6 +65,20 @@ func TestPackageComments(t *testing.T) {
 			t.Errorf("%s has no package comment", strings.TrimPrefix(p.ImportPath, module))
 		}
 	}
+}
+
+// TestPackageCommentsPlace: a package's comment is where a reader looks for it: in
+// doc.go, in the file of the package's name, or in main.go.
+func TestPackageCommentsPlace(t *testing.T) {
+	eachFile(t, func(file string, _ *token.FileSet, parsed *ast.File) {
+		name := filepath.Base(file)
+		if parsed.Doc == nil || !strings.HasPrefix(parsed.Doc.Text(), "Package ") && !strings.HasPrefix(parsed.Doc.Text(), "Command ") {
+			return
+		}
+		if name != "doc.go" && name != "main.go" && name != parsed.Name.Name+".go" {
+			t.Errorf("%s has its package's comment: move it to doc.go or to %s.go", short(file), parsed.Name.Name)
+		}
+	})
 }
 
 // TestTopLevel keeps the top of the tree to what was agreed on.
