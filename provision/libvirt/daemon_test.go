@@ -90,6 +90,14 @@ func isolatedTest(t *testing.T, dir string) {
 			t.Fatalf("the bridge has addresses %v", addrs)
 		}
 		switch state {
+		case "running":
+			config := filepath.Join(dir, "libvirt", "etc", "libvirtd.conf")
+			must(t, os.Remove(config))
+			_, err := nori().List(ctx)
+			must(t, err)
+			if _, err := os.Stat(config); err == nil {
+				t.Error("a look at the machines wrote libvirtd's configuration")
+			}
 		case "libvirtd killed":
 			must(t, syscall.Kill(pid, syscall.SIGKILL))
 		case "folder of the socket emptied":
