@@ -130,6 +130,10 @@ func (g *globals) settle(c *cobra.Command) error {
 	if g.output != "" && g.output != "json" {
 		return g.usage("-o: %q is not known; json is", "-o: %q은(는) 쓸 수 없습니다. json을 쓰세요", g.output)
 	}
+	if c != nil && g.name == "" && c.Flags().Changed("name") {
+		return g.usage("--name is empty: give a testbed's name, or leave --name out (a variable of a script may be unset)",
+			"--name이 비어 있습니다. 테스트베드 이름을 주거나 --name을 빼세요 (스크립트의 변수가 비어 있을 수 있습니다)")
+	}
 	if g.name == "" {
 		g.name = os.Getenv("NORI_TESTBED")
 	}

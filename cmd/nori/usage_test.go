@@ -7,6 +7,10 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"errors"
+
+	"noriter.dev/noriter/testbed"
 )
 
 // TestWrongNumberOfArguments gives every command more arguments than it takes, and
@@ -88,5 +92,18 @@ func TestNoRoot(t *testing.T) {
 	g := &globals{stdin: strings.NewReader(""), stdout: io.Discard, stderr: &out}
 	if code := g.explain(errNoRoot(), false); code != exitHost || !strings.Contains(out.String(), "sudo") {
 		t.Errorf("exit code %d, and said: %s", code, out.String())
+	}
+}
+
+// TestEmptyName: `nori --name "$T" down` with a variable that is not set must not mean
+// another testbed.
+func TestEmptyName(t *testing.T) {
+	t.Setenv("NORI_HOME", t.TempDir())
+	g := &globals{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+	root := newRootCommand(g)
+	root.SetArgs([]string{"--name", "", "down"})
+	var usage *testbed.UsageError
+	if err := root.Execute(); !errors.As(err, &usage) || !strings.Contains(err.Error(), "--name is empty") {
+		t.Errorf("nori --name '' down: %v", err)
 	}
 }
