@@ -1,14 +1,13 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
-
-	"errors"
 
 	"noriter.dev/noriter/testbed"
 )
