@@ -4,6 +4,7 @@
 //	expr      the expressions of checks (CEL), and why they came out as they did
 //	field     what lab files are written with: expressions, texts with them
 //	check     the checks, which look at the cluster: one file per kind
+//	world     the namespace that a lab or a quiz works in, and its manifests
 //	format    a lab on disk, read strictly
 //	progress  what a learner has done, kept across power cuts
 //	run       a lab in progress: setup, reset, live watching, points

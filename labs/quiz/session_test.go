@@ -10,6 +10,7 @@ import (
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/labtest"
 	"noriter.dev/noriter/labs/progress"
+	"noriter.dev/noriter/labs/world"
 )
 
 func TestComputed(t *testing.T) {
@@ -197,7 +198,7 @@ func TestWorld(t *testing.T) {
 		t.Fatal(err)
 	}
 	ns, err := s.Cluster.Get(t.Context(), "Namespace", "v1", "", "quiz-demo")
-	if err != nil || ns.GetAnnotations()[attemptAnnotation] != "8" {
+	if err != nil || ns.GetAnnotations()[world.AttemptAnnotation] != "8" {
 		t.Errorf("%v, %v: the world of another attempt was kept", ns, err)
 	}
 	left, cancel := context.WithCancel(t.Context())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,12 +14,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	yamlstream "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
-	"sigs.k8s.io/yaml"
 
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/progress"
+	"noriter.dev/noriter/labs/world"
 )
 
 // applyFile puts the objects of a manifest into the lab's namespace.
@@ -29,26 +27,16 @@ func (s *Session) applyFile(ctx context.Context, state *progress.Lab, name strin
 	if err != nil {
 		return err
 	}
-	documents := yamlstream.NewYAMLReader(newReader(text))
-	for {
-		data, err := documents.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", name, err)
-		}
-		obj := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(data, &obj.Object); err != nil {
-			return fmt.Errorf("reading %s: %w", name, err)
-		}
-		if len(obj.Object) == 0 {
-			continue
-		}
+	objects, err := world.Objects(name, text)
+	if err != nil {
+		return err
+	}
+	for _, obj := range objects {
 		if err := s.apply(ctx, obj); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	return nil
 }
 
 // apply creates an object, or applies it over the one that is there.

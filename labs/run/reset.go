@@ -16,6 +16,7 @@ import (
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/progress"
+	"noriter.dev/noriter/labs/world"
 )
 
 // How long a namespace may take to go: by itself, and then with force.
@@ -136,21 +137,18 @@ func (s *Session) takeFilesBack() error {
 // removeNamespace deletes the namespace and waits until it is gone. Pods are
 // killed quickly first: a shell that ignores SIGTERM would cost 30 s each.
 func (s *Session) removeNamespace(ctx context.Context) error {
-	ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
-	if err != nil || ns == nil {
+	ns := &world.Namespace{Cluster: s.Cluster, Name: s.Namespace} // of any attempt
+	if gone, err := ns.IsGone(ctx); err != nil || gone {
 		return err
 	}
-	if err := s.deleteNamespace(ctx); err != nil {
+	if err := ns.Delete(ctx); err != nil {
 		return err
 	}
 	if err := s.killPods(ctx, 1); err != nil {
 		return err
 	}
-	gone := func(ctx context.Context) (bool, error) {
-		ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
-		return ns == nil, err
-	}
-	if err := waitFor(ctx, s.patient(goneLimit), s.goneText(), gone); err == nil || ctx.Err() != nil {
+	what := lang.Textf("the namespace %s to go", "네임스페이스 %s의 삭제", s.Namespace)
+	if err := world.Until(ctx, s.patient(goneLimit), what, ns.IsGone); err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
 	// Something holds it: a node that doesn't answer, a finalizer.
@@ -160,27 +158,15 @@ func (s *Session) removeNamespace(ctx context.Context) error {
 	if err := s.dropFinalizers(ctx); err != nil {
 		return err
 	}
-	if err := waitFor(ctx, s.patient(forcedLimit), s.goneText(), gone); err != nil {
+	if err := world.Until(ctx, s.patient(forcedLimit), what, ns.IsGone); err != nil {
 		return fmt.Errorf("%w\n    remedy: `%s kubectl get namespace %s -o yaml` says what is left in it", err, s.Env.Nori(), s.Namespace)
 	}
 	return nil
 }
 
-func (s *Session) goneText() lang.Text {
-	return lang.Textf("the namespace %s to go", "네임스페이스 %s의 삭제", s.Namespace)
-}
-
 // patient is a limit for a machine as slow as this one is said to be.
 func (s *Session) patient(limit time.Duration) time.Duration {
 	return limit * time.Duration(max(s.Env.Patience, 1))
-}
-
-func (s *Session) deleteNamespace(ctx context.Context) error {
-	err := s.Cluster.Dynamic.Resource(namespaces).Delete(ctx, s.Namespace, metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		return fmt.Errorf("deleting the namespace %s: %w", s.Namespace, err)
-	}
-	return nil
 }
 
 // killPods deletes all pods of the namespace with so many seconds of grace.
@@ -318,7 +304,7 @@ func (s *Session) replay(ctx context.Context, state *progress.Lab, i int, dir st
 	if out.Code != 0 {
 		return fmt.Errorf("its solution ended with status %d: %s", out.Code, out.Stderr)
 	}
-	err = waitFor(ctx, s.patient(step.Limit), lang.Textf("step %s to hold", "단계 %s의 통과", step.ID), func(ctx context.Context) (bool, error) {
+	err = world.Until(ctx, s.patient(step.Limit), lang.Textf("step %s to hold", "단계 %s의 통과", step.ID), func(ctx context.Context) (bool, error) {
 		return allHold(s.plain(ctx, scope, step)), nil
 	})
 	if err != nil {

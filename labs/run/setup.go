@@ -7,10 +7,7 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/check"
@@ -18,6 +15,7 @@ import (
 	"noriter.dev/noriter/labs/field"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/progress"
+	"noriter.dev/noriter/labs/world"
 )
 
 // Time limits of what setup waits for.
@@ -25,17 +23,10 @@ const (
 	reachLimit     = 15 * time.Second
 	accountLimit   = 30 * time.Second
 	setupWaitLimit = 90 * time.Second
-	lookAgain      = 200 * time.Millisecond
 )
 
-// Labels and annotations on a lab's namespace. The attempt tells a world that
-// belongs to the recorded state from one that an older attempt left.
-const (
-	labLabel          = "noriter.dev/lab"
-	attemptAnnotation = "noriter.dev/attempt"
-)
-
-var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+// labLabel marks a lab's namespace.
+const labLabel = "noriter.dev/lab"
 
 // Say is told, in the current language, what is being done.
 type Say func(text string)
@@ -75,7 +66,7 @@ func (s *Session) start(ctx context.Context, say Say) error {
 	if err != nil {
 		return err
 	}
-	there, err := s.worldIsThere(ctx, state)
+	there, err := s.world(state).IsThere(ctx)
 	if err != nil {
 		return err
 	}
@@ -150,7 +141,7 @@ func (s *Session) setup(ctx context.Context, say Say) error {
 // can be done again.
 func (s *Session) prepare(ctx context.Context, state *progress.Lab, say Say) error {
 	say(lang.T("preparing the namespace "+s.Namespace, "네임스페이스 "+s.Namespace+"을(를) 준비합니다"))
-	if err := s.makeNamespace(ctx, state); err != nil {
+	if err := s.world(state).Make(ctx, s.patient(accountLimit), s.removeNamespace); err != nil {
 		return err
 	}
 	if err := s.handOutFiles(state, s.Env.Work(s.Lab.ID)); err != nil {
@@ -172,45 +163,11 @@ func (s *Session) enter(_ context.Context, _ *progress.Lab) error {
 	return SetNamespace(s.Env.Kubeconfig, s.Namespace)
 }
 
-// worldIsThere tells whether the namespace belongs to the recorded attempt.
-func (s *Session) worldIsThere(ctx context.Context, state *progress.Lab) (bool, error) {
-	ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
-	if err != nil {
-		return false, err
-	}
-	return ns != nil && ns.GetDeletionTimestamp() == nil &&
-		ns.GetAnnotations()[attemptAnnotation] == attemptID(state), nil
-}
-
-func attemptID(state *progress.Lab) string { return state.Started.UTC().Format(time.RFC3339) }
-
-// makeNamespace makes the lab's namespace, after waiting for an older one
-// that is going away, and waits until pods can be made in it.
-func (s *Session) makeNamespace(ctx context.Context, state *progress.Lab) error {
-	ns, err := s.Cluster.Get(ctx, "Namespace", "v1", "", s.Namespace)
-	if err != nil {
-		return err
-	}
-	if ns != nil && (ns.GetDeletionTimestamp() != nil || ns.GetAnnotations()[attemptAnnotation] != attemptID(state)) {
-		if err := s.removeNamespace(ctx); err != nil {
-			return err
-		}
-	}
-	obj := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Namespace",
-		"metadata": map[string]any{
-			"name": s.Namespace, "labels": map[string]any{labLabel: s.Lab.ID},
-			"annotations": map[string]any{attemptAnnotation: attemptID(state)},
-		},
-	}}
-	_, err = s.Cluster.Dynamic.Resource(namespaces).Create(ctx, obj, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("making the namespace %s: %w", s.Namespace, err)
-	}
-	return waitFor(ctx, s.patient(accountLimit), lang.Textf("the service account default of namespace %s", "네임스페이스 %s의 서비스 어카운트 default", s.Namespace), func(ctx context.Context) (bool, error) {
-		account, err := s.Cluster.Get(ctx, "ServiceAccount", "v1", s.Namespace, "default")
-		return account != nil, err
-	})
+// world is the lab's namespace. What tells an attempt from another is when it
+// was started.
+func (s *Session) world(state *progress.Lab) *world.Namespace {
+	return &world.Namespace{Cluster: s.Cluster, Name: s.Namespace, Labels: map[string]any{labLabel: s.Lab.ID},
+		Attempt: state.Started.UTC().Format(time.RFC3339)}
 }
 
 // prepareOne does one entry of the lab's setup.
@@ -232,7 +189,7 @@ func (s *Session) prepareOne(ctx context.Context, state *progress.Lab, st *forma
 		limit = setupWaitLimit
 	}
 	var last check.Result
-	err := waitFor(ctx, s.patient(limit), lang.Text{EN: "the setup of the lab", KO: "실습 준비"}, func(ctx context.Context) (bool, error) {
+	err := world.Until(ctx, s.patient(limit), lang.Text{EN: "the setup of the lab", KO: "실습 준비"}, func(ctx context.Context) (bool, error) {
 		last = s.Cluster.Run(ctx, s.scope(state, nil), st.Wait)
 		return last.State == check.Holds, nil
 	})

@@ -83,8 +83,10 @@ func (s *Session) Watch(ctx context.Context, on func(Update)) error {
 				return ErrWorldGone
 			}
 		case <-changed:
-			if err := pause(ctx, settle); err != nil {
-				return err
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(settle):
 			}
 		}
 	}
@@ -104,7 +106,7 @@ func (s *Session) worldIsGone(ctx context.Context) bool {
 	if err != nil || state.Phase != progress.Underway {
 		return false
 	}
-	there, err := s.worldIsThere(ctx, state)
+	there, err := s.world(state).IsThere(ctx)
 	return err == nil && !there
 }
 
