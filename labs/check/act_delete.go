@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/labs/field"
 )
 
@@ -36,27 +37,20 @@ func (d *Delete) Await(ctx context.Context, c *Cluster, s *Scope, hit []unstruct
 	for i := range hit {
 		uids[hit[i].GetUID()] = true
 	}
-	end := time.Now().Add(goneLimit)
-	for {
+	left, what := "", lang.Text{EN: "what was deleted to go", KO: "지운 것이 사라지는 것"}
+	gone, err := wait.Within(ctx, goneLimit, pollInterval, what, func(context.Context) (bool, string, error) {
 		items, err := c.List(ctx, d.Kind, d.APIVersion, s.Namespace, "")
-		if err != nil {
-			return err
-		}
-		left := ""
+		left = ""
 		for i := range items {
 			if uids[items[i].GetUID()] {
 				left = items[i].GetName()
 			}
 		}
-		if left == "" {
-			return nil
-		}
-		if time.Now().After(end) {
-			return missing(lang.Textf("%s is still there %s after it was deleted",
-				"%s이(가) 지운 지 %s이 지나도 남아 있습니다", left, goneLimit))
-		}
-		if err := sleep(ctx, pollInterval); err != nil {
-			return err
-		}
+		return left == "", left, err
+	})
+	if err == nil && !gone {
+		return missing(lang.Textf("%s is still there %s after it was deleted",
+			"%s이(가) 지운 지 %s이 지나도 남아 있습니다", left, goneLimit))
 	}
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/internal/shell"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/field"
@@ -99,19 +100,19 @@ func (c *Cluster) unit(node, verb, unit string) stepBack {
 // agent heard since.
 func (c *Cluster) untilBack(ctx context.Context, name string) error {
 	since := time.Now()
-	end := since.Add(backLimit)
-	for {
-		node, err := c.Get(ctx, "Node", "v1", "", name)
-		if err == nil && node != nil && expr.Ready(node.Object) && heard(node).After(since.Add(-2*time.Second)) {
-			return nil
+	var unread error
+	what := lang.Textf("the node %s to be Ready", "노드 %s의 Ready", name)
+	back, err := wait.Within(ctx, backLimit, pollInterval, what, func(context.Context) (bool, string, error) {
+		var node *unstructured.Unstructured
+		if node, unread = c.Get(ctx, "Node", "v1", "", name); unread != nil || node == nil {
+			return false, "", nil
 		}
-		if time.Now().After(end) {
-			return errors.Join(fmt.Errorf("%s is not Ready %s after it was switched on again", name, backLimit), err)
-		}
-		if err := sleep(ctx, pollInterval); err != nil {
-			return err
-		}
+		return expr.Ready(node.Object) && heard(node).After(since.Add(-2*time.Second)), "", nil
+	})
+	if err == nil && !back {
+		return errors.Join(fmt.Errorf("%s is not Ready %s after it was switched on again", name, backLimit), unread)
 	}
+	return err
 }
 
 // heard is when a node last told that it is Ready.

@@ -219,15 +219,3 @@ func contents(items []unstructured.Unstructured) []any {
 
 // pollInterval is how often a wait looks again.
 const pollInterval = 200 * time.Millisecond
-
-// sleep waits, or returns early with the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}

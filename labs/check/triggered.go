@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/internal/strict"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/field"
 )
@@ -146,19 +146,15 @@ func (c *Cluster) recovers(ctx context.Context, s *Scope, t *Triggered, extra ex
 	if limit == 0 {
 		limit = defaultRecovery
 	}
-	end := time.Now().Add(limit)
-	for {
-		r := c.run(ctx, s, t.Then, extra)
-		if r.State == Holds || time.Now().After(end) || ctx.Err() != nil {
-			if r.State == Fails {
-				r.Actual += lang.T(fmt.Sprintf(" (after %s)", limit), fmt.Sprintf(" (%s 뒤)", limit))
-			}
-			return r
-		}
-		if err := sleep(ctx, pollInterval); err != nil {
-			return r
-		}
+	var r Result
+	held, err := poll(ctx, limit, t.Then, func() bool {
+		r = c.run(ctx, s, t.Then, extra)
+		return r.State == Holds
+	})
+	if !held && err == nil && r.State == Fails {
+		r.Actual += lang.Textf(" (after %s)", " (%s 뒤)", limit).String()
 	}
+	return r
 }
 
 // stays waits until what was hit is gone, then sees that the check holds all
@@ -169,14 +165,20 @@ func (c *Cluster) stays(ctx context.Context, s *Scope, t *Triggered, hit []unstr
 			return unseen(ctx, t.Then, c.variables(ctx, s), err)
 		}
 	}
-	end := time.Now().Add(t.Stays)
-	for {
-		r := c.run(ctx, s, t.Then, extra)
-		if r.State != Holds || time.Now().After(end) {
-			return r
-		}
-		if err := sleep(ctx, pollInterval); err != nil {
-			return Result{ID: t.Then.ID, State: Unknown, Actual: err.Error()}
-		}
+	var r Result
+	_, err := poll(ctx, t.Stays, t.Then, func() bool {
+		r = c.run(ctx, s, t.Then, extra)
+		return r.State != Holds
+	})
+	if err != nil {
+		return Result{ID: t.Then.ID, State: Unknown, Actual: err.Error()}
 	}
+	return r
+}
+
+// poll looks again until it has what it looks for, or the limit is over. A look
+// has a limit of its own, and is not cut short by this one.
+func poll(ctx context.Context, limit time.Duration, ck *Check, look func() bool) (done bool, err error) {
+	what := lang.Textf("the check %s", "검사 %s", ck.ID)
+	return wait.Within(ctx, limit, pollInterval, what, func(context.Context) (bool, string, error) { return look(), "", nil })
 }
