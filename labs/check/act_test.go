@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
+
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/labtest"
 )
@@ -89,6 +92,34 @@ func TestActThatFails(t *testing.T) {
 		r := w.Trigger(context.Background(), scope(nil), parse(t, "id: a\ntriggered:\n  "+c.act+"\n  then: {list: {kind: Pod}, expr: 'true'}"), func(string) {})
 		if r.State == check.Holds || !strings.Contains(r.Actual, c.says) {
 			t.Errorf("%s: %+v", c.act, r)
+		}
+	}
+}
+
+// TestStays: a check with `stays` begins when what was deleted is gone, and one
+// moment in which it doesn't hold is enough to fail.
+func TestStays(t *testing.T) {
+	text := "id: a\ntriggered:\n  delete: {kind: Pod, selector: app=v}\n  stays: 600ms\n  then: {list: {kind: Pod, selector: app=v}, expr: size(items) == 0}"
+	for _, c := range []struct {
+		name    string
+		another bool
+		want    check.State
+	}{
+		{"the pod is in its grace for a while", false, check.Holds},
+		{"another pod is there for a moment", true, check.Fails},
+	} {
+		w := labtest.NewWorld(t.TempDir(), pod("v", "app=v"))
+		w.Client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+			if c.another {
+				p := pod("v", "app=v")
+				p.SetUID("uid-again")
+				w.Put(p)
+			}
+			time.AfterFunc(300*time.Millisecond, func() { w.Drop(pod("v")) })
+			return true, nil, nil
+		})
+		if r := w.Trigger(context.Background(), scope(nil), parse(t, text), func(string) {}); r.State != c.want {
+			t.Errorf("%s: %+v", c.name, r)
 		}
 	}
 }

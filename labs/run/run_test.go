@@ -356,8 +356,9 @@ func TestWatchLeavesAStepThatIsNotOpen(t *testing.T) {
 	if _, err := s.Advance(ctx); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Watch(ctx, func(run.Update) {}) }()
+	ended, watched := make(chan error, 1), make(chan struct{})
+	go func() { ended <- s.Watch(ctx, func(run.Update) { closeOnce(watched) }) }()
+	<-watched // on a busy machine it would begin after the reset, with the step that is open then
 	if err := s.Reset(ctx, quiet); err != nil {
 		t.Fatal(err)
 	}
