@@ -6,7 +6,44 @@ import (
 
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/progress"
 )
+
+// Remember lets the open step note what it remembers, if it hasn't yet. The
+// live view does so when it shows the step; a script that acts at once must
+// wait for it.
+func (s *Session) Remember(ctx context.Context) error {
+	step, _, err := s.Step()
+	if err != nil {
+		return err
+	}
+	_, err = s.remembered(ctx, step)
+	return err
+}
+
+// remembered notes, once, what a step remembers, and gives the scope of its
+// checks.
+func (s *Session) remembered(ctx context.Context, step *format.Step) (*check.Scope, error) {
+	state, err := s.State()
+	if err != nil {
+		return nil, err
+	}
+	st := state.StepState(step.ID)
+	scope := s.scope(state, step)
+	if st.Ready || len(step.Remember) == 0 {
+		return scope, nil
+	}
+	seen, err := s.recall(ctx, scope, step)
+	if err != nil {
+		return nil, err
+	}
+	scope.Seen = seen
+	return scope, s.update(func(l *progress.Lab) error {
+		st := l.StepState(step.ID)
+		st.Seen, st.Ready = seen, true
+		return nil
+	})
+}
 
 // recall evaluates what a step remembers when it is opened. An object that
 // isn't there is null.

@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os/user"
 	"sort"
@@ -164,100 +163,3 @@ func Variables(lab *format.Lab, seed uint64) map[string]string {
 
 // now is in whole seconds, as the API server's own times are.
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
-
-// Score is what the passed steps have brought, and what they could.
-func Score(lab *format.Lab, state *progress.Lab) (points, most int) {
-	for i := range lab.Steps {
-		step := &lab.Steps[i]
-		most += step.Points
-		if state.Passed(step.ID) {
-			points += StepPoints(step, state)
-		}
-	}
-	return points, most
-}
-
-// StepPoints is what one step is worth, after the hints that were taken.
-func StepPoints(step *format.Step, lab *progress.Lab) int {
-	state := lab.StepState(step.ID)
-	if state.Solved {
-		return 0
-	}
-	points := step.Points
-	for i := 0; i < state.Hints && i < len(step.Cost); i++ {
-		points -= step.Cost[i]
-	}
-	return max(points, 0)
-}
-
-// attempt sums an attempt up for the history.
-func attempt(lab *format.Lab, state *progress.Lab, finished bool) progress.Attempt {
-	a := progress.Attempt{Started: state.Started, Ended: now(), Finished: finished, Steps: len(lab.Steps)}
-	a.Points, a.Max = Score(lab, state)
-	for i := range lab.Steps {
-		if state.Passed(lab.Steps[i].ID) {
-			a.Passed++
-		}
-	}
-	return a
-}
-
-// Hint takes the next tier of the open step's hints and says what it cost.
-// ok is false when there is none left.
-func (s *Session) Hint(ctx context.Context) (text string, cost int, ok bool, err error) {
-	step, state, err := s.Step()
-	if err != nil {
-		return "", 0, false, err
-	}
-	section := s.Prose().Sections[step.ID]
-	taken := state.StepState(step.ID).Hints
-	if taken >= len(section.Hints) || taken >= len(step.Cost) {
-		return "", 0, false, nil
-	}
-	if text, err = s.Render(ctx, section.Hints[taken], state); err != nil {
-		return "", 0, false, err
-	}
-	if !state.Passed(step.ID) {
-		cost = step.Cost[taken]
-	}
-	err = s.update(func(l *progress.Lab) error {
-		if st := l.StepState(step.ID); st.Hints == taken && st.Passed == nil {
-			st.Hints++
-		}
-		return nil
-	})
-	return text, cost, err == nil, err
-}
-
-// Hints gives the tiers already taken.
-func (s *Session) Hints(ctx context.Context) ([]string, error) {
-	step, state, err := s.Step()
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for i, t := range s.Prose().Sections[step.ID].Hints {
-		if i >= state.StepState(step.ID).Hints {
-			break
-		}
-		text, err := s.Render(ctx, t, state)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, text)
-	}
-	return out, nil
-}
-
-// ComputedHint is the text of a hint that a `when` shows.
-func (s *Session) ComputedHint(ctx context.Context, id string) (string, error) {
-	step, state, err := s.Step()
-	if err != nil {
-		return "", err
-	}
-	t := s.Prose().Sections[step.ID].Computed[id]
-	if t == nil {
-		return "", fmt.Errorf("step %s has no hint %q", step.ID, id)
-	}
-	return s.Render(ctx, t, state)
-}

@@ -33,8 +33,7 @@ func (s *Session) Solve(ctx context.Context, on func(Update)) error {
 		return nil
 	}
 	// The step may never have been watched: note what it remembers first.
-	w := &watcher{s: s, step: step, on: on}
-	if _, err := w.remembered(ctx); err != nil {
+	if _, err := s.remembered(ctx, step); err != nil {
 		return err
 	}
 	err = s.update(func(l *progress.Lab) error {

@@ -1,0 +1,86 @@
+package run
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/format"
+)
+
+// checksAtOnce is how many checks look at the cluster side by side: a page
+// that takes its time shall not keep the others.
+const checksAtOnce = 4
+
+// plain evaluates all checks of a step that aren't triggered.
+func (s *Session) plain(ctx context.Context, scope *check.Scope, step *format.Step) []check.Result {
+	var checks []*check.Check
+	for i := range step.Checks {
+		if c := &step.Checks[i]; c.Triggered() == nil {
+			checks = append(checks, c)
+		}
+	}
+	out := make([]check.Result, len(checks))
+	var group errgroup.Group
+	group.SetLimit(checksAtOnce)
+	for i, c := range checks {
+		group.Go(func() error {
+			out[i] = s.Cluster.Run(ctx, scope, c)
+			return nil
+		})
+	}
+	_ = group.Wait() // what went wrong is in the results
+	return out
+}
+
+// trigger runs the triggered checks in order; the first that fails ends it.
+func (s *Session) trigger(ctx context.Context, scope *check.Scope, step *format.Step, say Say) (results []check.Result, ok bool) {
+	for i := range step.Checks {
+		c := &step.Checks[i]
+		if c.Triggered() == nil {
+			continue
+		}
+		r := s.Cluster.Trigger(ctx, scope, c, say)
+		results = append(results, r)
+		if r.State != check.Holds {
+			return results, false
+		}
+	}
+	return results, true
+}
+
+func allHold(results []check.Result) bool {
+	return !slices.ContainsFunc(results, func(r check.Result) bool { return r.State != check.Holds })
+}
+
+// waiting are the results of triggered checks whose turn hasn't come.
+func waiting(step *format.Step) []check.Result { return triggered(step, check.Waiting) }
+
+func acting(step *format.Step) []check.Result { return triggered(step, check.Acting) }
+
+func triggered(step *format.Step, state check.State) []check.Result {
+	var out []check.Result
+	for i := range step.Checks {
+		c := &step.Checks[i]
+		if c.Triggered() == nil {
+			continue
+		}
+		r := check.Result{ID: c.ID, State: state}
+		if c.Expect != nil {
+			r.Expected = c.Expect.Text.String()
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// unseen are the results where the cluster couldn't be looked at.
+func unseen(step *format.Step, err error) []check.Result {
+	var out []check.Result
+	for i := range step.Checks {
+		out = append(out, check.Result{ID: step.Checks[i].ID, State: check.Unknown, Actual: err.Error()})
+	}
+	return out
+}

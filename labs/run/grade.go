@@ -1,0 +1,151 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/progress"
+)
+
+// grader grades one step, again and again, and tells of what changed.
+type grader struct {
+	s      *Session
+	step   *format.Step
+	on     func(Update)
+	opened time.Time
+
+	last     []check.Result
+	lastHint []string
+	told     bool
+	tries    int
+	// lastStuck is whether help was offered already.
+	lastStuck bool
+	// acted are the results of the triggered checks, from the last time they ran.
+	acted []check.Result
+	// notBefore keeps triggered checks from killing pods again and again.
+	notBefore time.Time
+	rest      time.Duration
+}
+
+// Rests between two runs of a triggered check that failed.
+const (
+	firstRest   = 10 * time.Second
+	longestRest = 60 * time.Second
+)
+
+// grade evaluates the step once, tells of what changed, and records a pass.
+func (g *grader) grade(ctx context.Context) (passed bool, err error) {
+	if open, err := g.isOpen(); err != nil || !open {
+		return false, err
+	}
+	scope, err := g.s.remembered(ctx, g.step)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		g.tell(unseen(g.step, err), nil, "")
+		return false, nil
+	}
+	results := g.s.plain(ctx, scope, g.step)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if !allHold(results) {
+		// What the last act found is still the answer to "why not?", and most
+		// often it was the act itself that broke what doesn't hold now.
+		g.tell(append(results, g.found()...), g.s.computedHints(ctx, scope, g.step), "")
+		return false, nil
+	}
+	if len(waiting(g.step)) == 0 {
+		return g.pass(results)
+	}
+	if time.Now().Before(g.notBefore) {
+		g.tell(append(results, g.found()...), nil, "")
+		return false, nil
+	}
+	g.tell(append(results, acting(g.step)...), nil, lang.T("now it is tried out", "이제 실제로 시험해 봅니다"))
+	acted, ok := g.s.trigger(ctx, scope, g.step, func(text string) {
+		g.tell(append(results, acting(g.step)...), nil, text)
+	})
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if ok {
+		return g.pass(append(results, acted...))
+	}
+	g.acted = acted
+	g.rest = min(max(g.rest*2, firstRest), longestRest)
+	g.notBefore = time.Now().Add(g.rest)
+	g.tell(append(results, g.found()...), g.s.computedHints(ctx, scope, g.step), "")
+	return false, nil
+}
+
+// isOpen says whether the step may be judged now. While the lab's world is being
+// made it may not: what was remembered is of the world before. One that was opened
+// anew begins from nothing.
+func (g *grader) isOpen() (bool, error) {
+	state, err := g.s.State()
+	if err != nil {
+		return false, err
+	}
+	if state.Phase != progress.Underway {
+		return false, nil
+	}
+	if state.Step != g.step.ID {
+		return false, ErrMoved
+	}
+	if opened := state.StepState(g.step.ID).Opened; !opened.Equal(g.opened) {
+		*g = grader{s: g.s, step: g.step, on: g.on, opened: opened}
+	}
+	return true, nil
+}
+
+// found are the results of the triggered checks as far as they are known: from
+// the last time they ran, and waiting for those that it didn't get to.
+func (g *grader) found() []check.Result {
+	return append(slices.Clone(g.acted), waiting(g.step)[len(g.acted):]...)
+}
+
+// tell passes an update on if it says anything new.
+func (g *grader) tell(results []check.Result, hints []string, doing string) {
+	late := stuck(g.opened, g.tries)
+	if g.told && doing == "" && slices.Equal(results, g.last) && slices.Equal(hints, g.lastHint) && late == g.lastStuck {
+		return
+	}
+	if g.told && !slices.Equal(results, g.last) {
+		g.tries++
+	}
+	g.told, g.last, g.lastHint, g.lastStuck = true, results, hints, late
+	g.on(Update{Step: g.step, Results: results, Hints: hints, Doing: doing, Stuck: late})
+}
+
+// pass records that the step has passed, and why, before it says so; unless it
+// was opened anew while it was looked at.
+func (g *grader) pass(results []check.Result) (passed bool, err error) {
+	var facts []string
+	for _, r := range results {
+		facts = append(facts, r.Fact)
+	}
+	same := false
+	err = g.s.update(func(l *progress.Lab) error {
+		st := l.StepState(g.step.ID)
+		same = l.Phase == progress.Underway && l.Step == g.step.ID && st.Opened.Equal(g.opened)
+		if same && st.Passed == nil {
+			t := now()
+			st.Passed, st.Facts = &t, facts
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("the step has passed, but noting it failed: %w", err)
+	}
+	if same {
+		g.on(Update{Step: g.step, Results: results, Passed: true, Facts: facts})
+	}
+	return same, nil
+}
