@@ -229,7 +229,7 @@ func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) 
 	case err == nil:
 		out.OK, out.Detail = true, detail
 	case errors.As(err, &b) && ctx.Err() == nil:
-		out.Detail, err = b.text+told(ctx, s, out.Seed), nil
+		out.Detail, err = b.text+postmortem(ctx, s, out.Seed), nil
 		if o.Keep {
 			out.Detail += " (kept: namespace " + s.Namespace + ")"
 		}

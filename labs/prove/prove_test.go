@@ -178,9 +178,9 @@ func TestInterruptedProofEnds(t *testing.T) {
 	}
 }
 
-// TestSceneIsTold sees that a way which breaks its promise says what was in
+// TestWhatIsLeftBehindIsTold sees that a way which breaks its promise says what was in
 // the namespace: it is gone when somebody reads that.
-func TestSceneIsTold(t *testing.T) {
+func TestWhatIsLeftBehindIsTold(t *testing.T) {
 	lab := labtest.Demo(t)
 	env, _ := labtest.Env(t)
 	s, world := labtest.OpenWorld(env, lab)
@@ -195,7 +195,7 @@ func TestSceneIsTold(t *testing.T) {
 			"type": kind, "reason": kind + "Reason", "message": "it said so", "involvedObject": map[string]any{"name": "menu-1"},
 		}))
 	}
-	got := scene(context.Background(), s.Cluster, "here")
+	got := leftBehind(context.Background(), s.Cluster, "here")
 	for _, want := range []string{"pod menu-1 on", "Pending, menu waits (ImagePullBackOff: no such host)", "WarningReason of menu-1: it said so"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in: %s", want, got)

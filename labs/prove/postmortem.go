@@ -16,12 +16,13 @@ import (
 	"noriter.dev/noriter/labs/run"
 )
 
-// warnings is how many of the last warnings a scene shows.
+// warnings is how many of the last warnings are shown.
 const warnings = 8
 
-// told is what must be known besides of a way that broke its promise.
-func told(ctx context.Context, s *run.Session, seed uint64) string {
-	text := " [then: " + scene(ctx, s.Cluster, s.Namespace) + "]"
+// postmortem is what must be known besides of a way that broke its promise:
+// what it left behind, and how to go it again.
+func postmortem(ctx context.Context, s *run.Session, seed uint64) string {
+	text := " [then: " + leftBehind(ctx, s.Cluster, s.Namespace) + "]"
 	if len(s.Lab.Vars) > 0 {
 		text += fmt.Sprintf(" [again with --seed %d: %s]", seed, vars(run.Variables(s.Lab, seed)))
 	}
@@ -37,11 +38,11 @@ func vars(values map[string]string) string {
 	return strings.Join(parts, " ")
 }
 
-// scene tells what a way that broke its promise left behind: each pod, why its
+// leftBehind tells what a way that broke its promise left behind: each pod, why its
 // containers wait, and the last warnings. The namespace is removed before
 // anybody can look, and a failure that comes once in a hundred runs has only
 // this to be understood by.
-func scene(ctx context.Context, c *check.Cluster, namespace string) string {
+func leftBehind(ctx context.Context, c *check.Cluster, namespace string) string {
 	pods, err := c.List(ctx, "Pod", "v1", namespace, "")
 	if err != nil {
 		return "its pods can't be read: " + err.Error()
