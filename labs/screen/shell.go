@@ -15,15 +15,19 @@ import (
 	"noriter.dev/noriter/labs/run"
 )
 
-// shellRC is what bash reads in place of ~/.bashrc, and reads that first. The
-// prompt prints the news that the lab has laid down meanwhile.
-const shellRC = `[ -r ~/.bashrc ] && . ~/.bashrc
+// kubectlRC is what bash reads in place of ~/.bashrc, and reads that first. More
+// is added to it.
+const kubectlRC = `[ -r ~/.bashrc ] && . ~/.bashrc
 [ -r /usr/share/bash-completion/bash_completion ] && . /usr/share/bash-completion/bash_completion
 if [ -n "$NORI_BIN" ]; then PATH=$NORI_BIN:$PATH; fi
 . <(kubectl completion bash 2>/dev/null)
 alias k=kubectl
 complete -o default -F __start_kubectl k 2>/dev/null
-nori() { "$NORI_EXE" --lang "$NORI_LANG" "$@"; }
+`
+
+// shellRC is what bash reads in the shell of a lab. The prompt prints the news
+// that the lab has laid down meanwhile.
+const shellRC = kubectlRC + `nori() { "$NORI_EXE" --lang "$NORI_LANG" "$@"; }
 step() { cat "$NORI_NEWS/.step"; }
 hint() { nori lab hint; }
 status() { nori lab status; }
@@ -70,11 +74,30 @@ func (u *UI) Shell(ctx context.Context, s *run.Session) (err error) {
 	if followErr := <-ended; followErr != nil && watching.Err() == nil {
 		return followErr
 	}
+	return shellError(runErr)
+}
+
+// shellError is why a shell couldn't be opened. The status of the last command
+// in it isn't ours.
+func shellError(err error) error {
 	var exit *exec.ExitError
-	if runErr != nil && !errors.As(runErr, &exit) { // the status of the last command isn't ours
-		return fmt.Errorf("opening the shell: %w", runErr)
+	if err == nil || errors.As(err, &exit) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("opening the shell: %w", err)
+}
+
+// bash makes the command of a shell that begins with the lines of rc, which are
+// put into a folder.
+func (u *UI) bash(dir, rc string, env []string) (*exec.Cmd, error) {
+	file := filepath.Join(dir, ".bashrc")
+	if err := os.WriteFile(file, []byte(rc), 0o600); err != nil {
+		return nil, fmt.Errorf("preparing the shell: %w", err)
+	}
+	cmd := exec.Command("bash", "--rcfile", file, "-i")
+	cmd.Env = env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = u.In, u.Out, u.Err
+	return cmd, nil
 }
 
 func (u *UI) shellCommand(s *run.Session, news string) (*exec.Cmd, error) {
@@ -86,15 +109,12 @@ func (u *UI) shellCommand(s *run.Session, news string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	rc := filepath.Join(news, ".bashrc")
-	if err := os.WriteFile(rc, []byte(shellRC), 0o600); err != nil {
-		return nil, fmt.Errorf("preparing the shell: %w", err)
+	cmd, err := u.bash(news, shellRC, append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID,
+		"NORI_LANG="+lang.Current(), "NORI_TESTBED="+s.Env.Testbed, "NORI_BIN="+s.Env.BinDir))
+	if err != nil {
+		return nil, err
 	}
-	cmd := exec.Command("bash", "--rcfile", rc, "-i")
-	cmd.Env = append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID, "NORI_LANG="+lang.Current(),
-		"NORI_TESTBED="+s.Env.Testbed, "NORI_BIN="+s.Env.BinDir)
 	cmd.Dir = s.Env.Work(s.Lab.ID)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = u.In, u.Out, u.Err
 	return cmd, nil
 }
 
