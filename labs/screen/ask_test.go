@@ -34,7 +34,7 @@ func onTerminal(t *testing.T, language string, noColor bool) (*screen.UI, *playe
 	}
 	env, _ := labtest.Env(t)
 	env.In, env.Out, env.Err = tty, tty, tty
-	p := &player{t: t, pty: master, tty: tty, ended: make(chan error, 1)}
+	p := &player{prompted: true, t: t, pty: master, tty: tty, ended: make(chan error, 1)}
 	go p.terminal(master)
 	return screen.New(env, false, noColor), p
 }

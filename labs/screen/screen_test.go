@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
+	"golang.org/x/sys/unix"
+
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/labtest"
@@ -42,14 +44,16 @@ func narrow(t *testing.T, output string, columns int) {
 
 // player runs a lab on a pseudo-terminal.
 type player struct {
-	t      *testing.T
-	s      *run.Session
-	w      *labtest.World
-	pty    *os.File
-	tty    *os.File
-	cancel context.CancelFunc
-	ended  chan error
-	slow   atomic.Bool // patches of pods take 600 ms
+	// prompted is a player who answers prompts, which read single keys.
+	prompted bool
+	t        *testing.T
+	s        *run.Session
+	w        *labtest.World
+	pty      *os.File
+	tty      *os.File
+	cancel   context.CancelFunc
+	ended    chan error
+	slow     atomic.Bool // patches of pods take 600 ms
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -133,10 +137,32 @@ func (p *player) sees(text string) {
 	}
 }
 
+// press types keys. A prompt is on the screen a moment before it reads: until the
+// terminal gives single keys, what is typed would be taken for a line of its own, and
+// Ctrl-C would be lost.
 func (p *player) press(keys string) {
 	p.t.Helper()
+	if p.prompted {
+		p.readsKeys()
+	}
 	if _, err := p.pty.WriteString(keys); err != nil {
 		p.t.Fatal(err)
+	}
+}
+
+func (p *player) readsKeys() {
+	p.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		mode, err := unix.IoctlGetTermios(int(p.tty.Fd()), unix.TCGETS)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if mode.Lflag&unix.ICANON == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatal("the terminal was never switched to single keys")
+		}
 	}
 }
 
