@@ -90,7 +90,7 @@ func TestConfirm(t *testing.T) {
 			p.ended <- err
 		}()
 		p.sees("Throw all of it away?")
-		p.press(keys)
+		p.pressLine(keys)
 		if err := p.end(); err != nil || yes != want {
 			t.Errorf("%q gave %v, %v; want %v", keys, yes, err, want)
 		}

@@ -83,7 +83,7 @@ func take(t *testing.T, language string, noColor bool) (*player, *quiz.Session) 
 	}
 	env.In, env.Out, env.Err = tty, tty, tty
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	p := &player{t: t, pty: master, tty: tty, cancel: cancel, ended: make(chan error, 1)}
+	p := &player{prompted: true, t: t, pty: master, tty: tty, cancel: cancel, ended: make(chan error, 1)}
 	go p.terminal(master)
 	s := quizSession(t, env)
 	ui := screen.New(env, false, noColor)
@@ -110,9 +110,11 @@ func (p *player) terminal(master *os.File) {
 		n, err := master.Read(buf)
 		p.mu.Lock()
 		p.out.Write(buf[:n])
+		asked := bytes.Count(p.out.Bytes(), []byte("\x1b[6n"))
 		p.mu.Unlock()
-		for range bytes.Count(buf[:n], []byte("\x1b[6n")) {
+		for int(p.answered.Load()) < asked {
 			_, _ = master.WriteString("\x1b[40;60R")
+			p.answered.Add(1)
 		}
 		if err != nil {
 			return
@@ -168,14 +170,14 @@ func TestQuizOnATerminal(t *testing.T) {
 
 	p.sees("Question 3 of 4")
 	p.sees("Answer (! opens a shell):")
-	p.press("many\r")
+	p.pressLine("many\r")
 	p.sees("A whole number, please.")
-	p.press("41\r")
+	p.pressLine("41\r")
 	p.sees("one too few")
 	p.sees("kubectl get nodes -n quiz-demo")
 
 	p.sees("Question 4 of 4")
-	p.press("LOGS\r")
+	p.pressLine("LOGS\r")
 	p.sees("Plural.")
 	p.sees("2 of 4 right.")
 	p.sees("Not right: 1, 3.")

@@ -46,6 +46,10 @@ func narrow(t *testing.T, output string, columns int) {
 type player struct {
 	// prompted is a player who answers prompts, which read single keys.
 	prompted bool
+	// answered counts how often the terminal said where its cursor is, before that how
+	// often it had when the last keys were pressed.
+	answered atomic.Int32
+	before   int32
 	t        *testing.T
 	s        *run.Session
 	w        *labtest.World
@@ -142,26 +146,52 @@ func (p *player) sees(text string) {
 // Ctrl-C would be lost.
 func (p *player) press(keys string) {
 	p.t.Helper()
+	p.pressAfter(0, keys)
+}
+
+// pressLine types the answer to a prompt for a line. Before such a prompt reads, it
+// asks the terminal twice where the cursor is (for the terminal's size, and for its own
+// place), and reads the answers through a buffer, with which keys are lost that were
+// typed in between: a person is not so quick.
+func (p *player) pressLine(keys string) {
+	p.t.Helper()
+	p.pressAfter(2, keys)
+}
+
+func (p *player) pressAfter(questions int32, keys string) {
+	p.t.Helper()
 	if p.prompted {
-		p.readsKeys()
+		p.readsKeys(questions)
+		p.before = p.answered.Load()
 	}
 	if _, err := p.pty.WriteString(keys); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-func (p *player) readsKeys() {
+func (p *player) readsKeys(questions int32) {
 	p.t.Helper()
+	// The kernel hands what was typed on a moment after it was: only when nothing has
+	// been on its way for a while, all has been read.
+	const while = 100 * time.Millisecond
+	busy := time.Now()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		mode, err := unix.IoctlGetTermios(int(p.tty.Fd()), unix.TCGETS)
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		if mode.Lflag&unix.ICANON == 0 {
+		unread, err := unix.IoctlGetInt(int(p.tty.Fd()), unix.TIOCINQ)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if mode.Lflag&unix.ICANON != 0 || unread > 0 || p.answered.Load() < p.before+questions {
+			busy = time.Now()
+		}
+		if time.Since(busy) > while {
 			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatal("the terminal was never switched to single keys")
+			p.t.Fatalf("nobody reads keys; on the terminal is\n%s", p.text())
 		}
 	}
 }
