@@ -1,0 +1,47 @@
+package run_test
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"noriter.dev/noriter/labs/check"
+	"noriter.dev/noriter/labs/labtest"
+)
+
+// gone has a file /two for the first look only, as what is about to change.
+type gone struct {
+	check.Reach
+	looks atomic.Int32
+}
+
+func (g *gone) Exec(ctx context.Context, namespace, pod, container string, command []string) (check.Output, error) {
+	if slices.Equal(command, []string{"cat", "/two"}) {
+		return check.Output{Code: min(int(g.looks.Add(1))-1, 1)}, nil
+	}
+	return g.Reach.Exec(ctx, namespace, pod, container, command)
+}
+
+// TestChecksHoldTogether: what one check sees as it was, and another as it is now, is
+// no moment in which both hold.
+func TestChecksHoldTogether(t *testing.T) {
+	env, _ := labtest.Env(t)
+	lab := labtest.Demo(t)
+	second := lab.Steps[1].Checks[0]
+	second.ID = "still"
+	lab.Steps[0].Checks = append(lab.Steps[0].Checks, second)
+	s, _ := labtest.OpenWorld(env, lab)
+	if err := s.Start(t.Context(), quiet); err != nil {
+		t.Fatal(err)
+	}
+	state, err := s.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, "one", state.Vars["color"])
+	s.Cluster.Reach = &gone{Reach: s.Cluster.Reach}
+	if u, err := s.Look(t.Context()); err != nil || u.Passed || u.Results[0].State != check.Holds || u.Results[1].State == check.Holds {
+		t.Errorf("passed %v with %+v, %v", u.Passed, u.Results, err)
+	}
+}
