@@ -46,8 +46,10 @@ func (t *Testbed) reset(ctx context.Context, p provider, to string, o RunOptions
 	if err != nil {
 		return err
 	}
-	if err := t.canBoot(); err != nil {
-		return err
+	if !t.Traits().KeepsMemory { // with their memory, machines need no boot
+		if err := t.canBoot(); err != nil {
+			return err
+		}
 	}
 	interrupted := t.state.Resetting != ""
 	t.state.Resetting = to
@@ -167,6 +169,9 @@ func (r *resetRun) prepare(ctx context.Context) error {
 	off := slices.ContainsFunc(infos, func(i machine.Info) bool { return i.State != machine.Running })
 	if !off && !r.interrupted {
 		return nil
+	}
+	if _, err := r.testbed.image(); err != nil {
+		return nil // machines with their memory in the snapshot may do without
 	}
 	return r.provider.Prepare(ctx)
 }
