@@ -25,7 +25,7 @@ func Declare(ctx context.Context, home Home, want Spec, given Given, waiting fun
 	state, err := home.readState(want.Name)
 	switch {
 	case errors.Is(err, ErrNoTestbed):
-		if err := clearNamespace(want); err != nil {
+		if err := clearNamespace(home, want); err != nil {
 			return nil, err
 		}
 		state, err = newState(ctx, home, want)
@@ -39,35 +39,39 @@ func Declare(ctx context.Context, home Home, want Spec, given Given, waiting fun
 		return nil, err
 	}
 	t := &Testbed{home: home, state: state}
-	return t, t.ensureNamespace()
+	return t, t.EnsureNamespace()
 }
 
-// ensureNamespace makes the network namespace again where it has gone, as after
-// a reboot of the host.
-func (t *Testbed) ensureNamespace() error {
+// EnsureNamespace makes the network namespace of an isolated testbed again where it
+// has gone, as after a reboot of the host.
+func (t *Testbed) EnsureNamespace() error {
 	if t.Namespace() == "" {
 		return nil
 	}
-	return netns.Create(t.Namespace())
+	if err := netns.Adopt(t.Namespace(), t.Dir()); err != nil {
+		return err
+	}
+	return netns.Create(t.Namespace(), t.Dir())
 }
 
-// clearNamespace removes a namespace of the name of a new testbed in which
-// nobody is any more: it was left by one whose processes were all killed, with
-// bridges and addresses of that time. One that is in use is another's, whose
-// testbeds are in another folder.
-func clearNamespace(want Spec) error {
+// clearNamespace removes what is left of an isolated testbed's network namespace before
+// a new one of its name is made: of one whose processes were all killed, with bridges and
+// addresses of that time. One that is not of this folder is left alone.
+func clearNamespace(home Home, want Spec) error {
 	if !want.Isolated || !netns.Exists(want.Name) {
 		return nil
+	}
+	mark, err := netns.Mark(want.Name)
+	if err != nil || mark != netns.MarkOf(home.testbed(want.Name)) {
+		return err
 	}
 	pids, err := netns.Processes(want.Name)
 	if err != nil {
 		return err
 	}
 	if len(pids) > 0 {
-		return usage("a testbed %q that is not below this NORI_HOME runs on this host (process %d is in its network namespace): "+
-			"remove that one, or give this one another name with --name",
-			"이 NORI_HOME 아래에 없는 테스트베드 %q이(가) 이 호스트에서 실행 중입니다(프로세스 %d이(가) 그 네트워크 네임스페이스에 있습니다). "+
-				"그것을 지우거나, --name으로 다른 이름을 쓰세요", want.Name, pids[0])
+		return usage("processes of an earlier testbed %q still run (%d is one): `nori down --name %[1]s` ends them",
+			"예전 테스트베드 %q의 프로세스가 아직 실행 중입니다(그중 하나는 %d). `nori down --name %[1]s`로 끝내세요", want.Name, pids[0])
 	}
 	return netns.Delete(want.Name)
 }

@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/netns"
 )
 
-// TestNamespaceOfAnother declares a testbed whose network namespace exists: one
-// of a testbed below another folder that runs, then one that nobody is in.
+// TestNamespaceOfAnother declares a testbed whose network namespace exists: that of
+// another folder, then one of its own folder in which processes are, then one that
+// nobody is in.
 func TestNamespaceOfAnother(t *testing.T) {
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {
@@ -21,7 +23,21 @@ func TestNamespaceOfAnother(t *testing.T) {
 		t.Skip("needs root")
 	}
 	want := Spec{Name: "test-declare", Driver: "nspawn", Nodes: 1, Isolated: true}
-	if err := netns.Create(want.Name); err != nil {
+	home := Home{Dir: t.TempDir()}
+	stranger := Home{Dir: t.TempDir()}
+	if err := netns.Create(want.Name, stranger.testbed(want.Name)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Declare(context.Background(), home, want, nil, nil); !isHostError(err) {
+		t.Errorf("in a namespace of another folder: %v, want an error that the host has it", err)
+	}
+	if err := netns.Delete(want.Name); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(home.testbed(want.Name)); err != nil {
+		t.Fatal(err)
+	}
+	if err := netns.Create(want.Name, home.testbed(want.Name)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -42,7 +58,6 @@ func TestNamespaceOfAnother(t *testing.T) {
 			break // it has entered
 		}
 	}
-	home := Home{Dir: t.TempDir()}
 	_, err := Declare(context.Background(), home, want, nil, nil)
 	var u *UsageError
 	if !errors.As(err, &u) {
@@ -56,4 +71,9 @@ func TestNamespaceOfAnother(t *testing.T) {
 	if out, err := exec.Command("nsenter", "--net="+netns.Path(want.Name), "ip", "link", "show", "old").CombinedOutput(); err == nil {
 		t.Errorf("the old bridge is still there: %s", out)
 	}
+}
+
+func isHostError(err error) bool {
+	var h *machine.HostError
+	return errors.As(err, &h)
 }

@@ -72,8 +72,8 @@ var drivers = []driver{{
 	traits: nspawn.Traits,
 	suits:  func(context.Context, Spec) (bool, lang.Text) { return true, lang.Text{} },
 	host:   nspawn.Preflight(nspawn.ThisHost()), lessMemory: "nori up --nodes 1   # or end other programs",
-	provider: func(_ *Testbed, of machine.Testbed, from image.Image) (provider, error) {
-		return nspawn.New(of, from.Root), nil
+	provider: func(t *Testbed, of machine.Testbed, from image.Image) (provider, error) {
+		return nspawn.New(of, from.Root, nspawn.Options{Isolated: t.state.Spec.Isolated}), nil
 	},
 }}
 

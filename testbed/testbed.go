@@ -109,7 +109,7 @@ func (t *Testbed) newProvider(img image.Image) (provider, error) {
 
 // open makes the provider of a testbed that exists.
 func (t *Testbed) open() (provider, error) {
-	if err := t.ensureNamespace(); err != nil {
+	if err := t.EnsureNamespace(); err != nil {
 		return nil, err
 	}
 	img, err := t.image()

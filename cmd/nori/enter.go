@@ -19,11 +19,8 @@ func enter(t *testbed.Testbed) error {
 	if name == "" {
 		return nil
 	}
-	if !netns.Exists(name) {
-		// The host was rebooted: make it anew, the machines come with `nori up`.
-		if err := netns.Create(name); err != nil {
-			return err
-		}
+	if err := t.EnsureNamespace(); err != nil {
+		return err
 	}
 	return netns.Enter(name)
 }

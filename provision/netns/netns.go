@@ -18,7 +18,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/ambient"
@@ -43,41 +42,38 @@ func Exists(name string) bool {
 	return unix.Statfs(Path(name), &st) == nil && st.Type == unix.NSFS_MAGIC
 }
 
-// Create makes the namespace if it isn't there, and brings its loopback up.
-// It needs root.
-func Create(name string) error {
+// Create makes the namespace if it isn't there, marks it as that of a folder, and
+// brings its loopback up. One whose file was lost while processes were in it is
+// pinned again. It needs root, and gives the error of Taken where there is one of another.
+func Create(name, folder string) error {
 	if !nameForm.MatchString(name) {
 		return lang.Errorf("%q can't name a network namespace: use a-z, 0-9 and inner dashes, 40 at most",
 			"%q은(는) 네트워크 네임스페이스 이름으로 쓸 수 없습니다: a-z, 0-9와 가운데의 붙임표(-)만으로 40자까지 쓰세요", name)
 	}
+	var err error
 	if !Exists(name) {
-		if err := create(Path(name)); err != nil {
-			if errors.Is(err, unix.EPERM) || errors.Is(err, fs.ErrPermission) {
-				return &machine.HostError{
-					What: lang.T("an isolated testbed needs root to make a network namespace",
-						"격리된 테스트베드는 네트워크 네임스페이스를 만들기 위해 root 권한이 필요합니다"),
-					Remedy: lang.T("run it with sudo", "sudo로 실행하세요"), Err: err,
-				}
-			}
-			return lang.Errorf("making network namespace %s: %w", "네트워크 네임스페이스 %s 만들기: %w", name, err)
+		err = create(Path(name), folder)
+	}
+	if err == nil {
+		err = claim(name, folder)
+	}
+	if errors.Is(err, unix.EPERM) || errors.Is(err, fs.ErrPermission) {
+		return &machine.HostError{
+			What: lang.T("a testbed's network namespace needs root",
+				"테스트베드의 네트워크 네임스페이스를 만들려면 root 권한이 필요합니다"),
+			Remedy: lang.T("run it with sudo", "sudo로 실행하세요"), Err: err,
 		}
 	}
-	err := Do(name, func() error {
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		return netlink.LinkSetUp(lo)
-	})
 	if err != nil {
-		return lang.Errorf("bringing the loopback of network namespace %s up: %w", "네트워크 네임스페이스 %s의 루프백 켜기: %w", name, err)
+		return lang.Errorf("making network namespace %s: %w", "네트워크 네임스페이스 %s 만들기: %w", name, err)
 	}
 	return nil
 }
 
-// create makes a namespace and pins it to a file. What an interrupted call
-// left is an empty file, over which this one mounts.
-func create(path string) error {
+// create makes a namespace, or finds the one of the folder in which processes still
+// are, and pins it to a file. What an interrupted call left is an empty file, over
+// which this one mounts.
+func create(path, folder string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -91,14 +87,23 @@ func create(path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
+	pin := func(ns string) error {
+		if err := unix.Mount(ns, path, "none", unix.MS_BIND, ""); err != nil {
+			return lang.Errorf("mounting %s: %w", "%s 마운트: %w", path, err)
+		}
+		return nil
+	}
+	if lost := lostOf(folder); lost != "" {
+		return pin(lost)
+	}
 	return onThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("unshare: %w", err)
 		}
-		if err := unix.Mount(threadNS(), path, "none", unix.MS_BIND, ""); err != nil {
-			return lang.Errorf("mounting %s: %w", "%s 마운트: %w", path, err)
+		if err := mark(folder); err != nil {
+			return err
 		}
-		return nil
+		return pin(threadNS())
 	})
 }
 

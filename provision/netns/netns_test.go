@@ -32,7 +32,7 @@ func needRoot(t *testing.T) {
 func temporary(t *testing.T, name string) {
 	t.Helper()
 	needRoot(t)
-	if err := Create(name); err != nil {
+	if err := Create(name, "/"+name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -78,7 +78,7 @@ func TestCreateDelete(t *testing.T) {
 		t.Fatal("an empty file counts as a namespace")
 	}
 	for range 2 {
-		if err := Create(name); err != nil {
+		if err := Create(name, "/"+name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -167,7 +167,7 @@ func TestEnter(t *testing.T) {
 
 func TestBadName(t *testing.T) {
 	for _, name := range []string{"", "../x", "a/b", "Upper", "-a", "a-", strings.Repeat("a", 41)} {
-		if err := Create(name); err == nil {
+		if err := Create(name, "/"+name); err == nil {
 			t.Errorf("Create(%q) was accepted", name)
 		}
 	}
@@ -254,7 +254,7 @@ func TestHiddenMount(t *testing.T) {
 		os.Remove(Path(name)) // the mounts went with their namespace
 		return
 	}
-	if err := Create(name); err != nil {
+	if err := Create(name, "/"+name); err != nil {
 		t.Fatal(err)
 	}
 	// As it was before the folder was shared.
@@ -268,7 +268,7 @@ func TestHiddenMount(t *testing.T) {
 		if err := Delete(name); err != nil || Exists(name) {
 			t.Errorf("deleted: %v, and it is there: %v", err, Exists(name))
 		}
-		if err := Create(name); err != nil {
+		if err := Create(name, "/"+name); err != nil {
 			t.Errorf("the name is taken: %v", err)
 		}
 	}

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 }
 
 func runInside(name string) (int, error) {
-	if err := netns.Create(name); err != nil {
+	if err := netns.Create(name, "/"+name); err != nil {
 		return 1, err
 	}
 	self, err := os.Executable()
@@ -72,6 +72,11 @@ type bed struct {
 // newBed makes a provider on the cached image, and checks at the end of the
 // test that nothing of it is left.
 func newBed(t *testing.T, names ...string) *bed {
+	t.Helper()
+	return newBedWith(t, Options{}, names...)
+}
+
+func newBedWith(t *testing.T, opts Options, names ...string) *bed {
 	t.Helper()
 	lacks := t.Skip
 	if os.Getenv("CI") == "true" {
@@ -103,7 +108,7 @@ func newBed(t *testing.T, names ...string) *bed {
 	b.Provider = New(machine.Testbed{
 		Name: "test", Dir: dir, Subnet: netip.MustParsePrefix("10.77.0.0/24"),
 		AuthorizedKey: key.Public, HostKeys: keys,
-	}, img.Root)
+	}, img.Root, opts)
 	t.Cleanup(func() {
 		traces := b.traces(names)
 		if err := b.Remove(context.Background()); err != nil {

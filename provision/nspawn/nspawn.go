@@ -4,7 +4,8 @@
 //
 // Each machine is an overlay on the image's root, a plain folder for
 // containerd (whose own overlays can't lie on an overlay), a tree of cgroups
-// and a card on the testbed's bridge. A small supervisor keeps it running
+// and a card on the testbed's bridge, which is in a network namespace of its own
+// (network.go). A small supervisor keeps it running
 // apart from this program and starts it again when it reboots itself:
 //
 //	nori … ─ setsid ─ sh run.sh ─ systemd-nspawn ─ /sbin/init of the machine
@@ -30,10 +31,18 @@ import (
 	"noriter.dev/noriter/provision/machine"
 )
 
-// Provider makes the container machines of one testbed in the current network
-// namespace.
+// Options are what a testbed of container machines may have beside its machines.
+type Options struct {
+	// Isolated leaves out the link between the testbed's network namespace and the
+	// host: this process is inside.
+	Isolated bool
+}
+
+// Provider makes the container machines of one testbed, in a network namespace of the
+// testbed's.
 type Provider struct {
 	tb    machine.Testbed
+	opts  Options
 	image string // the node image's root, never written to
 	dir   string
 
@@ -48,8 +57,8 @@ var (
 )
 
 // New gives the provider of a testbed's machines; root is the node image's tree.
-func New(tb machine.Testbed, root string) *Provider {
-	return &Provider{tb: tb, image: root, dir: filepath.Join(tb.Dir, "nspawn")}
+func New(tb machine.Testbed, root string, opts Options) *Provider {
+	return &Provider{tb: tb, opts: opts, image: root, dir: filepath.Join(tb.Dir, "nspawn")}
 }
 
 // Traits are what container machines have on every host: nothing but root's
@@ -67,7 +76,7 @@ func tag(dir, of string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Prepare makes the bridge and takes up what an interrupted call left.
+// Prepare makes the network and takes up what an interrupted call left.
 func (p *Provider) Prepare(ctx context.Context) error {
 	if err := p.check(); err != nil {
 		return err
@@ -75,12 +84,12 @@ func (p *Provider) Prepare(ctx context.Context) error {
 	if err := os.MkdirAll(p.machinesDir(), 0o711); err != nil {
 		return lang.Errorf("making the machines' folder: %w", "머신 폴더 만들기: %w", err)
 	}
-	if err := p.makeBridge(); err != nil {
-		return lang.Errorf("making the bridge %s: %w", "브리지 %s 만들기: %w", p.bridge(), err)
-	}
 	prepareHost(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.makeNetwork(ctx); err != nil {
+		return err
+	}
 	return p.finishInterrupted(ctx)
 }
 
@@ -214,8 +223,8 @@ func (p *Provider) Remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.removeBridge(); err != nil {
-		return lang.Errorf("removing the bridge %s: %w", "브리지 %s 제거: %w", p.bridge(), err)
+	if err := p.removeNetwork(); err != nil {
+		return lang.Errorf("removing the testbed's network: %w", "테스트베드의 네트워크 제거: %w", err)
 	}
 	if err := p.removeGroups(ctx); err != nil {
 		return err

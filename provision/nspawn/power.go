@@ -92,7 +92,8 @@ func (m *node) launch(ctx context.Context, g group) error {
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	// In the testbed's namespace, where the bridge is.
+	if err := m.p.inside(cmd.Start); err != nil {
 		return lang.Errorf("starting the supervisor: %w", "감독 스크립트 시작: %w", err)
 	}
 	ended := make(chan struct{})
@@ -126,21 +127,39 @@ func (m *node) awaitInit(ctx context.Context, g group, ended <-chan struct{}) er
 	return nil
 }
 
-// hasInit says whether one of the processes is the first of a PID namespace,
-// which lives as long as the machine's init does.
-func hasInit(pids []int) bool {
+// init is the first process of the machine, and 0 if it is off.
+func (m *node) init() (int, error) {
+	g, err := m.group()
+	if err != nil {
+		return 0, err
+	}
+	pids, err := g.pids()
+	return firstOf(pids), err
+}
+
+func hasInit(pids []int) bool { return firstOf(pids) != 0 }
+
+// firstOf is the one of the processes that is the first of a PID namespace, which
+// lives as long as the machine's init does; 0 is none.
+func firstOf(pids []int) int {
+	first, depth := 0, 0
 	for _, pid := range pids {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
 			continue // it ended
 		}
 		for line := range strings.Lines(string(b)) {
-			if f := strings.Fields(line); len(f) > 2 && f[0] == "NSpid:" && f[len(f)-1] == "1" {
-				return true
+			f := strings.Fields(line) // "NSpid:", and its number in each namespace down to its own
+			if len(f) < 3 || f[0] != "NSpid:" || f[len(f)-1] != "1" {
+				continue
+			}
+			// A pod's first process lies deeper than the machine's.
+			if first == 0 || len(f) < depth {
+				first, depth = pid, len(f)
 			}
 		}
 	}
-	return false
+	return first
 }
 
 // stop kills everything of the machine and takes its root away.

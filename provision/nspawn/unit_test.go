@@ -13,7 +13,7 @@ import (
 )
 
 func testProvider(dir, name string) *Provider {
-	return New(machine.Testbed{Name: name, Dir: dir, Subnet: netip.MustParsePrefix("10.77.3.0/24")}, "/image/root")
+	return New(machine.Testbed{Name: name, Dir: dir, Subnet: netip.MustParsePrefix("10.77.3.0/24")}, "/image/root", Options{})
 }
 
 func TestNames(t *testing.T) {

@@ -213,12 +213,19 @@ func (p Prober) subnet(context.Context) Result {
 		return Warned("", err.Error(), err.Error())
 	}
 	clash := func(r netip.Prefix) bool { return netns.Clash(r, p.Options.Subnet) }
-	if i := slices.IndexFunc(routes, clash); i >= 0 && !slices.ContainsFunc(own, func(b string) bool { return slices.Contains(links[b], p.Options.Subnet) }) {
+	if i := slices.IndexFunc(routes, clash); i >= 0 && !slices.ContainsFunc(own, p.oursLink) {
 		return Failed("ip route show   # and choose another subnet in testbed.yaml",
 			fmt.Sprintf("a route to %s overlaps with %s", routes[i], p.Options.Subnet), fmt.Sprintf("%s로 가는 경로가 %s와 겹칩니다", routes[i], p.Options.Subnet))
 	}
 	return Passed(p.Options.Subnet.String()+" is free", p.Options.Subnet.String()+"은(는) 비어 있습니다")
 }
+
+// ours says whether a mark is that of the testbed; see netns.MarkOf.
+func (p Prober) ours(mark string) bool {
+	return p.Options.Dir != "" && mark == netns.MarkOf(p.Options.Dir)
+}
+
+func (p Prober) oursLink(name string) bool { return p.ours(p.Host.LinkMark(name)) }
 
 // names looks for things of the testbed's names that are not its own.
 func (p Prober) names(ctx context.Context) Result {
@@ -226,14 +233,14 @@ func (p Prober) names(ctx context.Context) Result {
 	if !p.Options.Known && !p.Options.remote() {
 		if links, err := p.Host.Links(); err == nil {
 			for _, br := range p.bridges() {
-				if _, there := links[br]; there {
-					found = append(found, "bridge "+br)
+				if _, there := links[br]; there && !p.oursLink(br) {
+					found = append(found, "network card "+br)
 				}
 			}
 		}
 		ns := "/run/netns/nori-" + p.Options.Testbed
 		// An isolated testbed has one of its own, made before its machines.
-		if _, err := os.Stat(p.Path(ns)); err == nil && !p.Options.Isolated {
+		if _, err := os.Stat(p.Path(ns)); err == nil && !p.Options.Isolated && !p.ours(p.Host.NamespaceMark(p.Options.Testbed)) {
 			found = append(found, "network namespace "+ns)
 		}
 	}

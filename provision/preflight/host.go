@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/ambient"
+	"noriter.dev/noriter/provision/netns"
 )
 
 // Host is what the checks ask; tests put their own in its place.
@@ -32,6 +33,9 @@ type Host struct {
 	Bridge func() error
 	Links  func() (map[string][]netip.Prefix, error)
 	Routes func() ([]netip.Prefix, error)
+	// LinkMark and NamespaceMark are what a network card and a testbed's network
+	// namespace are marked with, "" where nothing is there.
+	LinkMark, NamespaceMark func(name string) string
 }
 
 // ThisHost looks at the host that this program runs on.
@@ -40,6 +44,7 @@ func ThisHost() Host {
 		Root: "/", EUID: os.Geteuid(), Now: time.Now, CPUs: runtime.NumCPU,
 		Look: lookProgram, Run: runCommand, Free: freeBytes,
 		Bridge: tryBridge, Links: linkAddresses, Routes: routeTargets,
+		LinkMark: linkMark, NamespaceMark: namespaceMark,
 	}
 }
 
@@ -91,17 +96,31 @@ func freeBytes(dir string) (uint64, error) {
 	}
 }
 
-// tryBridge makes a bridge and removes it again.
+// tryBridge makes a bridge in a network namespace that ends with it.
 func tryBridge() error {
-	name := fmt.Sprintf("nori-t%d", os.Getpid()%1000000)
-	link := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}}
-	if err := netlink.LinkAdd(link); err != nil {
+	err := netns.Apart(func() error {
+		return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "nori-try"}})
+	})
+	if err != nil {
 		return fmt.Errorf("making a bridge: %w", err)
 	}
-	if err := netlink.LinkDel(link); err != nil {
-		return fmt.Errorf("removing bridge %s again: %w", name, err)
-	}
 	return nil
+}
+
+func linkMark(name string) string {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return ""
+	}
+	return link.Attrs().Alias
+}
+
+func namespaceMark(testbed string) string {
+	mark, err := netns.Mark(testbed)
+	if err != nil {
+		return ""
+	}
+	return mark
 }
 
 // linkAddresses gives the network interfaces with their addresses.

@@ -63,7 +63,8 @@ func goodHost(t *testing.T) host {
 		Links: func() (map[string][]netip.Prefix, error) {
 			return map[string][]netip.Prefix{"lo": {netip.MustParsePrefix("127.0.0.1/8")}, "eth0": {netip.MustParsePrefix("192.0.2.7/24")}}, nil
 		},
-		Routes: func() ([]netip.Prefix, error) { return []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, nil },
+		Routes:   func() ([]netip.Prefix, error) { return []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, nil },
+		LinkMark: func(string) string { return "" }, NamespaceMark: func(string) string { return "" },
 	}}
 	h.virtual = libvirt.Probes{
 		KVM:     func(context.Context) (bool, lang.Text) { return true, said("a guest ran to its end") },
@@ -275,8 +276,20 @@ func TestBrokenHosts(t *testing.T) {
 		}, Fail, "a route to 10.77.0.128/25", "testbed.yaml", ""},
 		{"bridge of the name", "names", "nspawn", func(_ *testing.T, h *host, _ *Options) {
 			h.Links = func() (map[string][]netip.Prefix, error) { return map[string][]netip.Prefix{"nori-demo": nil}, nil }
-		}, Fail, "bridge nori-demo", "nori down", ""},
+		}, Fail, "network card nori-demo", "nori down", ""},
 		{"namespace of the name", "names", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "run/netns/nori-demo", "") }, Fail, "/run/netns/nori-demo", "--name", ""},
+		{"its own, of a testbed whose folder was lost", "names", "nspawn", func(t *testing.T, h *host, o *Options) {
+			o.Dir = "/beds/demo"
+			h.put(t, "run/netns/nori-demo", "")
+			h.Links = func() (map[string][]netip.Prefix, error) { return map[string][]netip.Prefix{"nori-demo": nil}, nil }
+			h.LinkMark = func(string) string { return "noriter:/beds/demo" }
+			h.NamespaceMark = h.LinkMark
+		}, OK, "free", "", ""},
+		{"those of another folder", "names", "nspawn", func(_ *testing.T, h *host, o *Options) {
+			o.Dir = "/beds/demo"
+			h.Links = func() (map[string][]netip.Prefix, error) { return map[string][]netip.Prefix{"nori-demo": nil}, nil }
+			h.LinkMark = func(string) string { return "noriter:/other/demo" }
+		}, Fail, "network card nori-demo", "--name", ""},
 		{"the namespace that was just made for it", "names", "nspawn", func(t *testing.T, h *host, o *Options) {
 			o.Isolated = true
 			h.put(t, "run/netns/nori-demo", "")
