@@ -19,10 +19,12 @@ type Probes struct {
 	KVM     func(ctx context.Context) (bool, lang.Text)
 	Connect func(ctx context.Context, connect string) error
 	Clashes func(ctx context.Context, connect, testbed, dir string) ([]string, error)
+	// ClosedChain names a chain of the host's firewall that may keep machines apart.
+	ClosedChain func() (string, error)
 }
 
 // ThisHost asks the real things.
-func ThisHost() Probes { return Probes{KVM: kvm.Works, Connect: Probe, Clashes: Clashes} }
+func ThisHost() Probes { return Probes{KVM: kvm.Works, Connect: Probe, Clashes: Clashes, ClosedChain: closedChain} }
 
 // Preflight is what a host is checked for before virtual machines are made.
 func Preflight(probes Probes) preflight.Driver {
@@ -78,6 +80,10 @@ func (p hostChecks) all() []preflight.Check {
 		checks = append(checks,
 			p.Check("qemu", lang.Text{EN: "QEMU", KO: "QEMU"}, p.qemu),
 			p.Check("dhcp", lang.Text{EN: "DHCP for the machines (dnsmasq)", KO: "머신을 위한 DHCP (dnsmasq)"}, p.dhcp))
+	}
+	if !p.remote && !p.Options.Isolated {
+		checks = append(checks, p.Check("firewall", lang.Text{EN: "the host's firewall", KO: "호스트의 방화벽"},
+			func(context.Context) preflight.Result { return p.firewall() }))
 	}
 	return append(checks, p.Check("libvirt", lang.Text{EN: "libvirt", KO: "libvirt"}, p.answers))
 }

@@ -67,9 +67,10 @@ func goodHost(t *testing.T) host {
 		LinkMark: func(string) string { return "" }, NamespaceMark: func(string) string { return "" },
 	}}
 	h.virtual = libvirt.Probes{
-		KVM:     func(context.Context) (bool, lang.Text) { return true, said("a guest ran to its end") },
-		Connect: func(context.Context, string) error { return nil },
-		Clashes: func(context.Context, string, string, string) ([]string, error) { return nil, nil },
+		KVM:         func(context.Context) (bool, lang.Text) { return true, said("a guest ran to its end") },
+		Connect:     func(context.Context, string) error { return nil },
+		Clashes:     func(context.Context, string, string, string) ([]string, error) { return nil, nil },
+		ClosedChain: func() (string, error) { return "", nil },
 	}
 	h.container = nspawn.Probes{Overlay: func(string) error { return nil }}
 	h.put(t, "proc/meminfo", "MemTotal: 16000000 kB\nMemAvailable:   12000000 kB\n")
@@ -241,6 +242,13 @@ func TestBrokenHosts(t *testing.T) {
 				return &machine.HostError{What: "no connection", Remedy: "ssh big"}
 			}
 		}, Fail, "no connection", "ssh big", ""},
+		{"a firewall that forwards nothing", "firewall", "libvirt", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "proc/sys/net/bridge/bridge-nf-call-iptables", "1\n")
+			h.virtual.ClosedChain = func() (string, error) { return "ip filter FORWARD", nil }
+		}, Warn, "ip filter FORWARD", "--isolated", ""},
+		{"one that bridges don't meet", "firewall", "libvirt", func(_ *testing.T, h *host, _ *Options) {
+			h.virtual.ClosedChain = func() (string, error) { return "ip filter FORWARD", nil }
+		}, OK, "don't pass", "", ""},
 		{"no nspawn", "nspawn", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Look = without("systemd-nspawn") }, Fail, "nspawn", "systemd-container", "apt-get install -y --no-install-recommends systemd-container"},
 		{"no overlay", "overlayfs", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.container.Overlay = func(string) error { return boom } }, Fail, "boom", "modprobe overlay", "modprobe overlay"},
 		{"no overlay, seen without root", "overlayfs", "nspawn", func(t *testing.T, h *host, _ *Options) {
