@@ -30,8 +30,13 @@ ensure_go() {
     as_root ln -sf "/usr/lib/go-${v%-go}/bin/go" /usr/local/bin/go
     ;;
   *)
-    echo "deps: Go is missing and will be installed: golang-go"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends golang-go
+    if command -v apt-get >/dev/null; then
+      echo "deps: Go is missing and will be installed: golang-go"
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends golang-go
+    else
+      echo "deps: Go is missing and will be installed: golang"
+      as_root dnf install -y -q golang
+    fi
     ;;
   esac
   go_can || { echo "deps: $(go version 2>/dev/null || echo 'no Go') can't fetch the toolchain that go.mod names; install Go 1.21 or later" >&2; exit 3; }

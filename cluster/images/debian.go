@@ -16,6 +16,7 @@ import (
 
 	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/distro"
 	"noriter.dev/noriter/provision/image"
 )
 
@@ -100,7 +101,7 @@ func fetch(ctx context.Context, o Options, suite, packages string, keep func(pat
 	cmd.Stdout, cmd.Stderr = &out, &log
 	err = cmd.Run()
 	if errors.Is(err, exec.ErrNotFound) {
-		return nil, lang.Errorf("mmdebstrap is not installed (apt-get install mmdebstrap): %w", "mmdebstrap이 설치되어 있지 않습니다 (apt-get install mmdebstrap): %w", err)
+		return nil, lang.Errorf("mmdebstrap is not installed (%s): %w", "mmdebstrap이 설치되어 있지 않습니다 (%s): %w", distro.Remedy("mmdebstrap"), err)
 	}
 	if err != nil {
 		return nil, lang.Errorf("fetching Debian packages (%s) with mmdebstrap: %w\n%s", "mmdebstrap으로 데비안 패키지(%s) 받기: %w\n%s", packages, err, tail(log.String(), 15))

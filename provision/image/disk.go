@@ -59,13 +59,13 @@ func (i Image) EnsureDisk(ctx context.Context) (string, error) {
 func (i Image) makeDisk(ctx context.Context, raw, part string) error {
 	// The file is sparse and so reads as zero: the inode tables need no
 	// writing, neither here nor by each guest after its boot.
-	_, err := tool(ctx, "e2fsprogs", "mke2fs", "-q", "-F", "-t", "ext4", "-L", "noriter", "-m", "0",
+	_, err := tool(ctx, "mke2fs", "-q", "-F", "-t", "ext4", "-L", "noriter", "-m", "0",
 		"-i", "32768", "-J", "size=32", "-E", "lazy_itable_init=0,assume_storage_prezeroed=1,nodiscard",
 		"-d", i.Root, raw, fmt.Sprintf("%dG", diskGiB))
 	if err != nil {
 		return err
 	}
-	_, err = tool(ctx, "qemu-utils", "qemu-img", "convert", "-f", "raw", "-O", "qcow2",
+	_, err = tool(ctx, "qemu-img", "convert", "-f", "raw", "-O", "qcow2",
 		"-o", "lazy_refcounts=on,cluster_size=64k", raw, part)
 	return err
 }

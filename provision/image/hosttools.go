@@ -8,14 +8,15 @@ import (
 	"strings"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/distro"
 	"noriter.dev/noriter/provision/machine"
 )
 
 // tool runs a program of the host and gives the tail of what it printed with
 // the error. A program that is missing is a HostError naming its package.
-func tool(ctx context.Context, pkg string, name string, args ...string) ([]byte, error) {
+func tool(ctx context.Context, name string, args ...string) ([]byte, error) {
 	if _, err := exec.LookPath(name); err != nil {
-		return nil, missing(name, pkg, err)
+		return nil, missing(name, err)
 	}
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8") // diskFull reads what it prints
@@ -30,10 +31,10 @@ func tool(ctx context.Context, pkg string, name string, args ...string) ([]byte,
 	return []byte(out.String()), nil
 }
 
-func missing(name, pkg string, err error) error {
+func missing(name string, err error) error {
 	return &machine.HostError{
 		What:   lang.Textf("the node image needs the program %s", "노드 이미지에는 %s 프로그램이 필요합니다", name).String(),
-		Remedy: "apt-get install " + pkg, Err: err,
+		Remedy: distro.Remedy(name), Err: err,
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // packages come from Debian by mmdebstrap, which verifies their signatures.
 func debootstrap(ctx context.Context, r recipe, work string, say func(string)) error {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil {
-		return missing("mmdebstrap", "mmdebstrap", err)
+		return missing("mmdebstrap", err)
 	}
 	root := filepath.Join(work, "root")
 	options, sources, err := HostApt(ctx, r.Suite)

@@ -143,7 +143,7 @@ func (p Parcel) pack(ctx context.Context, cache, to, list string, size int64) (e
 	if err := os.WriteFile(filepath.Join(work, machine.ParcelList), []byte(list), 0o644); err != nil {
 		return err
 	}
-	_, err = tool(ctx, "e2fsprogs", "mke2fs", "-q", "-F", "-t", "ext4", "-L", "noriter-parcel", "-m", "0", "-b", "4096", "-N", "64",
+	_, err = tool(ctx, "mke2fs", "-q", "-F", "-t", "ext4", "-L", "noriter-parcel", "-m", "0", "-b", "4096", "-N", "64",
 		"-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=0,assume_storage_prezeroed=1,nodiscard",
 		"-d", work, part, fmt.Sprintf("%dk", size>>10))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 )
 
@@ -52,7 +53,7 @@ func defaultRecipe() recipe {
 			"containerd", "runc", "containernetworking-plugins",
 			"nftables", "iptables", "iproute2", "iputils-ping", "conntrack", "curl", "ethtool",
 			"zstd", "procps", "less", "vim-tiny", "busybox-static",
-			"linux-image-cloud-amd64", "initramfs-tools",
+			"linux-image-cloud-" + runtime.GOARCH, "initramfs-tools",
 		},
 		Masked: []string{
 			"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer",

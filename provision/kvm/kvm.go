@@ -7,7 +7,6 @@ package kvm
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -59,7 +58,10 @@ func (p Probe) Works(ctx context.Context) (bool, lang.Text) {
 		return false, lang.Textf("%s does not open: %v", "%s 장치가 열리지 않습니다: %v", p.Device, err)
 	}
 	_ = f.Close()
-	if runtime.GOARCH == "amd64" && !hasVirtFlag(p.CPUInfo) {
+	if runtime.GOARCH != "amd64" {
+		return false, lang.Textf("virtual machines are made for amd64 alone, not for %s", "가상 머신은 amd64용만 있고 %s용은 없습니다", runtime.GOARCH)
+	}
+	if !hasVirtFlag(p.CPUInfo) {
 		return false, lang.Textf("%s opens, but can't run guests: the CPU shows neither vmx nor svm",
 			"%s 장치는 열리지만 게스트를 실행할 수 없습니다. CPU에 vmx도 svm도 없습니다", p.Device)
 	}
@@ -80,7 +82,7 @@ func (p Probe) timed(ctx context.Context) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("a guest of four instructions did not end within %s", Limit)
+		return lang.Errorf("a guest of four instructions did not end within %s", "명령어 네 개짜리 게스트가 %s 안에 끝나지 않았습니다", Limit)
 	}
 }
 
@@ -135,20 +137,20 @@ var guest = []byte{0xb8, 40, 0, 0x83, 0xc0, 2, 0xf4}
 func runGuest(device string) error {
 	dev, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("open: %w", err)
+		return lang.Errorf("open: %w", "열기: %w", err)
 	}
 	defer func() { _ = unix.Close(dev) }()
 	if v, err := ioctl(dev, kvmGetAPIVersion, nil); err != nil || v != apiVersion {
-		return fmt.Errorf("its interface has version %d, not %d (%v)", v, apiVersion, err)
+		return lang.Errorf("its interface has version %d, not %d (%v)", "인터페이스 버전이 %d이고 %d이(가) 아닙니다(%v)", v, apiVersion, err)
 	}
 	vm, err := ioctl(dev, kvmCreateVM, nil)
 	if err != nil {
-		return fmt.Errorf("create a machine: %w", err)
+		return lang.Errorf("create a machine: %w", "머신 만들기: %w", err)
 	}
 	defer func() { _ = unix.Close(vm) }()
 	mem, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
-		return fmt.Errorf("memory for the guest: %w", err)
+		return lang.Errorf("memory for the guest: %w", "게스트의 메모리: %w", err)
 	}
 	defer func() { _ = unix.Munmap(mem) }()
 	copy(mem, guest)
@@ -157,20 +159,20 @@ func runGuest(device string) error {
 		guestAddr, size, hostStart uint64
 	}{0, 0, guestBase, uint64(len(mem)), uint64(uintptr(unsafe.Pointer(&mem[0])))}
 	if _, err := ioctl(vm, kvmSetUserMemoryRegion, unsafe.Pointer(&region)); err != nil {
-		return fmt.Errorf("give the guest its memory: %w", err)
+		return lang.Errorf("give the guest its memory: %w", "게스트에 메모리 주기: %w", err)
 	}
 	size, err := ioctl(dev, kvmGetVCPUMmapSize, nil)
 	if err != nil {
-		return fmt.Errorf("size of the CPU's state: %w", err)
+		return lang.Errorf("size of the CPU's state: %w", "CPU 상태의 크기: %w", err)
 	}
 	cpu, err := ioctl(vm, kvmCreateVCPU, nil)
 	if err != nil {
-		return fmt.Errorf("create a CPU: %w", err)
+		return lang.Errorf("create a CPU: %w", "CPU 만들기: %w", err)
 	}
 	defer func() { _ = unix.Close(cpu) }()
 	state, err := unix.Mmap(cpu, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return fmt.Errorf("map the CPU's state: %w", err)
+		return lang.Errorf("map the CPU's state: %w", "CPU 상태 매핑: %w", err)
 	}
 	defer func() { _ = unix.Munmap(state) }()
 	return runCPU(cpu, state)
@@ -180,19 +182,19 @@ func runGuest(device string) error {
 func runCPU(cpu int, state []byte) error {
 	var sregs [sregsSize / 8]uint64
 	if _, err := ioctl(cpu, kvmGetSregs, unsafe.Pointer(&sregs)); err != nil {
-		return fmt.Errorf("read the segment registers: %w", err)
+		return lang.Errorf("read the segment registers: %w", "세그먼트 레지스터 읽기: %w", err)
 	}
 	// struct kvm_sregs begins with cs: base (64 bits), limit (32), selector (16).
 	sregs[0] = 0
 	sregs[1] &= 0xffff0000ffffffff
 	if _, err := ioctl(cpu, kvmSetSregs, unsafe.Pointer(&sregs)); err != nil {
-		return fmt.Errorf("set the segment registers: %w", err)
+		return lang.Errorf("set the segment registers: %w", "세그먼트 레지스터 설정: %w", err)
 	}
 	// struct kvm_regs: 16 general registers from rax on, then rip and rflags.
 	var regs [regsSize / 8]uint64
 	regs[16], regs[17] = guestBase, 2
 	if _, err := ioctl(cpu, kvmSetRegs, unsafe.Pointer(&regs)); err != nil {
-		return fmt.Errorf("set the registers: %w", err)
+		return lang.Errorf("set the registers: %w", "레지스터 설정: %w", err)
 	}
 	for {
 		_, err := ioctl(cpu, kvmRun, nil)
@@ -200,18 +202,18 @@ func runCPU(cpu int, state []byte) error {
 			continue // a signal of the Go runtime's came in between
 		}
 		if err != nil {
-			return fmt.Errorf("run it: %w", err)
+			return lang.Errorf("run it: %w", "실행: %w", err)
 		}
 		break
 	}
 	if reason := *(*uint32)(unsafe.Pointer(&state[exitReasonOffset])); reason != kvmExitHlt {
-		return fmt.Errorf("the guest stopped with reason %d instead of halting", reason)
+		return lang.Errorf("the guest stopped with reason %d instead of halting", "게스트가 멈춤 명령이 아니라 이유 %d(으)로 멈췄습니다", reason)
 	}
 	if _, err := ioctl(cpu, kvmGetRegs, unsafe.Pointer(&regs)); err != nil {
-		return fmt.Errorf("read the registers: %w", err)
+		return lang.Errorf("read the registers: %w", "레지스터 읽기: %w", err)
 	}
 	if regs[0]&0xffff != 42 {
-		return fmt.Errorf("the guest computed %d instead of 42", regs[0]&0xffff)
+		return lang.Errorf("the guest computed %d instead of 42", "게스트의 계산 결과가 42가 아니라 %d입니다", regs[0]&0xffff)
 	}
 	return nil
 }

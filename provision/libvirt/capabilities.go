@@ -7,6 +7,7 @@ import (
 	"libvirt.org/go/libvirtxml"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/distro"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -35,7 +36,7 @@ func (c *conn) hasKVM(ctx context.Context) (bool, error) {
 	if !emulator {
 		return false, &machine.HostError{
 			What:   lang.Textf("%s has no QEMU for x86_64", "%s에 x86_64용 QEMU가 없습니다", c.target.text()).String(),
-			Remedy: "apt-get install qemu-system-x86",
+			Remedy: distro.Remedy("qemu-system-x86_64"),
 		}
 	}
 	return false, nil

@@ -18,13 +18,11 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/distro"
 	"noriter.dev/noriter/provision/machine"
 )
 
-const (
-	dialTimeout   = 20 * time.Second
-	packageRemedy = "apt-get install libvirt-daemon-system qemu-system-x86 qemu-utils dnsmasq-base"
-)
+const dialTimeout = 20 * time.Second
 
 // dialer keeps the connection it made, so that a call that hangs can be
 // ended by closing it.
@@ -112,7 +110,7 @@ func dialError(t target, err error) error {
 			What:   lang.Textf("%s may not be used by this user", "이 사용자는 %s을(를) 쓸 수 없습니다", t.text()).String(),
 			Remedy: "adduser " + userName() + " libvirt   # " + lang.T("then log in again", "그런 다음 다시 로그인하세요")}
 	case errors.Is(err, syscall.ENOENT):
-		return &machine.HostError{Err: err, Remedy: packageRemedy,
+		return &machine.HostError{Err: err, Remedy: distro.Remedy(hostPrograms...),
 			What: lang.Textf("%s is not there", "%s이(가) 없습니다", t.text()).String()}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &machine.HostError{Err: err, Remedy: "systemctl restart libvirtd",

@@ -15,6 +15,7 @@ import (
 	"noriter.dev/noriter/internal/filelock"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/wait"
+	"noriter.dev/noriter/provision/distro"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -148,17 +149,15 @@ func (d *daemon) check() error {
 			Remedy: "sudo nori up --isolated",
 		}
 	}
-	for _, prog := range []struct{ name, pkg string }{
-		{"libvirtd", "libvirt-daemon-system"}, {"qemu-system-x86_64", "qemu-system-x86"}, {"qemu-img", "qemu-utils"}, {"dnsmasq", "dnsmasq-base"},
-	} {
-		if _, err := lookProgram(prog.name); err != nil {
-			return &machine.HostError{Err: err, Remedy: packageRemedy,
-				What: lang.Textf("the program %s is missing", "%s 프로그램이 없습니다", prog.name).String()}
+	for _, prog := range hostPrograms {
+		if _, err := lookProgram(prog); err != nil {
+			return &machine.HostError{Err: err, Remedy: distro.Remedy(hostPrograms...),
+				What: lang.Textf("the program %s is missing", "%s 프로그램이 없습니다", prog).String()}
 		}
 	}
 	for _, b := range bound[1:] {
 		if _, err := os.Stat(b.over); err != nil {
-			return &machine.HostError{Err: err, Remedy: packageRemedy,
+			return &machine.HostError{Err: err, Remedy: distro.Remedy(hostPrograms...),
 				What: lang.T("libvirt is not wholly installed", "libvirt가 온전히 설치되어 있지 않습니다")}
 		}
 	}

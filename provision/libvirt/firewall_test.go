@@ -5,7 +5,9 @@ import (
 	"os/exec"
 	"testing"
 
-	"noriter.dev/noriter/provision/netns"
+	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/provision/preflight"
 )
 
 // TestClosedChain loads firewalls' recorded rules into a namespace that stands for the host.
@@ -26,7 +28,7 @@ func TestClosedChain(t *testing.T) {
 		"nft 'table ip a { chain f { type filter hook forward priority 0; tcp dport 1 drop; }; }'":          "",
 	} {
 		got := "?"
-		err := netns.Apart(func() (err error) {
+		err := preflight.Apart(unix.CLONE_NEWNET, func() (err error) {
 			if out, err := exec.Command("sh", "-ec", script).CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", script, err, out)
 			}

@@ -75,7 +75,7 @@ func (p hostChecks) all() []preflight.Check {
 	// Without KVM virtual machines are only slow.
 	virtualization := p.Check("kvm", lang.Text{EN: "hardware virtualization (KVM)", KO: "하드웨어 가상화 (KVM)"}, p.kvm)
 	virtualization.SlowOnly = true
-	checks := []preflight.Check{virtualization}
+	checks := []preflight.Check{p.Check("guests", lang.Text{EN: "virtual machines for this processor", KO: "이 프로세서용 가상 머신"}, p.guests), virtualization}
 	if !p.remote {
 		checks = append(checks,
 			p.Check("qemu", lang.Text{EN: "QEMU", KO: "QEMU"}, p.qemu),
@@ -88,8 +88,17 @@ func (p hostChecks) all() []preflight.Check {
 	return append(checks, p.Check("libvirt", lang.Text{EN: "libvirt", KO: "libvirt"}, p.answers))
 }
 
-// virtPackages are what virtual machines need on Debian and Ubuntu.
-var virtPackages = []string{"libvirt-daemon-system", "qemu-system-x86", "qemu-utils", "dnsmasq-base"}
+// hostPrograms are the programs that virtual machines need, as package distro names them.
+var hostPrograms = []string{"libvirtd", "qemu-system-x86_64", "qemu-img", "dnsmasq"}
+
+// guests: the machines' image and their hardware are described for one processor.
+func (p hostChecks) guests(context.Context) preflight.Result {
+	if arch := p.Host.Arch; arch != "amd64" && !p.remote {
+		return p.Optional(preflight.Failed("nori up --driver auto", "they are made for amd64 alone, and this host is "+arch+": container machines are what there is",
+			"amd64용만 있는데 이 호스트는 "+arch+"입니다. 컨테이너 머신을 쓸 수 있습니다"))
+	}
+	return preflight.Passed("there are", "있습니다")
+}
 
 // kvm is never a failure: without it virtual machines are emulated.
 func (p hostChecks) kvm(ctx context.Context) preflight.Result {
@@ -104,8 +113,7 @@ func (p hostChecks) kvm(ctx context.Context) preflight.Result {
 	ko := why.KO + ". 가상 머신은 에뮬레이션으로 돌아 몇 배 느리므로 컨테이너 머신이 기본입니다"
 	switch module := p.kvmModule(); {
 	case strings.Contains(why.EN, "may not be opened"):
-		r := preflight.Warned("adduser "+preflight.UserName()+" kvm   # then log in again", en, ko)
-		return r
+		return preflight.Warned("adduser "+preflight.UserName()+" kvm   # "+lang.T("then log in again", "그다음 다시 로그인하세요"), en, ko)
 	case strings.Contains(why.EN, "is not there") && module != "":
 		r := preflight.Warned("modprobe "+module, en, ko)
 		if p.Host.EUID == 0 {
@@ -136,24 +144,18 @@ func (p hostChecks) kvmModule() string {
 }
 
 func (p hostChecks) qemu(context.Context) preflight.Result {
-	for _, prog := range []struct{ name, pkg string }{{"qemu-system-x86_64", "qemu-system-x86"}, {"qemu-img", "qemu-utils"}} {
-		if r := p.Program(prog.name, prog.pkg); r.Status != preflight.OK {
-			return p.Optional(r)
-		}
-	}
-	return preflight.Passed("installed", "설치되어 있습니다")
+	return p.Optional(p.Programs("qemu-system-x86_64", "qemu-img"))
 }
 
 func (p hostChecks) dhcp(context.Context) preflight.Result {
-	return p.Optional(p.Program("dnsmasq", "dnsmasq-base"))
+	return p.Optional(p.Program("dnsmasq"))
 }
 
 // answers asks the libvirtd that the testbed will use. An isolated testbed
 // brings its own to life and only needs the program.
 func (p hostChecks) answers(ctx context.Context) preflight.Result {
 	if p.Options.Isolated {
-		r := p.Program("libvirtd", virtPackages[0])
-		return p.Optional(r)
+		return p.Optional(p.Program("libvirtd"))
 	}
 	err := p.probes.Connect(ctx, p.Options.Connect)
 	if err == nil {
@@ -171,25 +173,19 @@ func (p hostChecks) answers(ctx context.Context) preflight.Result {
 	_, lerr := p.Host.Look("libvirtd")
 	switch {
 	case lerr != nil:
-		r.Remedy = "apt-get install " + strings.Join(virtPackages, " ")
-		r.Fix = p.Install(virtPackages...)
+		r.Remedy = p.Remedy(hostPrograms...)
+		r.Fix = p.Install(hostPrograms...)
 	case strings.Contains(r.Remedy, "adduser"):
 		if p.Host.EUID == 0 {
 			r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "adduser", preflight.UserName(), "libvirt") }
 		}
-	case p.systemd():
+	case p.Systemd():
 		r.Remedy = "systemctl start libvirtd"
 		if p.Host.EUID == 0 {
 			r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "systemctl", "start", "libvirtd") }
 		}
 	default:
-		r.Remedy = "nori up --isolated   # it starts a libvirtd of its own; no systemd runs here that could start the host's"
+		r.Remedy = "nori up --isolated   # " + lang.T("it starts a libvirtd of its own; no systemd runs here that could start the host's", "전용 libvirtd를 시작합니다. 여기에는 호스트의 것을 시작할 systemd가 없습니다")
 	}
 	return p.Optional(r)
-}
-
-// systemd says whether systemd manages this host (sd_booted(3)).
-func (p hostChecks) systemd() bool {
-	_, err := os.Stat(p.Path("run/systemd/system"))
-	return err == nil
 }

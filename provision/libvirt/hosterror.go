@@ -7,6 +7,7 @@ import (
 	golibvirt "github.com/digitalocean/go-libvirt"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/distro"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -22,7 +23,7 @@ func hostError(err error) error {
 		what   lang.Text
 		remedy string
 	}{
-		{"Cannot find 'dnsmasq'", lang.Text{EN: "libvirt finds no dnsmasq for its network", KO: "libvirt가 네트워크에 쓸 dnsmasq를 찾지 못합니다"}, "apt-get install dnsmasq-base"},
+		{"Cannot find 'dnsmasq'", lang.Text{EN: "libvirt finds no dnsmasq for its network", KO: "libvirt가 네트워크에 쓸 dnsmasq를 찾지 못합니다"}, distro.Remedy("dnsmasq")},
 		{"is already in use by interface", lang.Text{EN: "the testbed's subnet is taken on this host", KO: "테스트베드의 서브넷을 이 호스트가 이미 쓰고 있습니다"}, "nori doctor"},
 		{"already in use by interface", lang.Text{EN: "the testbed's subnet is taken on this host", KO: "테스트베드의 서브넷을 이 호스트가 이미 쓰고 있습니다"}, "nori doctor"},
 		{"Cannot allocate memory", lang.Text{EN: "the host has too little free memory for the machine", KO: "호스트에 이 머신을 위한 메모리가 부족합니다"}, fewerMachines},

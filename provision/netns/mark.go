@@ -164,17 +164,6 @@ func isOf(file, folder string) bool {
 	return err == nil
 }
 
-// Apart runs f with its thread inside a namespace made for it, which ends with f. What
-// f starts as another goroutine is outside of it.
-func Apart(f func() error) error {
-	return onThread(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return lang.Errorf("making a network namespace: %w", "네트워크 네임스페이스 만들기: %w", err)
-		}
-		return f()
-	})
-}
-
 // OnHost runs f with its thread in the namespace of the host's first process.
 func OnHost(f func() error) error {
 	ns, err := os.Open("/proc/1/ns/net")

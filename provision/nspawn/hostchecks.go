@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -20,10 +19,13 @@ import (
 type Probes struct {
 	// Overlay mounts an overlay below a folder and unmounts it again.
 	Overlay func(dir string) error
+	// Rules loads the rules of a Service into a network namespace of its own, by
+	// nft at a path.
+	Rules func(ctx context.Context, nft string) error
 }
 
 // ThisHost asks the real things.
-func ThisHost() Probes { return Probes{Overlay: tryOverlay} }
+func ThisHost() Probes { return Probes{Overlay: tryOverlay, Rules: tryRules} }
 
 // Preflight is what a host is checked for before container machines are made.
 func Preflight(probes Probes) preflight.Driver {
@@ -31,7 +33,7 @@ func Preflight(probes Probes) preflight.Driver {
 		Traits:  Traits,
 		NeedMiB: func(_ context.Context, _ *preflight.Host, machinesMiB []int) int { return NeedMiB(machinesMiB) },
 		Bridge:  BridgeName,
-		Checks:  func(p preflight.Prober) []preflight.Check { return hostChecks{p, probes.Overlay}.all() },
+		Checks:  func(p preflight.Prober) []preflight.Check { return hostChecks{p, probes}.all() },
 	}
 }
 
@@ -45,19 +47,23 @@ func NeedMiB(machinesMiB []int) int { return controlMiB + (len(machinesMiB)-1)*w
 // hostChecks are the checks that only container machines need.
 type hostChecks struct {
 	preflight.Prober
-	overlays func(dir string) error
+	probes Probes
 }
 
 func (p hostChecks) all() []preflight.Check {
 	return []preflight.Check{
+		p.Check("privileges", lang.Text{EN: "root's powers", KO: "root의 권한"}, p.privileges),
+		p.Check("kernel", lang.Text{EN: "the kernel, which container machines share", KO: "컨테이너 머신이 함께 쓰는 커널"}, p.kernel),
 		p.Check("nspawn", lang.Text{EN: "container machines (systemd-nspawn)", KO: "컨테이너 머신 (systemd-nspawn)"}, p.nspawn),
 		p.Check("overlayfs", lang.Text{EN: "layered file systems (overlayfs)", KO: "계층 파일 시스템 (overlayfs)"}, p.overlay),
+		p.Check("nftables", lang.Text{EN: "packet rules (nftables)", KO: "패킷 규칙 (nftables)"}, p.rules),
+		p.Check("selinux", lang.Text{EN: "SELinux", KO: "SELinux"}, p.selinux),
 		p.Check("cgroup", lang.Text{EN: "control groups", KO: "컨트롤 그룹 (cgroup)"}, p.cgroup),
 	}
 }
 
 func (p hostChecks) nspawn(context.Context) preflight.Result {
-	return p.Optional(p.Program("systemd-nspawn", "systemd-container"))
+	return p.Optional(p.Programs("systemd-nspawn", "flock"))
 }
 
 // overlay mounts one where the machines will be, because some file systems
@@ -68,8 +74,8 @@ func (p hostChecks) overlay(context.Context) preflight.Result {
 		if dir == "" {
 			dir = os.TempDir()
 		}
-		if err := p.overlays(dir); err != nil {
-			r := preflight.Failed("modprobe overlay   # or another state folder, on ext4 or xfs", err.Error(), err.Error())
+		if err := p.probes.Overlay(dir); err != nil {
+			r := preflight.Failed("modprobe overlay   # "+lang.T("or another state folder, on ext4 or xfs", "또는 ext4나 xfs에 있는 다른 상태 폴더를 쓰세요"), err.Error(), err.Error())
 			r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "modprobe", "overlay") }
 			return p.Optional(r)
 		}
@@ -91,7 +97,7 @@ func (p hostChecks) cgroup(context.Context) preflight.Result {
 	if data, err := os.ReadFile(p.Path("sys/fs/cgroup/cgroup.controllers")); err == nil {
 		have = string(data)
 	} else {
-		version = 1
+		version = 1                                       // or hybrid, which has the controllers where version 1 has them
 		entries, _ := os.ReadDir(p.Path("sys/fs/cgroup")) // none: nothing is found, which is said below
 		for _, e := range entries {
 			have += " " + strings.ReplaceAll(e.Name(), ",", " ")
@@ -105,7 +111,7 @@ func (p hostChecks) cgroup(context.Context) preflight.Result {
 	}
 	if len(missing) > 0 {
 		list := strings.Join(missing, ", ")
-		return p.Optional(preflight.Failed("cat /proc/cgroups   # and switch them on at the kernel's command line: cgroup_enable=memory",
+		return p.Optional(preflight.Failed("cat /proc/cgroups   # "+lang.T("and switch them on at the kernel's command line: cgroup_enable=memory", "그리고 커널 명령줄에서 켜세요: cgroup_enable=memory"),
 			fmt.Sprintf("version %d lacks %s", version, list), fmt.Sprintf("버전 %d에 %s이(가) 없습니다", version, list)))
 	}
 	return preflight.Passed(fmt.Sprintf("version %d with %s", version, strings.Join(neededControllers, ", ")),
@@ -128,23 +134,15 @@ func tryOverlay(dir string) error {
 			return err
 		}
 	}
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends here
-		done <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
-				return fmt.Errorf("a mount namespace: %w", err)
-			}
-			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-				return fmt.Errorf("a private mount namespace: %w", err)
-			}
-			opts := fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", tmp)
-			merged := filepath.Join(tmp, "merged")
-			if err := unix.Mount("overlay", merged, "overlay", 0, opts); err != nil {
-				return fmt.Errorf("mounting an overlay: %w", err)
-			}
-			return unix.Unmount(merged, 0)
-		}()
-	}()
-	return <-done
+	return preflight.Apart(unix.CLONE_NEWNS, func() error {
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			return lang.Errorf("making mounts private: %w", "마운트를 비공개로 만들기: %w", err)
+		}
+		opts := fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", tmp)
+		merged := filepath.Join(tmp, "merged")
+		if err := unix.Mount("overlay", merged, "overlay", 0, opts); err != nil {
+			return lang.Errorf("mounting an overlay: %w", "오버레이 마운트: %w", err)
+		}
+		return unix.Unmount(merged, 0)
+	})
 }

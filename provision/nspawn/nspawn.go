@@ -28,6 +28,7 @@ import (
 	"sync"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/distro"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -101,11 +102,11 @@ func (p *Provider) check() error {
 			Remedy: lang.T("run it with sudo", "sudo로 실행하세요"),
 		}
 	}
-	for name, pkg := range map[string]string{"systemd-nspawn": "systemd-container", "flock": "util-linux"} {
+	for _, name := range []string{"systemd-nspawn", "flock"} {
 		if _, err := exec.LookPath(name); err != nil {
 			return &machine.HostError{
 				What:   lang.Textf("container machines need the program %s", "컨테이너 머신에는 %s 프로그램이 필요합니다", name).String(),
-				Remedy: "apt-get install " + pkg, Err: err,
+				Remedy: distro.Remedy(name), Err: err,
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
 )
 
@@ -21,7 +22,7 @@ func (p Prober) time(context.Context) Result {
 	now := p.Host.Now().UTC()
 	shown := now.Format("2006-01-02 15:04 UTC")
 	if now.Year() < buildYear {
-		return Failed("timedatectl set-ntp true   # or: date -s 'YYYY-MM-DD HH:MM'",
+		return Failed(lang.T("timedatectl set-ntp true   # or: date -s 'YYYY-MM-DD HH:MM'", "timedatectl set-ntp true   # 또는: date -s 'YYYY-MM-DD HH:MM'"),
 			"it says "+shown+", which is before this program was made", shown+"을 가리킵니다. 이 프로그램이 만들어지기 전입니다")
 	}
 	return Passed(shown, shown)
@@ -93,19 +94,19 @@ func onOtherHost() Result {
 func (p Prober) availableMiB() (int, error) {
 	data, err := os.ReadFile(p.Path("proc/meminfo"))
 	if err != nil {
-		return 0, fmt.Errorf("reading the free memory: %w", err)
+		return 0, lang.Errorf("reading the free memory: %w", "남은 메모리 읽기: %w", err)
 	}
 	for line := range strings.Lines(string(data)) {
 		f := strings.Fields(line)
 		if len(f) >= 2 && f[0] == "MemAvailable:" {
 			kib, err := strconv.Atoi(f[1])
 			if err != nil {
-				return 0, fmt.Errorf("reading the free memory: %w", err)
+				return 0, lang.Errorf("reading the free memory: %w", "남은 메모리 읽기: %w", err)
 			}
 			return kib >> 10, nil
 		}
 	}
-	return 0, fmt.Errorf("%s does not tell the free memory", p.Path("proc/meminfo"))
+	return 0, lang.Errorf("%s does not tell the free memory", "%s에 남은 메모리가 적혀 있지 않습니다", p.Path("proc/meminfo"))
 }
 
 func (p Prober) disk(context.Context) Result {
@@ -139,36 +140,15 @@ func (p Prober) imageTool(context.Context) Result {
 	if p.Options.ImageReady {
 		return Passed("not needed: the image is there", "필요 없습니다. 이미지가 이미 있습니다")
 	}
-	return p.Program("mmdebstrap", "mmdebstrap")
-}
-
-// Program looks for a program and knows the package to install.
-func (p Prober) Program(name, pkg string) Result {
-	at, err := p.Host.Look(name)
-	if err == nil {
-		return Passed(at, at)
+	if r := p.Program("mmdebstrap"); r.Status != OK || p.Host.EUID == 0 {
+		return r
 	}
-	r := Failed("apt-get install "+pkg, name+" is not installed", name+"이(가) 설치되어 있지 않습니다")
-	r.Fix = p.Install(pkg)
-	return r
-}
-
-// Install gives the repair that installs Debian packages, or nil where there
-// is no apt-get or no right to use it.
-func (p Prober) Install(pkgs ...string) func(context.Context) error {
-	if _, err := p.Host.Look("apt-get"); err != nil || p.Host.EUID != 0 {
-		return nil
+	// Without root it makes a user namespace of its own.
+	if p.Word("proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" {
+		return Warned("sudo nori …", "AppArmor keeps those who are not root from making user namespaces, so only root can build the image",
+			"AppArmor가 root가 아닌 사용자의 사용자 네임스페이스 만들기를 막으므로 root만 이미지를 빌드할 수 있습니다")
 	}
-	return func(ctx context.Context) error {
-		args := append([]string{"install", "-y", "--no-install-recommends"}, pkgs...)
-		if err := p.Host.Run(ctx, "apt-get", args...); err == nil {
-			return nil
-		}
-		if err := p.Host.Run(ctx, "apt-get", "update"); err != nil { // old lists name files that are gone
-			return err
-		}
-		return p.Host.Run(ctx, "apt-get", args...)
-	}
+	return p.Program("mmdebstrap")
 }
 
 func (p Prober) bridge(context.Context) Result {
@@ -180,7 +160,7 @@ func (p Prober) bridge(context.Context) Result {
 		r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "modprobe", "bridge") }
 		return r
 	}
-	return Passed("one was made and removed", "하나를 만들었다가 지웠습니다")
+	return Passed("one was made, with a virtual cable, and removed", "하나를 가상 케이블과 함께 만들었다가 지웠습니다")
 }
 
 // bridges are the names that the testbed's bridge may have.
@@ -203,7 +183,7 @@ func (p Prober) subnet(context.Context) Result {
 	for name, addrs := range links {
 		for _, a := range addrs {
 			if !slices.Contains(own, name) && netns.Clash(a, p.Options.Subnet) {
-				return Failed("ip address show dev "+name+"   # and choose another subnet in testbed.yaml",
+				return Failed("ip address show dev "+name+lang.T("   # and choose another subnet in testbed.yaml", "   # 그리고 testbed.yaml에서 다른 서브넷을 고르세요"),
 					fmt.Sprintf("%s overlaps with %s of %s", p.Options.Subnet, a, name), fmt.Sprintf("%s이(가) %s의 %s와 겹칩니다", p.Options.Subnet, name, a))
 			}
 		}
@@ -214,7 +194,7 @@ func (p Prober) subnet(context.Context) Result {
 	}
 	clash := func(r netip.Prefix) bool { return netns.Clash(r, p.Options.Subnet) }
 	if i := slices.IndexFunc(routes, clash); i >= 0 && !slices.ContainsFunc(own, p.oursLink) {
-		return Failed("ip route show   # and choose another subnet in testbed.yaml",
+		return Failed("ip route show"+lang.T("   # and choose another subnet in testbed.yaml", "   # 그리고 testbed.yaml에서 다른 서브넷을 고르세요"),
 			fmt.Sprintf("a route to %s overlaps with %s", routes[i], p.Options.Subnet), fmt.Sprintf("%s로 가는 경로가 %s와 겹칩니다", routes[i], p.Options.Subnet))
 	}
 	return Passed(p.Options.Subnet.String()+" is free", p.Options.Subnet.String()+"은(는) 비어 있습니다")
@@ -234,14 +214,14 @@ func (p Prober) names(ctx context.Context) Result {
 		if links, err := p.Host.Links(); err == nil {
 			for _, br := range p.bridges() {
 				if _, there := links[br]; there && !p.oursLink(br) {
-					found = append(found, "network card "+br)
+					found = append(found, lang.T("network card ", "네트워크 인터페이스 ")+br)
 				}
 			}
 		}
 		ns := "/run/netns/nori-" + p.Options.Testbed
 		// An isolated testbed has one of its own, made before its machines.
 		if _, err := os.Stat(p.Path(ns)); err == nil && !p.Options.Isolated && !p.ours(p.Host.NamespaceMark(p.Options.Testbed)) {
-			found = append(found, "network namespace "+ns)
+			found = append(found, lang.T("network namespace ", "네트워크 네임스페이스 ")+ns)
 		}
 	}
 	for _, d := range p.Options.Drivers {
@@ -255,7 +235,7 @@ func (p Prober) names(ctx context.Context) Result {
 	}
 	if len(found) > 0 {
 		list := strings.Join(found, ", ")
-		return Failed("nori up --name OTHER   # or remove what is left: nori down --name "+p.Options.Testbed,
+		return Failed(lang.T("nori up --name OTHER   # or remove what is left: nori down --name ", "nori up --name 다른이름   # 또는 남은 것을 지우세요: nori down --name ")+p.Options.Testbed,
 			"taken by something else: "+list, "다른 것이 이미 쓰고 있습니다: "+list)
 	}
 	return Passed("free", "비어 있습니다")

@@ -17,13 +17,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/ambient"
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
 )
 
 // Host is what the checks ask; tests put their own in its place.
 type Host struct {
 	// Root is put before every path.
-	Root   string
+	Root string
+	// Arch is the processor's, in Go's words.
+	Arch   string
 	EUID   int
 	Now    func() time.Time
 	CPUs   func() int
@@ -41,7 +44,7 @@ type Host struct {
 // ThisHost looks at the host that this program runs on.
 func ThisHost() Host {
 	return Host{
-		Root: "/", EUID: os.Geteuid(), Now: time.Now, CPUs: runtime.NumCPU,
+		Root: "/", Arch: runtime.GOARCH, EUID: os.Geteuid(), Now: time.Now, CPUs: runtime.NumCPU,
 		Look: lookProgram, Run: runCommand, Free: freeBytes,
 		Bridge: tryBridge, Links: linkAddresses, Routes: routeTargets,
 		LinkMark: linkMark, NamespaceMark: namespaceMark,
@@ -90,21 +93,41 @@ func freeBytes(dir string) (uint64, error) {
 			return st.Bavail * uint64(st.Bsize), nil
 		}
 		if !errors.Is(err, unix.ENOENT) || dir == filepath.Dir(dir) {
-			return 0, fmt.Errorf("asking for the space below %s: %w", dir, err)
+			return 0, lang.Errorf("asking for the space below %s: %w", "%s의 남은 공간 묻기: %w", dir, err)
 		}
 		dir = filepath.Dir(dir)
 	}
 }
 
-// tryBridge makes a bridge in a network namespace that ends with it.
+// tryBridge makes a bridge with a virtual cable's end in it, in a network namespace
+// that is gone afterwards: this host's own network hears nothing of it.
 func tryBridge() error {
-	err := netns.Apart(func() error {
-		return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "nori-try"}})
+	return Apart(unix.CLONE_NEWNET, func() error {
+		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "nori-try"}}
+		if err := netlink.LinkAdd(bridge); err != nil {
+			return lang.Errorf("making a bridge: %w", "브리지 만들기: %w", err)
+		}
+		cable := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "nori-end", MasterIndex: bridge.Attrs().Index}, PeerName: "nori-other"}
+		if err := netlink.LinkAdd(cable); err != nil {
+			return lang.Errorf("making a virtual cable (veth): %w", "가상 케이블(veth) 만들기: %w", err)
+		}
+		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("making a bridge: %w", err)
-	}
-	return nil
+}
+
+// Apart does something on a thread with namespaces of its own (clone(2)), which end
+// with it. Programs that it starts are in them, too.
+func Apart(namespaces int, do func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends here
+		if err := unix.Unshare(namespaces | unix.CLONE_FS); err != nil {
+			done <- lang.Errorf("making a namespace: %w", "네임스페이스 만들기: %w", err)
+			return
+		}
+		done <- do()
+	}()
+	return <-done
 }
 
 func linkMark(name string) string {
@@ -127,13 +150,13 @@ func namespaceMark(testbed string) string {
 func linkAddresses() (map[string][]netip.Prefix, error) {
 	links, err := netlink.LinkList()
 	if err != nil {
-		return nil, fmt.Errorf("listing network interfaces: %w", err)
+		return nil, lang.Errorf("listing network interfaces: %w", "네트워크 인터페이스 나열: %w", err)
 	}
 	out := map[string][]netip.Prefix{}
 	for _, l := range links {
 		addrs, err := netlink.AddrList(l, netlink.FAMILY_V4)
 		if err != nil {
-			return nil, fmt.Errorf("listing the addresses of %s: %w", l.Attrs().Name, err)
+			return nil, lang.Errorf("listing the addresses of %s: %w", "%s의 주소 나열: %w", l.Attrs().Name, err)
 		}
 		name := l.Attrs().Name
 		out[name] = nil
@@ -150,7 +173,7 @@ func linkAddresses() (map[string][]netip.Prefix, error) {
 func routeTargets() ([]netip.Prefix, error) {
 	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
 	if err != nil {
-		return nil, fmt.Errorf("listing routes: %w", err)
+		return nil, lang.Errorf("listing routes: %w", "경로 나열: %w", err)
 	}
 	var out []netip.Prefix
 	for _, r := range routes {

@@ -110,6 +110,9 @@ func All(o Options) []Check {
 	}
 	p := Prober{o, o.Host}
 	checks := []Check{
+		p.Check("system", lang.Text{EN: "the system", KO: "시스템"}, p.system),
+		p.Check("inside", lang.Text{EN: "what this host runs in", KO: "호스트가 실행되는 곳"}, p.inside),
+		p.Check("init", lang.Text{EN: "the first process", KO: "첫 프로세스"}, p.init),
 		p.Check("time", lang.Text{EN: "the clock", KO: "시계"}, p.time),
 		p.Check("root", lang.Text{EN: "permission to make machines", KO: "머신을 만들 권한"}, p.root),
 		p.slowOnly(p.Check("cpu", lang.Text{EN: "processors", KO: "프로세서"}, p.cpus)),

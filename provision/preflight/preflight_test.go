@@ -53,7 +53,7 @@ func goodHost(t *testing.T) host {
 	t.Helper()
 	root := t.TempDir()
 	h := host{Host: Host{
-		Root: root, EUID: 0,
+		Root: root, EUID: 0, Arch: "amd64",
 		Now:    func() time.Time { return time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC) },
 		CPUs:   func() int { return 4 },
 		Look:   func(p string) (string, error) { return "/usr/bin/" + p, nil },
@@ -72,7 +72,13 @@ func goodHost(t *testing.T) host {
 		Clashes:     func(context.Context, string, string, string) ([]string, error) { return nil, nil },
 		ClosedChain: func() (string, error) { return "", nil },
 	}
-	h.container = nspawn.Probes{Overlay: func(string) error { return nil }}
+	h.container = nspawn.Probes{Overlay: func(string) error { return nil }, Rules: func(context.Context, string) error { return nil }}
+	h.put(t, "etc/os-release", "ID=debian\nVERSION_ID=12\nPRETTY_NAME=Debian\n")
+	h.put(t, "proc/sys/kernel/osrelease", "6.1.0-18-amd64\n")
+	h.put(t, "proc/self/uid_map", "         0          0 4294967295\n")
+	h.put(t, "proc/self/status", "Name:\tnori\nCapEff:\t000001ffffffffff\n")
+	h.put(t, "proc/1/comm", "systemd\n")
+	h.put(t, "proc/1/environ", "HOME=/\x00TERM=linux\x00")
 	h.put(t, "proc/meminfo", "MemTotal: 16000000 kB\nMemAvailable:   12000000 kB\n")
 	h.put(t, "proc/cpuinfo", "flags\t: fpu vmx sse2\n")
 	h.put(t, "proc/filesystems", "nodev\tsysfs\nnodev\toverlay\n\text4\n")
@@ -195,6 +201,67 @@ func TestBrokenHosts(t *testing.T) {
 			h.Free, o.Known = func(string) (uint64, error) { return 1 << 30, nil }, true
 		}, Warn, "1.0 GiB", "df -h", ""},
 		{"no mmdebstrap", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.Look = without("mmdebstrap") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", "apt-get install -y --no-install-recommends mmdebstrap"},
+		{"Ubuntu", "system", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "etc/os-release", "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=24.04\nPRETTY_NAME=\"Ubuntu 24.04\"\n")
+		}, Warn, "Ubuntu 24.04, amd64: not tried", "", ""},
+		{"a Debian of arm64", "system", "auto", func(_ *testing.T, h *host, _ *Options) { h.Arch = "arm64" }, Warn, "arm64: not tried", "", ""},
+		{"another processor", "system", "auto", func(_ *testing.T, h *host, _ *Options) { h.Arch = "riscv64" }, Fail, "nothing for this processor", "", ""},
+		{"Arch", "system", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "etc/os-release", "ID=arch\nPRETTY_NAME=Arch\n")
+		}, Warn, "names of its packages are not known", "vagrant up", ""},
+		{"Alpine", "system", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "etc/os-release", "ID=alpine\n")
+			h.put(t, "lib/ld-musl-x86_64.so.1", "")
+		}, Fail, "musl", "vagrant up", ""},
+		{"no name", "system", "auto", func(t *testing.T, h *host, _ *Options) { h.remove(t, "etc/os-release") }, Warn, "does not tell its name", "vagrant up", ""},
+		{"no systemd", "init", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.remove(t, "run/systemd")
+			h.put(t, "proc/1/comm", "runit\n")
+		}, OK, "runit, not systemd", "", ""},
+		{"WSL 1", "inside", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "proc/sys/kernel/osrelease", "4.4.0-19041-Microsoft\n")
+		}, Fail, "WSL 1", "wsl --set-version", ""},
+		{"WSL 2", "inside", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "proc/sys/kernel/osrelease", "5.15.90.1-microsoft-standard-WSL2\n")
+		}, Warn, "nestedVirtualization", "", ""},
+		{"WSL 2 without systemd", "inside", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.remove(t, "run/systemd")
+			h.put(t, "proc/sys/kernel/osrelease", "5.15.90.1-microsoft-standard-WSL2\n")
+		}, Warn, "without systemd", "/etc/wsl.conf", ""},
+		{"Docker", "inside", "auto", func(t *testing.T, h *host, _ *Options) { h.put(t, ".dockerenv", "") }, Warn, "a container (docker)", "vagrant up", ""},
+		{"Podman", "inside", "auto", func(t *testing.T, h *host, _ *Options) { h.put(t, "run/.containerenv", "") }, Warn, "a container (podman)", "vagrant up", ""},
+		{"LXC", "inside", "auto", func(t *testing.T, h *host, _ *Options) { h.put(t, "proc/1/environ", "a=b\x00container=lxc\x00") }, Warn, "a container (lxc)", "vagrant up", ""},
+		{"nspawn around it", "inside", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "run/systemd/container", "systemd-nspawn\n")
+		}, Warn, "a container (systemd-nspawn)", "vagrant up", ""},
+		{"old kernel", "kernel", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "proc/sys/kernel/osrelease", "4.19.0-26-amd64\n") }, Fail, "too old", "uname -r", ""},
+		{"a kernel just too old, but there are VMs", "kernel", "auto", func(t *testing.T, h *host, _ *Options) { h.put(t, "proc/sys/kernel/osrelease", "5.12\n") }, Warn, "too old", "uname -r", ""},
+		{"a kernel just new enough", "kernel", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "proc/sys/kernel/osrelease", "5.13-rc1\n") }, OK, "5.13", "", ""},
+		{"a kernel of no version", "kernel", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "proc/sys/kernel/osrelease", "x\n") }, Warn, "not known", "", ""},
+		{"a container's root", "privileges", "nspawn", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "proc/self/status", "CapEff:\t00000000a80425fb\n")
+		}, Fail, "lacks CAP_NET_ADMIN, CAP_SYS_ADMIN", "--privileged", ""},
+		{"root of a user namespace", "privileges", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "proc/self/uid_map", "0 100000 65536\n")
+		}, Warn, "user namespace", "--privileged", ""},
+		{"SELinux", "selinux", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "sys/fs/selinux/enforce", "1") }, Warn, "enforces", "setenforce 0", ""},
+		{"SELinux that only tells", "selinux", "nspawn", func(t *testing.T, h *host, _ *Options) { h.put(t, "sys/fs/selinux/enforce", "0") }, OK, "does not enforce", "", ""},
+		{"a kernel without sets", "nftables", "nspawn", func(_ *testing.T, h *host, _ *Options) {
+			h.container.Rules = func(context.Context, string) error { return boom }
+		}, Fail, "boom", "modprobe -a", ""},
+		{"no nft to try it with", "nftables", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Look = without("nft") }, Warn, "nft is not installed", "apt-get install nftables", "apt-get install -y --no-install-recommends nftables"},
+		{"a user namespace that AppArmor forbids", "image", "libvirt", func(t *testing.T, h *host, _ *Options) {
+			h.EUID = 1000
+			h.put(t, "proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n")
+		}, Warn, "AppArmor", "sudo", ""},
+		{"Fedora's names", "image", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, "etc/os-release", "ID=fedora\nVERSION_ID=43\n")
+			h.Look = without("mmdebstrap")
+		}, Fail, "mmdebstrap", "dnf install mmdebstrap", "dnf install -y mmdebstrap"},
+		{"all of QEMU", "qemu", "libvirt", func(_ *testing.T, h *host, _ *Options) {
+			h.Look = without("qemu-system-x86_64", "qemu-img")
+		}, Fail, "qemu-system-x86_64 and qemu-img are not installed", "apt-get install qemu-system-x86 qemu-utils", "apt-get install -y --no-install-recommends qemu-system-x86 qemu-utils"},
+		{"virtual machines on arm64", "guests", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.Arch = "arm64" }, Fail, "amd64 alone", "--driver auto", ""},
 		{"no mmdebstrap, no apt-get", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.Look = without("mmdebstrap", "apt-get") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", ""},
 		{"no mmdebstrap needed", "image", "auto", func(_ *testing.T, h *host, o *Options) {
 			h.Look, o.ImageReady = without("mmdebstrap"), true
@@ -357,7 +424,7 @@ func TestInstallTriesAgainWithFreshLists(t *testing.T) {
 		}
 		return nil
 	}
-	if err := (Prober{Options: options(), Host: &h.Host}).Install("x")(t.Context()); err != nil || strings.Join(ran, " ") != "install update install" {
+	if err := (Prober{Options: options(), Host: &h.Host}).Install("mmdebstrap")(t.Context()); err != nil || strings.Join(ran, " ") != "install update install" {
 		t.Errorf("ran %v, %v", ran, err)
 	}
 }
