@@ -136,25 +136,6 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// TestVagrantfile lets Vagrant itself read the file.
-func TestVagrantfile(t *testing.T) {
-	if os.Getenv("NORI_E2E") == "" {
-		t.Skip("set NORI_E2E=1 (make test does)")
-	}
-	if _, err := exec.LookPath("vagrant"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("vagrant is not installed")
-	}
-	c := exec.Command("vagrant", "validate", "--ignore-provider")
-	c.Dir = repo(t)
-	c.Env = append(os.Environ(), "VAGRANT_HOME="+t.TempDir(), "VAGRANT_CHECKPOINT_DISABLE=1", "VAGRANT_DOTFILE_PATH="+t.TempDir())
-	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "validated successfully") {
-		t.Errorf("vagrant validate: %v\n%s", err, out)
-	}
-}
-
 // TestVirtualMachines is the main job on virtual machines, emulated where there
 // is no KVM: boot, install, prove a lab, reset.
 func TestVirtualMachines(t *testing.T) {
