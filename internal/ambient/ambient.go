@@ -1,6 +1,7 @@
 // Package ambient keeps what surrounds the process from deciding about our own
 // machines: proxies, umask, search path, a folder for temporary files that is
-// not there. Settle puts it right once, when the program starts.
+// not there, what a service manager or a loader was told. Settle puts it right
+// once, when the program starts.
 //
 // What goes out (Debian's packages) does honour proxies: it runs with Outgoing.
 // What belongs to the person who called (a shell, this program once more) gets
@@ -23,6 +24,25 @@ var ProxyVariables = []string{
 	"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy",
 }
 
+// misleading are variables that change what the programs do which we start, a row for
+// each kind.
+var misleading = []struct {
+	names []string
+	// theirs says that a person's own shell gets them back.
+	theirs bool
+}{
+	// The loader's: libraries that were meant for one program alone.
+	{[]string{"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT"}, true},
+	// What shells do before a script's first line, and where a script's `cd` leads.
+	{[]string{"BASH_ENV", "ENV", "CDPATH", "GLOBIGNORE"}, true},
+	// With these bash reads no file for interactive shells, or ends at the first failure.
+	{[]string{"POSIXLY_CORRECT", "SHELLOPTS", "BASHOPTS"}, false},
+	// Options for each run of tar, of perl (mmdebstrap is in it), of compressors.
+	{[]string{"TAR_OPTIONS", "PERL5OPT", "PERL5LIB", "PERLLIB", "GZIP", "XZ_OPT", "XZ_DEFAULTS", "ZSTD_CLEVEL"}, true},
+	// A service's: what is started here is not that service (sd_notify(3), sd_listen_fds(3)).
+	{[]string{"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC", "MAINPID", "INVOCATION_ID", "JOURNAL_STREAM"}, false},
+}
+
 // systemPath are the folders in which programs lie that make machines. A path
 // without sbin is what `su` leaves on Debian.
 var systemPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
@@ -40,10 +60,13 @@ func Settle() error {
 	original = os.Environ()
 	// What we make for machines must be readable in them; secrets name their mode.
 	unix.Umask(0o022)
-	for _, v := range ProxyVariables {
+	for _, v := range append(namesOf(false), ProxyVariables...) {
 		if err := os.Unsetenv(v); err != nil {
 			return err
 		}
+	}
+	if err := leaveLostFolder(); err != nil {
+		return err
 	}
 	if err := os.Setenv("PATH", withSystemPath(os.Getenv("PATH"))); err != nil {
 		return err
@@ -59,6 +82,26 @@ func Settle() error {
 		}
 	}
 	return nil
+}
+
+// namesOf are the misleading variables, all of them or those that a shell gets back.
+func namesOf(theirs bool) (names []string) {
+	for _, m := range misleading {
+		if m.theirs || !theirs {
+			names = append(names, m.names...)
+		}
+	}
+	return names
+}
+
+// leaveLostFolder goes to the root where the folder that we are in was removed: every
+// shell that is started in such a one begins with complaints.
+func leaveLostFolder() error {
+	var here unix.Stat_t
+	if err := unix.Stat(".", &here); err == nil && here.Nlink > 0 {
+		return nil
+	}
+	return os.Chdir("/")
 }
 
 // withSystemPath adds the system's folders that are missing, behind the others.
@@ -91,6 +134,16 @@ func Original() []string {
 	return slices.Clone(original)
 }
 
+// Getenv looks into the environment that the caller gave.
+func Getenv(name string) string {
+	for _, v := range Original() {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
 // Outgoing is the environment of programs that fetch something from elsewhere:
 // this one, with the caller's proxies.
 func Outgoing() []string { return append(os.Environ(), proxies()...) }
@@ -98,7 +151,7 @@ func Outgoing() []string { return append(os.Environ(), proxies()...) }
 // Shell is the environment of a person's own programs on a testbed: with their
 // proxies, but for the addresses given, which are reached directly.
 func Shell(direct ...string) []string {
-	env := os.Environ()
+	env := append(os.Environ(), given(namesOf(true))...)
 	set := proxies()
 	if len(set) == 0 {
 		return env
@@ -131,9 +184,12 @@ func Restore() error {
 }
 
 // proxies are the caller's settings of proxies, as NAME=value.
-func proxies() (set []string) {
+func proxies() []string { return given(ProxyVariables) }
+
+// given are those of some variables that the caller has set, as NAME=value.
+func given(names []string) (set []string) {
 	for _, v := range Original() {
-		if name, _, _ := strings.Cut(v, "="); slices.Contains(ProxyVariables, name) {
+		if name, _, _ := strings.Cut(v, "="); slices.Contains(names, name) {
 			set = append(set, v)
 		}
 	}

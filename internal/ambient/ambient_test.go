@@ -24,6 +24,9 @@ func hostile(t *testing.T) {
 	t.Setenv("PATH", "/opt/own/bin:/usr/bin")
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
 	t.Setenv("HOME", "")
+	t.Setenv("LD_PRELOAD", "/opt/own/lib.so")
+	t.Setenv("POSIXLY_CORRECT", "1")
+	t.Setenv("NOTIFY_SOCKET", "/run/some/service")
 	before := unix.Umask(0o077)
 	t.Cleanup(func() { unix.Umask(before); original = nil })
 }
@@ -45,6 +48,11 @@ func TestSettle(t *testing.T) {
 	}
 	if os.Getenv("TMPDIR") != "" || os.Getenv("HOME") == "" {
 		t.Errorf("TMPDIR %q, HOME %q", os.Getenv("TMPDIR"), os.Getenv("HOME"))
+	}
+	for _, v := range []string{"LD_PRELOAD", "POSIXLY_CORRECT", "NOTIFY_SOCKET"} {
+		if got, there := os.LookupEnv(v); there {
+			t.Errorf("what we start is told %s=%s", v, got)
+		}
 	}
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, nil, 0o644); err != nil {
@@ -88,8 +96,38 @@ func TestShellGoesAroundProxies(t *testing.T) {
 			t.Errorf("%s is not in the shell's environment", want)
 		}
 	}
+	if !slices.Contains(env, "LD_PRELOAD=/opt/own/lib.so") {
+		t.Error("a person's shell lost their libraries")
+	}
+	if slices.ContainsFunc(env, func(v string) bool {
+		return strings.HasPrefix(v, "POSIXLY_CORRECT=") || strings.HasPrefix(v, "NOTIFY_SOCKET=")
+	}) {
+		t.Errorf("a person's shell is told what is not for it: %v", env)
+	}
 	original = []string{"PATH=/usr/bin"}
 	if slices.ContainsFunc(Shell("10.77.3.0/24"), func(v string) bool { return strings.HasPrefix(v, "NO_PROXY=") }) {
 		t.Error("without a proxy nothing has to go around it")
+	}
+}
+
+// TestLostFolder: a folder that was removed is left, one that is there is not.
+func TestLostFolder(t *testing.T) {
+	hostile(t)
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := Settle(); err != nil {
+		t.Fatal(err)
+	}
+	if at, err := os.Getwd(); err != nil || at != dir {
+		t.Errorf("left %s for %s, %v", dir, at, err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := Settle(); err != nil {
+		t.Fatal(err)
+	}
+	if at, err := os.Getwd(); err != nil || at != "/" {
+		t.Errorf("stayed in %s, %v", at, err)
 	}
 }

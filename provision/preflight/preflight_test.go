@@ -229,6 +229,10 @@ func TestBrokenHosts(t *testing.T) {
 			h.put(t, "proc/sys/kernel/osrelease", "5.15.90.1-microsoft-standard-WSL2\n")
 		}, Warn, "without systemd", "/etc/wsl.conf", ""},
 		{"Docker", "inside", "auto", func(t *testing.T, h *host, _ *Options) { h.put(t, ".dockerenv", "") }, Warn, "a container (docker)", "vagrant up", ""},
+		{"a machine made from a container's image", "inside", "auto", func(t *testing.T, h *host, _ *Options) {
+			h.put(t, ".dockerenv", "")
+			h.put(t, "proc/self/mounts", "/dev/vda / ext4 rw 0 0\n")
+		}, OK, "neither a container", "", ""},
 		{"Podman", "inside", "auto", func(t *testing.T, h *host, _ *Options) { h.put(t, "run/.containerenv", "") }, Warn, "a container (podman)", "vagrant up", ""},
 		{"LXC", "inside", "auto", func(t *testing.T, h *host, _ *Options) { h.put(t, "proc/1/environ", "a=b\x00container=lxc\x00") }, Warn, "a container (lxc)", "vagrant up", ""},
 		{"nspawn around it", "inside", "auto", func(t *testing.T, h *host, _ *Options) {

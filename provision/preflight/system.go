@@ -94,7 +94,8 @@ func (p Prober) container() string {
 		return name // systemd in it has found out: systemd-detect-virt(1)
 	}
 	for file, name := range map[string]string{".dockerenv": "docker", "run/.containerenv": "podman"} {
-		if _, err := os.Stat(p.Path(file)); err == nil {
+		// A machine whose disk was made from a container's image has the file, too.
+		if _, err := os.Stat(p.Path(file)); err == nil && !p.ownDisk() {
 			return name
 		}
 	}
@@ -105,6 +106,17 @@ func (p Prober) container() string {
 		}
 	}
 	return ""
+}
+
+// ownDisk says whether the root is on a disk: a container's is an overlay, or a folder
+// of the host's.
+func (p Prober) ownDisk() bool {
+	for line := range strings.Lines(p.Word("proc/self/mounts")) {
+		if f := strings.Fields(line); len(f) > 2 && f[1] == "/" {
+			return strings.HasPrefix(f[0], "/dev/")
+		}
+	}
+	return false
 }
 
 // Word is the content of a file of one word; a file that is not there has none.
