@@ -3,7 +3,10 @@
 // Every wait of Noriter goes through here that has no event to wait for: it looks
 // at once, it ends with its context, and its error says what was waited for, for
 // how long, and what was seen last. Who has an event (a channel, a watch) selects
-// on that instead.
+// on that instead, or on what ends with it: During.
+//
+// Whoever shows a person what is being done hears from Showing what is being waited
+// for, when that takes long.
 package wait
 
 import (
@@ -71,9 +74,11 @@ var errLimit = errors.New("the limit of this wait")
 // look before it.
 func until(ctx context.Context, what lang.Text, look Look, pause func(took time.Duration) time.Duration) error {
 	begun, last := time.Now(), ""
+	looking, told := begin(ctx, what)
+	defer told.end()
 	for {
 		lookBegun := time.Now()
-		done, seen, err := look(ctx)
+		done, seen, err := look(looking)
 		switch {
 		case err != nil && !over(ctx):
 			return err
@@ -85,6 +90,9 @@ func until(ctx context.Context, what lang.Text, look Look, pause func(took time.
 		// A look that the end of ctx cut short tells nothing of what it looked at.
 		if last == "" || !over(ctx) {
 			last = seen
+		}
+		if !over(ctx) {
+			told.sees(seen)
 		}
 		timer := time.NewTimer(pause(time.Since(lookBegun)))
 		select {
