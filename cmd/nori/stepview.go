@@ -16,7 +16,8 @@ import (
 )
 
 // stepView shows steps: on a terminal a list whose running steps tick, else a
-// line as each step ends.
+// line as each step ends. What a step has been waiting for comes below it, as long
+// as it waits; without a terminal, as a line now and then.
 type stepView struct {
 	out   io.Writer
 	live  bool
@@ -25,7 +26,7 @@ type stepView struct {
 	mu      sync.Mutex
 	rows    []*row
 	byID    map[string]*row
-	drawn   int
+	up      int
 	stopped chan struct{}
 	done    sync.WaitGroup
 }
@@ -33,18 +34,22 @@ type stepView struct {
 type row struct {
 	title   string
 	note    string
+	waiting string
+	said    repeater
 	kind    step.Kind
 	begin   time.Time
 	elapsed time.Duration
 }
 
 func (g *globals) newStepView() *stepView {
-	p := &stepView{out: g.stderr, live: g.terminal() && !g.plain, begin: time.Now(), byID: map[string]*row{}, stopped: make(chan struct{})}
-	if p.live {
-		p.done.Add(1)
-		go p.tick()
-	}
+	p := newStepView(g.stderr, g.terminal() && !g.plain)
+	p.done.Add(1)
+	go p.tick()
 	return p
+}
+
+func newStepView(out io.Writer, live bool) *stepView {
+	return &stepView{out: out, live: live, begin: time.Now(), byID: map[string]*row{}, stopped: make(chan struct{})}
 }
 
 // showSteps shows the steps of what it is given, until it ends.
@@ -64,31 +69,55 @@ func (p *stepView) report(e step.Event) {
 		p.byID[e.Step.ID] = r
 		p.rows = append(p.rows, r)
 	}
-	r.kind = e.Kind
 	r.elapsed = e.Elapsed
-	if e.Note != "" {
-		r.note = e.Note
+	switch e.Kind {
+	case step.Waiting:
+		r.waiting = e.Note
+	case step.Done, step.Failed, step.Interrupted:
+		r.kind, r.waiting = e.Kind, ""
+	default:
+		r.kind = e.Kind
+		if e.Note != "" {
+			r.note = e.Note
+		}
 	}
 	switch {
 	case p.live:
 		p.draw()
+	case e.Kind == step.Waiting:
+		p.sayWaiting(r)
 	case e.Kind == step.Done:
-		fmt.Fprintf(p.out, "[%5.1fs] %s\n", time.Since(p.begin).Seconds(), line(r, 0))
+		p.say(line(r, 0))
 	case e.Kind == step.Failed:
-		fmt.Fprintf(p.out, "[%5.1fs] %s: %s\n", time.Since(p.begin).Seconds(), r.title, lang.T("failed", "실패"))
+		p.say(r.title + ": " + lang.T("failed", "실패"))
+	case e.Kind == step.Interrupted:
+		p.say(r.title + ": " + interrupted())
+	}
+}
+
+func interrupted() string { return lang.T("interrupted", "중단") }
+
+// say writes a line with the time in front.
+func (p *stepView) say(text string) {
+	fmt.Fprintf(p.out, "[%5.1fs] %s\n", time.Since(p.begin).Seconds(), text)
+}
+
+// sayWaiting says what a step waits for, if it is time.
+func (p *stepView) sayWaiting(r *row) {
+	if r.said.due(r.waiting, time.Now()) {
+		p.say(r.title + ": " + r.waiting)
 	}
 }
 
 // stop ends the drawing and leaves the last picture.
 func (p *stepView) stop() {
-	if !p.live {
-		return
-	}
 	close(p.stopped)
 	p.done.Wait()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.draw()
+	if p.live {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.draw()
+	}
 }
 
 func (p *stepView) tick() {
@@ -100,33 +129,54 @@ func (p *stepView) tick() {
 		case <-p.stopped:
 			return
 		case <-t.C:
-			p.mu.Lock()
-			p.draw()
-			p.mu.Unlock()
+			p.beat()
 		}
+	}
+}
+
+func (p *stepView) beat() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live {
+		p.draw()
+		return
+	}
+	for _, r := range p.rows {
+		p.sayWaiting(r)
 	}
 }
 
 var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
-// draw writes the list over the one before.
+// draw writes the list over the one before, which may have been longer.
 func (p *stepView) draw() {
 	width := p.width()
-	if p.drawn > 0 {
-		fmt.Fprintf(p.out, "\x1b[%dA", p.drawn)
+	if p.up > 0 {
+		fmt.Fprintf(p.out, "\x1b[%dA", p.up)
 	}
+	p.up = 0
 	for _, r := range p.rows {
-		mark := color.GreenString("✓")
+		mark, note := color.GreenString("✓"), r.note
 		switch r.kind {
 		case step.Failed:
 			mark = color.RedString("✗")
+		case step.Interrupted:
+			mark, note = color.YellowString("-"), interrupted()
 		case step.Started, step.Noted:
 			mark = color.CyanString(string(spinner[int(time.Since(p.begin)/(100*time.Millisecond))%len(spinner)]))
 			r.elapsed = time.Since(r.begin)
 		}
-		fmt.Fprintf(p.out, "\r\x1b[K %s %s\n", mark, line(r, width))
+		p.drawLine(fmt.Sprintf(" %s %s", mark, line(&row{title: r.title, note: note, elapsed: r.elapsed}, width)))
+		if r.waiting != "" {
+			p.drawLine("     " + color.New(color.Faint).Sprint(runewidth.Truncate(r.waiting, width-3, "…")))
+		}
 	}
-	p.drawn = len(p.rows)
+	fmt.Fprint(p.out, "\x1b[J")
+}
+
+func (p *stepView) drawLine(text string) {
+	fmt.Fprintf(p.out, "\r\x1b[K%s\n", text)
+	p.up++
 }
 
 // width is how many columns a row may take: one that wraps would be drawn

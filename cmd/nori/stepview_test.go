@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/creack/pty"
@@ -26,7 +28,9 @@ func stepsShown(v *stepView) {
 	v.report(step.Event{Step: image, Kind: step.Started})
 	v.report(step.Event{Step: long, Kind: step.Started})
 	v.report(step.Event{Step: long, Kind: step.Noted, Note: strings.Repeat("말이 많은 단계 ", 10)})
+	v.report(step.Event{Step: image, Kind: step.Waiting, Note: "waiting for node1 to answer SSH at 10.77.0.11:22: connection refused"})
 	time.Sleep(250 * time.Millisecond) // a few ticks
+	v.report(step.Event{Step: image, Kind: step.Waiting})
 	v.report(step.Event{Step: image, Kind: step.Done, Elapsed: 1200 * time.Millisecond})
 	v.report(step.Event{Step: long, Kind: step.Failed, Elapsed: 2 * time.Second, Err: errors.New("the disk is full")})
 }
@@ -46,7 +50,7 @@ func TestStepViewOnATerminal(t *testing.T) {
 		}
 		was := color.NoColor
 		color.NoColor = false
-		v := &stepView{out: tty, live: true, begin: time.Now(), byID: map[string]*row{}, stopped: make(chan struct{})}
+		v := newStepView(tty, true)
 		v.done.Add(1)
 		go v.tick()
 		stepsShown(v)
@@ -78,6 +82,9 @@ func TestStepViewOnATerminal(t *testing.T) {
 		if len(lines) != 2 || !strings.HasPrefix(lines[0], want) || !strings.HasPrefix(strings.TrimSpace(lines[1]), "✗ ") {
 			t.Errorf("%s: the last picture is %q", language, lines)
 		}
+		if strings.Contains(last, "waiting for node1") || !strings.Contains(out.String(), "waiting for node1") {
+			t.Errorf("%s: what is waited for was not shown, or stays: %q", language, lines)
+		}
 		cells := &runewidth.Condition{}
 		for _, l := range strings.Split(escapes.ReplaceAllString(out.String(), ""), "\n") {
 			if w := cells.StringWidth(strings.Trim(l, "\r\x04")); w > 60 {
@@ -90,11 +97,56 @@ func TestStepViewOnATerminal(t *testing.T) {
 // TestStepViewPlain is a line a step, without any control character.
 func TestStepViewPlain(t *testing.T) {
 	var out bytes.Buffer
-	v := &stepView{out: &out, begin: time.Now(), byID: map[string]*row{}, stopped: make(chan struct{})}
+	v := newStepView(&out, false)
 	stepsShown(v)
 	v.stop()
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], "Machine image") || !strings.HasSuffix(lines[1], ": failed") || strings.ContainsAny(out.String(), "\x1b\r") {
+	if len(lines) != 3 || !strings.HasSuffix(lines[0], "Machine image: waiting for node1 to answer SSH at 10.77.0.11:22: connection refused") ||
+		!strings.Contains(lines[1], "Machine image") || !strings.HasSuffix(lines[2], ": failed") || strings.ContainsAny(out.String(), "\x1b\r") {
 		t.Errorf("printed %q", out.String())
 	}
+}
+
+// TestStepViewInterrupted: what a person ends by Ctrl-C has not failed.
+func TestStepViewInterrupted(t *testing.T) {
+	for language, want := range map[string]string{"en": "Machines: interrupted", "ko": "머신: 중단"} {
+		lang.Set(language)
+		t.Cleanup(func() { lang.Set("en") })
+		for _, live := range []bool{false, true} {
+			var out bytes.Buffer
+			v := newStepView(&out, live)
+			machines := &step.Step{ID: "machines", Title: lang.Text{EN: "Machines", KO: "머신"}}
+			v.report(step.Event{Step: machines, Kind: step.Started})
+			v.report(step.Event{Step: machines, Kind: step.Interrupted, Err: context.Canceled})
+			v.stop()
+			_, word, _ := strings.Cut(want, ": ")
+			if live && !strings.Contains(out.String(), word) || !live && !strings.HasSuffix(strings.TrimSpace(out.String()), want) {
+				t.Errorf("printed %q", out.String())
+			}
+		}
+	}
+}
+
+// TestPlainWaitsAreNotRepeatedTooOften: lines stay, so only news is worth one, now
+// and then.
+func TestPlainWaitsAreNotRepeatedTooOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		v := newStepView(&out, false)
+		v.done.Add(1)
+		go v.tick()
+		s := &step.Step{ID: "x", Title: lang.Text{EN: "X", KO: "X"}}
+		v.report(step.Event{Step: s, Kind: step.Started})
+		for _, note := range []string{"a", "b", "a", "b"} { // one a second
+			v.report(step.Event{Step: s, Kind: step.Waiting, Note: note})
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Minute)
+		v.report(step.Event{Step: s, Kind: step.Waiting})
+		time.Sleep(time.Minute)
+		v.stop()
+		if got, want := out.String(), "[  0.0s] X: a\n[ 15.0s] X: b\n"; got != want {
+			t.Errorf("printed %q, want %q", got, want)
+		}
+	})
 }

@@ -9,10 +9,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
 // Step is one entry of a list. Run must be idempotent: a list that was
@@ -24,7 +26,8 @@ type Step struct {
 	Title lang.Text
 	// Needs are the IDs of the steps that must be done first.
 	Needs []string
-	// Limit ends the step; 0 means five minutes.
+	// Limit ends the step; 0 means three minutes. It is that of machines as fast as
+	// this host; see Patient.
 	Limit time.Duration
 	// Advice says what a person can do when the step fails.
 	Advice lang.Text
@@ -33,18 +36,41 @@ type Step struct {
 }
 
 // defaultLimit is how long a step may take that names no limit: it ends what
-// hangs, and not what an emulated machine on a busy host does slowly.
-const defaultLimit = 5 * time.Minute
+// hangs, and not what is slow on a busy host.
+const defaultLimit = 3 * time.Minute
+
+// Patient gives the steps with their limits multiplied, for slow machines.
+func Patient(steps []Step, factor int) []Step {
+	slow := slices.Clone(steps)
+	for i := range slow {
+		slow[i].Limit = slow[i].limit() * time.Duration(max(factor, 1))
+	}
+	return slow
+}
+
+func (s *Step) limit() time.Duration {
+	if s.Limit == 0 {
+		return defaultLimit
+	}
+	return s.Limit
+}
 
 // Kind says what an Event is about.
 type Kind int
 
-// The kinds of events, in the order in which a step goes through them.
+// The kinds of events, in the order in which a step goes through them. A step ends
+// with one of the last three.
 const (
 	Started Kind = iota
 	Noted
+	// Waiting says what the step has been waiting for (wait.Showing); an empty Note
+	// says that it is not any more.
+	Waiting
 	Done
 	Failed
+	// Interrupted is a step that was ended by something else than its own: the
+	// caller's context, or another step that failed.
+	Interrupted
 )
 
 // Event is one thing that happened to a step.
@@ -73,11 +99,15 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Run runs all steps and returns when none is running any more. The first
 // failure keeps further steps from starting, and lets those under way end by
-// cancelling their context; it is returned as an *Error.
+// cancelling their context; it is returned as an *Error. If ctx ends, so does
+// what runs, and the error wraps the context's.
 func Run(ctx context.Context, steps []Step, report Reporter) error {
-	r := &run{report: report, finished: map[string]bool{}, started: map[string]bool{}}
+	r := &run{caller: ctx, report: report, finished: map[string]bool{}, started: map[string]bool{}}
 	if err := Check(steps); err != nil {
 		return err
+	}
+	if report == nil {
+		r.report = func(Event) {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -130,6 +160,7 @@ func Check(steps []Step) error {
 }
 
 type run struct {
+	caller  context.Context
 	report  Reporter
 	started map[string]bool
 
@@ -159,41 +190,45 @@ func (r *run) mayStart(s *Step) bool {
 }
 
 func (r *run) runStep(ctx context.Context, s *Step) {
-	limit := s.Limit
-	if limit == 0 {
-		limit = defaultLimit
-	}
+	limit := s.limit()
 	cause := lang.Errorf("not done after %v", "%v 안에 끝나지 않았습니다", limit)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, cause)
 	defer cancel()
 	begin := time.Now()
+	ctx = wait.Showing(ctx, func(n string) { r.tell(Event{Step: s, Kind: Waiting, Note: n, Elapsed: time.Since(begin)}) })
 	r.tell(Event{Step: s, Kind: Started})
 	err := s.Run(ctx, func(n string) { r.tell(Event{Step: s, Kind: Noted, Note: n, Elapsed: time.Since(begin)}) })
 	if err != nil && errors.Is(context.Cause(ctx), cause) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	e := Event{Step: s, Kind: Done, Elapsed: time.Since(begin)}
-	if err != nil {
-		e.Kind, e.Err = Failed, err
+	r.end(Event{Step: s, Elapsed: time.Since(begin), Err: err})
+}
+
+// end tells how a step ended.
+func (r *run) end(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case e.Err == nil:
+		e.Kind = Done
+		r.finished[e.Step.ID] = true
+	case r.caller.Err() != nil:
+		// Whatever it says: it was not given the time to do it.
+		e.Kind, e.Err = Interrupted, fmt.Errorf("%w: %w", context.Cause(r.caller), e.Err)
+	case r.err != nil && errors.Is(e.Err, context.Canceled):
+		// It was ended because another failed; that one is the news.
+		e.Kind = Interrupted
+	default:
+		e.Kind = Failed
 	}
-	r.tell(e)
+	if e.Kind >= Failed && r.err == nil {
+		r.err = &Error{Step: e.Step, Err: e.Err}
+	}
+	r.report(e)
 }
 
 func (r *run) tell(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch e.Kind {
-	case Done:
-		r.finished[e.Step.ID] = true
-	case Failed:
-		if r.err == nil {
-			r.err = &Error{Step: e.Step, Err: e.Err}
-		} else if errors.Is(e.Err, context.Canceled) {
-			// It was ended because another failed; that one is the news.
-			return
-		}
-	}
-	if r.report != nil {
-		r.report(e)
-	}
+	r.report(e)
 }

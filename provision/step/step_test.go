@@ -3,12 +3,16 @@ package step
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
 func TestRunHonoursNeeds(t *testing.T) {
@@ -77,10 +81,78 @@ func TestFirstFailureIsTold(t *testing.T) {
 	if !errors.As(err, &se) || se.Step.ID != "bad" || !errors.Is(err, boom) {
 		t.Fatalf("got %v", err)
 	}
+	ends := map[string]Kind{}
 	for _, e := range events {
-		if e.Kind == Failed && e.Step.ID != "bad" {
-			t.Errorf("the end of %q was shown as a failure of its own", e.Step.ID)
+		ends[e.Step.ID] = e.Kind
+	}
+	if want := map[string]Kind{"slow": Interrupted, "bad": Failed}; !maps.Equal(ends, want) {
+		t.Errorf("the steps ended as %v, want %v: one that was ended did not fail by itself", ends, want)
+	}
+}
+
+// What the caller ends has not failed, even if the step says something else than
+// that it was cancelled.
+func TestInterrupt(t *testing.T) {
+	for name, says := range map[string]error{"the context's error": context.Canceled, "another": errors.New("the connection was lost")} {
+		t.Run(name, func(t *testing.T) {
+			ctx, interrupt := context.WithCancel(t.Context())
+			ends := map[string]Kind{}
+			var both sync.WaitGroup
+			both.Add(2)
+			work := func(ctx context.Context, _ func(string)) error {
+				both.Done()
+				both.Wait()
+				interrupt()
+				<-ctx.Done()
+				return says
+			}
+			steps := []Step{{ID: "a", Run: work}, {ID: "b", Run: work}, {ID: "c", Needs: []string{"a"}, Run: work}}
+			err := Run(ctx, steps, func(e Event) { ends[e.Step.ID] = e.Kind })
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			if want := map[string]Kind{"a": Interrupted, "b": Interrupted}; !maps.Equal(ends, want) {
+				t.Errorf("the steps ended as %v, want %v", ends, want)
+			}
+		})
+	}
+}
+
+// A step that waits long says for what, as long as it waits.
+func TestLongWaitsAreReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		var said []string
+		steps := []Step{{ID: "x", Run: func(ctx context.Context, note func(string)) error {
+			err := wait.Until(ctx, time.Second, lang.Text{EN: "the moon", KO: "달"}, func(context.Context) (bool, string, error) {
+				return time.Since(begun) > time.Minute, "clouds", nil
+			})
+			note("found")
+			return err
+		}}}
+		if err := Run(t.Context(), steps, func(e Event) {
+			if e.Kind == Waiting || e.Kind == Noted {
+				said = append(said, e.Note)
+			}
+		}); err != nil {
+			t.Error(err)
 		}
+		if want := []string{"waiting for the moon: clouds", "", "found"}; !slices.Equal(said, want) {
+			t.Errorf("said was %q, want %q", said, want)
+		}
+	})
+}
+
+func TestPatient(t *testing.T) {
+	steps := []Step{{ID: "a"}, {ID: "b", Limit: time.Minute}}
+	for factor, want := range map[int][]time.Duration{0: {3 * time.Minute, time.Minute}, 4: {12 * time.Minute, 4 * time.Minute}} {
+		slow := Patient(steps, factor)
+		if got := []time.Duration{slow[0].limit(), slow[1].limit()}; !slices.Equal(got, want) {
+			t.Errorf("times %d the limits are %v, want %v", factor, got, want)
+		}
+	}
+	if steps[0].Limit != 0 {
+		t.Error("the list that was given was changed")
 	}
 }
 
