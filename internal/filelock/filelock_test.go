@@ -3,6 +3,7 @@ package filelock
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,5 +47,58 @@ func TestLock(t *testing.T) {
 func TestLockNeedsItsFolder(t *testing.T) {
 	if _, err := Lock(t.Context(), filepath.Join(t.TempDir(), "none", "lock"), lang.Text{}, nil); err == nil {
 		t.Error("a lock without a file")
+	}
+}
+
+// TestShare: any number may share a lock, and nobody has it alone beside them.
+func TestShare(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	take := func(how func(string) (func(), bool, error), want bool) func() {
+		t.Helper()
+		release, taken, err := how(path)
+		if err != nil || taken != want {
+			t.Fatalf("taken: %v, %v; want %v", taken, err, want)
+		}
+		return release
+	}
+	one, two := take(Share, true), take(Share, true)
+	take(Try, false)
+	one()
+	take(Try, false)
+	two()
+	alone := take(Try, true)
+	take(Share, false)
+	take(Try, false)
+	alone()
+	take(Share, true)()
+	if _, _, err := Share(filepath.Join(path, "no folder")); err == nil {
+		t.Error("a lock in a file")
+	}
+}
+
+func TestKeep(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "entry")
+	path := filepath.Join(dir, "use.lock")
+	if ok, err := Keep(path); ok || err != nil {
+		t.Errorf("in a folder that is not there: %v, %v", ok, err)
+	}
+	keep := func() {
+		t.Helper()
+		if ok, err := Keep(path); !ok || err != nil {
+			t.Fatalf("%v, %v", ok, err)
+		}
+		if _, taken, err := Try(path); taken || err != nil {
+			t.Errorf("somebody else has it: %v, %v", taken, err)
+		}
+	}
+	for range 2 { // also when the folder was replaced meanwhile
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		keep()
+		keep()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
