@@ -7,20 +7,28 @@ import (
 	"strings"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/seal"
 )
 
 // keyFiles must be in a root that machines can boot from.
 var keyFiles = []string{
 	"usr/lib/systemd/systemd", "usr/sbin/sshd", "usr/bin/containerd", "usr/sbin/runc", "usr/lib/cni/bridge",
-	"usr/sbin/nft", "usr/sbin/conntrack", "usr/bin/zstd", "usr/sbin/ip", "etc/ssh/sshd_config", "etc/machine-id",
+	"usr/sbin/nft", "usr/sbin/conntrack", "usr/bin/zstd", "usr/sbin/ip", "etc/ssh/sshd_config", emptyFile,
 	"etc/systemd/system/ssh.service",
 }
+
+// emptyFile is the one that is to be: each machine gets an ID of its own.
+const emptyFile = "etc/machine-id"
 
 // checkRoot says what a root lacks.
 func checkRoot(root string) error {
 	for _, f := range keyFiles {
-		if _, err := os.Lstat(filepath.Join(root, f)); err != nil {
+		fi, err := os.Lstat(filepath.Join(root, f))
+		if err != nil {
 			return lang.Errorf("checking the image's root: %w", "이미지의 루트 확인: %w", err)
+		}
+		if fi.Mode().IsRegular() && fi.Size() == 0 && f != emptyFile {
+			return seal.New(filepath.Join("root", f), "%s is empty", "%s이(가) 비어 있습니다", nil)
 		}
 	}
 	keys, err := filepath.Glob(filepath.Join(root, "etc/ssh/ssh_host_*"))

@@ -9,10 +9,15 @@ package image
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/build"
+	"noriter.dev/noriter/internal/filelock"
 	"noriter.dev/noriter/internal/lang"
 )
 
@@ -22,9 +27,17 @@ type Options struct {
 	CacheDir string
 	// Progress is called with one line per step; nil is silence.
 	Progress func(string)
+	// Say is called with what a person should know although it is mended; nil is
+	// silence.
+	Say func(string)
+	// Disk says that machines boot from the kernel and a disk, and not from the root.
+	Disk bool
+	// Standing are the testbeds whose machines' disks lie on an image's disk.
+	Standing func(id string) ([]string, error)
 
-	// build makes the root; tests put their own here.
+	// build makes the root and disk the disk; tests put their own here.
 	build func(ctx context.Context, r recipe, work string, say func(string)) error
+	disk  func(ctx context.Context, root, raw, to string) error
 }
 
 // DefaultCacheDir is where root keeps images.
@@ -46,13 +59,16 @@ type Image struct {
 	// system without a partition table.
 	Disk string
 
-	progress func(string)
+	options Options
 }
 
-// Find gives the image of the present recipe, if the cache has it.
+// PresentID is the ID of the image that this nori builds.
+func PresentID() string { return defaultRecipe().id() }
+
+// Find gives the image of the present recipe, if the cache has it whole.
 func Find(cacheDir string) (Image, bool) {
-	img := imageAt(cacheDir, defaultRecipe().id())
-	return img, img.checkComplete() == nil
+	img := imageAt(cacheDir, PresentID())
+	return img, img.Check() == nil
 }
 
 // Open gives the image of an ID that was built before; machines stay on the
@@ -63,7 +79,7 @@ func Open(cacheDir, id string) (Image, error) {
 		return img, lang.Errorf("the testbed has no machine image yet: `nori up` makes one",
 			"테스트베드에 아직 머신 이미지가 없습니다: `nori up`이 만듭니다")
 	}
-	if err := img.checkComplete(); err != nil {
+	if err := img.look(); err != nil {
 		return img, lang.Errorf("machine image %s: %w", "머신 이미지 %s: %w", id, err)
 	}
 	return img, nil
@@ -80,50 +96,42 @@ func imageAt(cacheDir, id string) Image {
 	}
 }
 
-// checkComplete says what of a finished image is missing.
-func (i Image) checkComplete() error {
-	m, err := i.Manifest()
-	if err != nil {
-		return err
-	}
-	if m.ID != i.ID {
-		return lang.Errorf("%s: the manifest names image %q", "%s: 매니페스트에 적힌 이미지는 %q입니다", i.Dir, m.ID)
-	}
-	for name, size := range m.Files {
-		fi, err := os.Stat(filepath.Join(i.Dir, name))
-		if err != nil {
-			return lang.Errorf("checking the image: %w", "이미지 확인: %w", err)
-		}
-		if fi.Size() != size {
-			return lang.Errorf("%s/%s has %d bytes, the manifest says %d",
-				"%s/%s의 크기가 %d바이트인데 매니페스트에는 %d바이트로 적혀 있습니다", i.Dir, name, fi.Size(), size)
-		}
-	}
-	return checkRoot(i.Root)
+// Ensure gives the image of the present recipe and builds it if the cache
+// lacks it, which takes about a minute and needs Debian's packages. One that is
+// damaged is built again, but not below those who stand on it: that is an
+// *InUseError. Of two builds at once the second waits for the first and uses its
+// image. Disk full and missing tools are *machine.HostError.
+func Ensure(ctx context.Context, o Options) (Image, error) {
+	return ensure(ctx, o.filled(), defaultRecipe())
 }
 
-// Ensure gives the image of the present recipe and builds it if the cache
-// lacks it, which takes about a minute and needs Debian's packages. Of two
-// builds at once the second waits for the first and uses its image. Disk full
-// and missing tools are *machine.HostError.
-func Ensure(ctx context.Context, o Options) (Image, error) {
+func (o Options) filled() Options {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
+	}
+	if o.Say == nil {
+		o.Say = func(string) {}
 	}
 	if o.CacheDir == "" {
 		o.CacheDir = DefaultCacheDir
 	}
+	if o.Standing == nil {
+		o.Standing = func(string) ([]string, error) { return nil, nil }
+	}
 	if o.build == nil {
 		o.build = debootstrap
 	}
-	return ensure(ctx, o, defaultRecipe())
+	if o.disk == nil {
+		o.disk = makeDisk
+	}
+	return o
 }
 
 func ensure(ctx context.Context, o Options, r recipe) (Image, error) {
 	img := imageAt(o.CacheDir, r.id())
-	img.progress = o.Progress
-	if img.checkComplete() == nil {
-		return img, nil
+	img.options = o
+	if held, err := img.hold(); err != nil || held && img.sealed() && img.Check() == nil {
+		return img, err
 	}
 	base := filepath.Dir(img.Dir)
 	if err := os.MkdirAll(base, 0o755); err != nil {
@@ -136,20 +144,44 @@ func ensure(ctx context.Context, o Options, r recipe) (Image, error) {
 		return Image{}, err
 	}
 	defer unlock()
-	if img.checkComplete() == nil { // the one we waited for built it
-		return img, nil
-	}
-	if err := removeLeftovers(base); err != nil {
+	if err := underLock(ctx, r, img); err != nil {
 		return Image{}, err
+	}
+	_, err = img.hold()
+	return img, err
+}
+
+// underLock makes an image whole, where the one that was waited for has not done it.
+func underLock(ctx context.Context, r recipe, img Image) error {
+	if img.Check() == nil {
+		err := img.adopt()
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+			err = nil // another user's cache
+		}
+		return err
+	}
+	if done, err := img.mend(); done || err != nil {
+		return err
+	}
+	base := filepath.Dir(img.Dir)
+	if err := removeLeftovers(base); err != nil {
+		return err
 	}
 	if err := checkSpace(base, buildBytes); err != nil {
-		return Image{}, err
+		return err
 	}
-	if err := buildInto(ctx, o, r, img); err != nil {
-		return Image{}, diskFull(base, buildBytes, err)
+	if err := buildInto(ctx, img.options, r, img); err != nil {
+		return diskFull(base, buildBytes, err)
 	}
-	return img, nil
+	return nil
 }
+
+// useLock is shared by all who use an entry of the cache; who removes it has it alone.
+const useLock = "use.lock"
+
+// hold keeps others from removing the image as long as this process lives: whoever asks
+// for it is going to use it. It says false where there is none.
+func (i Image) hold() (bool, error) { return filelock.Keep(filepath.Join(i.Dir, useLock)) }
 
 // buildInto builds in a folder beside the target and renames it when all of
 // it is on the disk.
@@ -174,19 +206,36 @@ func buildInto(ctx context.Context, o Options, r recipe, img Image) (err error) 
 		return lang.Errorf("the image built is not whole: %w", "빌드한 이미지가 온전하지 않습니다: %w", err)
 	}
 	o.Progress(lang.T("writing the node image to the disk", "노드 이미지를 디스크에 쓰는 중"))
-	if err := writeManifest(work, r, img.ID, time.Since(start)); err != nil {
+	m := Manifest{
+		Nori: build.Version(), ID: img.ID, Suite: r.Suite,
+		Built: time.Now().UTC().Truncate(time.Second), Seconds: time.Since(start).Seconds(),
+	}
+	if err := writeManifest(work, m); err != nil {
+		return err
+	}
+	if err := sealImage(work); err != nil {
 		return err
 	}
 	if err := syncTree(work); err != nil {
 		return err
 	}
-	// An image of the same name that is there is not complete, or we
-	// would not be here.
-	if err := removeTree(img.Dir); err != nil {
-		return err
+	return replace(work, img.Dir)
+}
+
+// replace gives a finished folder its name. What has the name is not complete, or
+// nobody would have built anew; it goes as a leftover, so that none of it is seen
+// half removed.
+func replace(work, dir string) error {
+	old := work + "-old"
+	err := os.Rename(dir, old)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return lang.Errorf("moving the damaged image away: %w", "손상된 이미지 치우기: %w", err)
 	}
-	if err := os.Rename(work, img.Dir); err != nil {
+	if err := os.Rename(work, dir); err != nil {
 		return lang.Errorf("putting the image in place: %w", "이미지를 제자리에 놓기: %w", err)
 	}
-	return syncDir(filepath.Dir(img.Dir))
+	if err := syncDir(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	return removeTree(old)
 }

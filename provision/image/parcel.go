@@ -15,6 +15,7 @@ import (
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/seal"
 )
 
 // Parcel is a disk that virtual machines find plugged in, with the large files
@@ -32,6 +33,9 @@ type Parcel struct {
 	Dir string
 	// Items are what is in it; their base names must differ.
 	Items []ParcelItem
+	// Say is called with what a person should know although it is mended; nil is
+	// silence.
+	Say func(string)
 }
 
 // ParcelItem is a file of this host, and the mode the machines shall see.
@@ -43,20 +47,19 @@ type ParcelItem struct {
 // parcelSlack is what the file system itself takes at most, in bytes.
 const parcelSlack = 8 << 20
 
-// Ensure makes the disk unless it is there, and gives its path in Dir. It takes
-// about a second. A full disk is a *machine.HostError.
+// Ensure makes the disk unless it is there and whole, and gives its path in Dir. It
+// takes about a second. A full disk is a *machine.HostError.
 func (p Parcel) Ensure(ctx context.Context) (string, error) {
 	list, size, err := p.list()
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(list))
-	name := hex.EncodeToString(sum[:8]) + ".ext4"
+	name := parcelName(list)
 	mine := filepath.Join(p.Dir, name)
-	if _, err := os.Stat(mine); err == nil {
-		return mine, nil // it was renamed or linked into place, so it is whole
+	if checkParcel(mine) == nil {
+		return mine, nil
 	}
-	cache := filepath.Join(p.CacheDir, "parcel")
+	cache := filepath.Join(p.CacheDir, parcelDir)
 	for _, dir := range []string{cache, p.Dir} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return "", lang.Errorf("making a folder for the parcel: %w", "꾸러미 폴더 만들기: %w", err)
@@ -70,17 +73,47 @@ func (p Parcel) Ensure(ctx context.Context) (string, error) {
 	}
 	defer unlock()
 	kept := filepath.Join(cache, name)
-	if _, err := os.Stat(kept); errors.Is(err, fs.ErrNotExist) {
+	if damage := checkParcel(kept); damage != nil {
+		if _, err := os.Lstat(kept); err == nil && p.Say != nil {
+			p.Say(lang.Textf("the cached parcel was damaged (%v); making it again", "캐시의 꾸러미가 손상되어(%v) 다시 만듭니다", damage).String())
+		}
 		if err := p.pack(ctx, cache, kept, list, size); err != nil {
 			return "", diskFull(cache, 2*size, lang.Errorf("packing the parcel for the machines: %w", "머신에 줄 꾸러미 만들기: %w", err))
 		}
-	} else if err != nil {
-		return "", lang.Errorf("looking for the parcel: %w", "꾸러미 찾기: %w", err)
 	}
-	if err := linkOrCopy(kept, mine); err != nil {
+	if err := handOver(kept, mine); err != nil {
 		return "", diskFull(p.Dir, size, lang.Errorf("handing the parcel to the testbed: %w", "테스트베드에 꾸러미 넘기기: %w", err))
 	}
 	return mine, nil
+}
+
+// parcelDir is where the cache keeps parcels.
+const parcelDir = "parcel"
+
+// Name is the file's name, which a hash of the content makes.
+func (p Parcel) Name() (string, error) {
+	list, _, err := p.list()
+	return parcelName(list), err
+}
+
+func parcelName(list string) string {
+	sum := sha256.Sum256([]byte(list))
+	return hex.EncodeToString(sum[:8]) + ".ext4"
+}
+
+// parcelSeal is the seal of a parcel. One without is an older nori's, and packed anew.
+func parcelSeal(parcel string) string { return parcel + ".seal.json" }
+
+func checkParcel(parcel string) error {
+	s, err := seal.Read(parcelSeal(parcel))
+	if err != nil {
+		return err
+	}
+	renewed, err := s.Check(filepath.Dir(parcel))
+	if err == nil && renewed {
+		err = s.Write(parcelSeal(parcel))
+	}
+	return err
 }
 
 // list is the content of machine.ParcelList, and what all files take.
@@ -155,7 +188,14 @@ func (p Parcel) pack(ctx context.Context, cache, to, list string, size int64) (e
 	if err := syncTree(cache); err != nil {
 		return err
 	}
-	return os.Rename(part, to)
+	if err := os.Rename(part, to); err != nil {
+		return err
+	}
+	s, err := seal.Make(cache, filepath.Base(to))
+	if err != nil {
+		return err
+	}
+	return s.Write(parcelSeal(to))
 }
 
 func copyFile(from, to string, mode fs.FileMode) error {
@@ -179,16 +219,28 @@ func copyFile(from, to string, mode fs.FileMode) error {
 	return dst.Close()
 }
 
-// linkOrCopy gives a file a second name, or makes a second file of it where the
-// two names are on different file systems.
-func linkOrCopy(from, to string) error {
-	if err := os.Link(from, to); err == nil || errors.Is(err, fs.ErrExist) {
-		return nil
+// handOver gives a parcel and its seal a second name, or makes second files of them
+// where the two are on different file systems. A machine that has an older one of the
+// name plugged in keeps it until it is switched off.
+func handOver(from, to string) error {
+	for _, name := range []func(string) string{func(s string) string { return s }, parcelSeal} {
+		part := name(to) + ".part"
+		if err := os.RemoveAll(part); err != nil {
+			return err
+		}
+		if err := os.Link(name(from), part); err != nil {
+			if err := copyFile(name(from), part, 0o644); err != nil {
+				_ = os.Remove(part)
+				return err
+			}
+		}
+		if err := os.Rename(part, name(to)); err != nil {
+			return err
+		}
+		// Two names of one file are not renamed.
+		if err := os.RemoveAll(part); err != nil {
+			return err
+		}
 	}
-	part := to + ".part"
-	if err := copyFile(from, part, 0o644); err != nil {
-		_ = os.Remove(part)
-		return err
-	}
-	return os.Rename(part, to)
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -69,11 +70,65 @@ func TestParcel(t *testing.T) {
 		t.Fatalf("%v, %s again", err, second)
 	}
 	left, err := os.ReadDir(filepath.Dir(cached))
-	if err != nil || len(left) != 2 { // the lock, and the newest
+	if err != nil || len(left) != 3 { // the lock, and the newest with its seal
 		t.Errorf("the cache holds %v, %v", left, err)
 	}
 	if _, err := os.Stat(first); err != nil {
 		t.Error("a machine's parcel went: ", err)
+	}
+}
+
+// TestDamagedParcel: the cache's and the testbed's are one file where one file system
+// holds both, and two elsewhere.
+func TestDamagedParcel(t *testing.T) {
+	for _, of := range []string{"cache", "testbed", "both"} {
+		for what, spoil := range spoils {
+			dir := t.TempDir()
+			program := filepath.Join(dir, "program")
+			if err := os.WriteFile(program, []byte("program"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			said := 0
+			p := Parcel{
+				CacheDir: filepath.Join(dir, "cache"), Dir: filepath.Join(dir, "testbed"), Items: []ParcelItem{{program, 0o755}},
+				Say: func(string) { said++ },
+			}
+			mine, err := p.Ensure(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept := filepath.Join(p.CacheDir, "parcel", filepath.Base(mine))
+			whole, err := filesum.Of(mine)
+			if err != nil {
+				t.Fatal(err)
+			}
+			target := map[string]string{"cache": kept, "testbed": mine, "both": mine}[of]
+			if of != "both" { // make two files of the two names
+				if err := errors.Join(os.Rename(target, target+"-"), copyFile(target+"-", target, 0o644), os.Remove(target+"-")); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := p.Ensure(t.Context()); err != nil || said > 0 {
+					t.Fatalf("a copy is as good: %v, said %d", err, said)
+				}
+			}
+			if err := spoil(target); err != nil {
+				t.Fatal(err)
+			}
+			other := p
+			other.Dir = filepath.Join(dir, "other")
+			for _, q := range []Parcel{p, other} {
+				got, err := q.Ensure(t.Context())
+				if err != nil {
+					t.Fatalf("%s, %s: %v", what, of, err)
+				}
+				if sum, err := filesum.Of(got); err != nil || sum.Size != whole.Size || checkParcel(got) != nil {
+					t.Errorf("%s, %s: %+v, %v", what, of, sum, err)
+				}
+			}
+			if want := of == "cache" && what != "missing" || of == "both" && what != "missing"; (said == 1) != want {
+				t.Errorf("%s, %s: said %d times", what, of, said)
+			}
+		}
 	}
 }
 

@@ -24,7 +24,9 @@ type Probes struct {
 }
 
 // ThisHost asks the real things.
-func ThisHost() Probes { return Probes{KVM: kvm.Works, Connect: Probe, Clashes: Clashes, ClosedChain: closedChain} }
+func ThisHost() Probes {
+	return Probes{KVM: kvm.Works, Connect: Probe, Clashes: Clashes, ClosedChain: closedChain}
+}
 
 // Preflight is what a host is checked for before virtual machines are made.
 func Preflight(probes Probes) preflight.Driver {
