@@ -3,11 +3,7 @@ package images
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -34,47 +30,9 @@ const (
 	oldNginx = "old/usr/sbin/nginx"
 	// fetchTime is how long mmdebstrap may take; it needs seconds on a usual line.
 	fetchTime = 10 * time.Minute
+	// fetchVersion is raised when other files are wanted of the packages.
+	fetchVersion = "3"
 )
-
-// debianFiles returns the path of an archive of those files of Debian's
-// packages that the recipes look at, fetching them if needed.
-func debianFiles(ctx context.Context, o Options) (string, error) {
-	key := sha256.Sum256([]byte(recipeVersion + suite + packages + oldSuite + o.Mirror))
-	target := filepath.Join(o.CacheDir, "images", fmt.Sprintf("debian-%s-%x.tar", suite, key[:4]))
-	if _, err := os.Stat(target); err == nil {
-		return target, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return "", err
-	}
-	o.Progress(lang.T("fetching Debian packages for container images", "컨테이너 이미지에 쓸 데비안 패키지를 받는 중"))
-	t, err := fetch(ctx, o, suite, packages, wanted)
-	if err != nil {
-		return "", err
-	}
-	old, err := fetch(ctx, o, oldSuite, "nginx", func(p string) bool { return p == "usr/sbin/nginx" })
-	if err != nil {
-		return "", err
-	}
-	if err := old.copy(t, "usr/sbin/nginx", oldNginx); err != nil {
-		return "", err
-	}
-	f, err := os.CreateTemp(filepath.Dir(target), ".fetching-")
-	if err != nil {
-		return "", err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	if err := t.tar(f); err != nil {
-		return "", err
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync(), os.Rename(f.Name(), target)); err != nil {
-		return "", lang.Errorf("keeping Debian's files for next time: %w", "다음에 쓸 데비안 파일 저장: %w", err)
-	}
-	return target, nil
-}
 
 // fetch returns those files of a suite's packages that keep wants. The variant
 // "extract" unpacks without running anything, so host and suite need not match.

@@ -18,27 +18,21 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"noriter.dev/noriter/internal/build"
 	"noriter.dev/noriter/internal/lang"
 )
 
 // recipeVersion is part of the hash; raise it when a recipe or the format changes.
-const recipeVersion = "3"
-
-// keepBuilds is how many builds stay in the cache: the newest, and those that
-// somebody who started a moment earlier may be sending to nodes.
-const keepBuilds = 3
+const recipeVersion = "4"
 
 // Options says where to build from and to.
 type Options struct {
@@ -52,6 +46,28 @@ type Options struct {
 	Mirror string
 	// Progress is told each step that takes noticeable time; nil is allowed.
 	Progress func(step string)
+	// Say is told what a person should know although it is mended; nil is allowed.
+	Say func(string)
+
+	// fetch brings packages' files and bake makes the images; tests put their own here.
+	fetch func(ctx context.Context, o Options, suite, packages string, keep func(path string) bool) (*tree, error)
+	bake  func(*inputs) ([]namedImage, error)
+}
+
+func (o Options) filled() Options {
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Say == nil {
+		o.Say = func(string) {}
+	}
+	if o.fetch == nil {
+		o.fetch = fetch
+	}
+	if o.bake == nil {
+		o.bake = bake
+	}
+	return o
 }
 
 // Built is one image.
@@ -72,6 +88,9 @@ type Built struct {
 // Bundle is a finished build: OCI archives which `ctr -n k8s.io images import
 // --local` takes, and the list of what is in them.
 type Bundle struct {
+	// Version is the format of the folder, and Nori the one that built it.
+	Version int    `json:"version"`
+	Nori    string `json:"nori"`
 	// Dir is the folder of it all.
 	Dir string `json:"-"`
 	// All is the path of the archive with every image that nodes get.
@@ -89,78 +108,23 @@ type Bundle struct {
 	Images []Built `json:"images"`
 }
 
-// Build returns the bundle, building it unless it is there. Two builds at the
-// same time don't disturb each other: the one that is done first wins.
-func Build(ctx context.Context, o Options) (*Bundle, error) {
-	if o.CacheDir == "" || o.BinDir == "" {
-		return nil, errors.New("building images: CacheDir and BinDir must be set")
-	}
-	if o.Progress == nil {
-		o.Progress = func(string) {}
-	}
-	in, err := gather(ctx, o)
-	if err != nil {
-		return nil, lang.Errorf("gathering what images are built from: %w", "이미지 재료 모으기: %w", err)
-	}
-	dir := filepath.Join(o.CacheDir, "images", in.hash)
-	if b, err := Open(dir); err == nil {
-		return b, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err := build(ctx, o, in, dir); err != nil {
-		return nil, lang.Errorf("building images: %w", "이미지 빌드: %w", err)
-	}
-	if err := prune(filepath.Dir(dir), keepBuilds); err != nil {
-		return nil, lang.Errorf("removing old builds of images: %w", "오래된 이미지 빌드 삭제: %w", err)
-	}
-	return Open(dir)
-}
-
-// Open reads a finished build. Without one the error is fs.ErrNotExist.
-func Open(dir string) (*Bundle, error) {
-	list, err := os.ReadFile(filepath.Join(dir, "images.json"))
-	if err != nil {
-		return nil, lang.Errorf("reading the list of images: %w", "이미지 목록 읽기: %w", err)
-	}
-	b := &Bundle{
-		Dir:  dir,
-		All:  filepath.Join(dir, "images.tar"),
-		Base: filepath.Join(dir, baseArchive),
-		DNS:  filepath.Join(dir, dnsArchive),
-		Apps: filepath.Join(dir, appsArchive),
-		Seed: filepath.Join(dir, seedArchive),
-	}
-	if err := json.Unmarshal(list, b); err != nil {
-		return nil, lang.Errorf("the list of images in %s is damaged (remove the folder, it will be built again): %w",
-			"%s의 이미지 목록이 손상되었습니다 (폴더를 지우면 다시 빌드합니다): %w", dir, err)
-	}
-	for _, path := range []string{b.All, b.Base, b.DNS, b.Apps, b.Seed} {
-		if _, err := os.Stat(path); err != nil {
-			// Not wrapped: to the caller, fs.ErrNotExist means that there is no build.
-			return nil, lang.Errorf("a build of images is incomplete (remove %s, it will be built again): %v", "이미지 빌드가 온전하지 않습니다 (%s을(를) 지우면 다시 빌드합니다): %v", dir, err)
-		}
-	}
-	return b, nil
-}
-
-// build makes the images in a folder beside dir and renames it into place.
-func build(ctx context.Context, o Options, in *inputs, dir string) error {
+// makeBundle makes the images in a folder beside dir and renames it into place.
+func makeBundle(ctx context.Context, o Options, in *inputs, dir string) error {
 	o.Progress(lang.T("building container images", "컨테이너 이미지를 만드는 중"))
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp(filepath.Dir(dir), ".building-")
+	work, err := os.MkdirTemp(filepath.Dir(dir), leftoverPrefix)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(work)
 
-	made, err := bake(in)
+	made, err := o.bake(in)
 	if err != nil {
 		return err
 	}
-	bundle := Bundle{}
+	bundle := Bundle{Version: bundleVersion, Nori: build.Version()}
 	archives := map[string][]namedImage{}
 	for _, m := range made {
 		if err := ctx.Err(); err != nil {
@@ -173,7 +137,7 @@ func build(ctx context.Context, o Options, in *inputs, dir string) error {
 		bundle.Images = append(bundle.Images, built)
 		archives[m.archive] = append(archives[m.archive], m)
 	}
-	archives["images.tar"] = slices.Concat(archives[baseArchive], archives[dnsArchive], archives[appsArchive])
+	archives[allArchive] = slices.Concat(archives[baseArchive], archives[dnsArchive], archives[appsArchive])
 	for name, images := range archives {
 		if err := writeArchive(filepath.Join(work, name), images); err != nil {
 			return lang.Errorf("writing %s: %w", "%s 쓰기: %w", name, err)
@@ -183,42 +147,16 @@ func build(ctx context.Context, o Options, in *inputs, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(work, "images.json"), append(list, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(work, listName), append(list, '\n'), 0o644); err != nil {
+		return err
+	}
+	if err := sealBundle(work); err != nil {
 		return err
 	}
 	if err := os.Chmod(work, 0o755); err != nil {
 		return err
 	}
-	if err := os.Rename(work, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return lang.Errorf("putting the finished images in place: %w", "완성된 이미지를 제자리에 두기: %w", err)
-	}
-	return nil
-}
-
-// prune removes all finished builds under dir but the newest.
-func prune(dir string, keep int) error {
-	lists, err := filepath.Glob(filepath.Join(dir, "*", "images.json"))
-	if err != nil || len(lists) <= keep {
-		return err
-	}
-	made := map[string]time.Time{}
-	for _, list := range lists {
-		info, err := os.Stat(list)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // another build prunes, too
-		}
-		if err != nil {
-			return err
-		}
-		made[list] = info.ModTime()
-	}
-	slices.SortFunc(lists, func(a, b string) int { return made[b].Compare(made[a]) })
-	for _, list := range lists[keep:] {
-		if err := os.RemoveAll(filepath.Dir(list)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return replace(work, dir)
 }
 
 func describe(m namedImage) (Built, error) {
@@ -268,17 +206,8 @@ func gather(ctx context.Context, o Options) (*inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	archive, err := debianFiles(ctx, o)
-	if err != nil {
+	if in.debian, err = debianFiles(ctx, o, sum); err != nil {
 		return nil, err
-	}
-	f, err := os.Open(archive)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if in.debian, err = readTree(io.TeeReader(f, sum), keepAll); err != nil {
-		return nil, lang.Errorf("reading %s (remove it, it will be fetched again): %w", "%s 읽기 (지우면 다시 받습니다): %w", archive, err)
 	}
 	in.debian.mergeUsr()
 	in.hash = hex.EncodeToString(sum.Sum(nil))[:16]

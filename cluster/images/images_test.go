@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -224,52 +223,6 @@ func TestBuildSaysWhatIsMissing(t *testing.T) {
 	}
 	if _, err := Build(t.Context(), Options{CacheDir: t.TempDir(), BinDir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "make") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestOpenReportsADamagedBuild(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v, want ErrNotExist", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "images.json"), []byte("{"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "damaged") {
-		t.Errorf("got %v", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "images.json"), []byte("{}"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "incomplete") || errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestPruneKeepsTheNewest(t *testing.T) {
-	dir := t.TempDir()
-	for i, name := range []string{"oldest", "old", "new", "newest"} {
-		list := filepath.Join(dir, name, "images.json")
-		at := time.Now().Add(time.Duration(i) * time.Hour)
-		if err := errors.Join(os.Mkdir(filepath.Dir(list), 0o755), os.WriteFile(list, []byte("{}"), 0o644), os.Chtimes(list, at, at)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, "debian-trixie-0.tar"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := prune(dir, 2); err != nil {
-		t.Fatal(err)
-	}
-	left, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range left {
-		left[i] = filepath.Base(left[i])
-	}
-	if want := []string{"debian-trixie-0.tar", "new", "newest"}; !slices.Equal(left, want) {
-		t.Errorf("left are %v, want %v", left, want)
 	}
 }
 

@@ -49,6 +49,8 @@ const (
 	dnsArchive  = "dns.tar"
 	appsArchive = "apps.tar"
 	seedArchive = "seed.tar"
+	// allArchive is all that nodes get.
+	allArchive = "images.tar"
 )
 
 type layer struct {
