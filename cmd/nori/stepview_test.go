@@ -85,6 +85,9 @@ func TestStepViewOnATerminal(t *testing.T) {
 		if strings.Contains(last, "waiting for node1") || !strings.Contains(out.String(), "waiting for node1") {
 			t.Errorf("%s: what is waited for was not shown, or stays: %q", language, lines)
 		}
+		if !strings.HasSuffix(strings.TrimSuffix(pictures[len(pictures)-1], "\x04"), "\x1b[J") {
+			t.Errorf("%s: what is below a picture that has become shorter is not wiped out", language)
+		}
 		cells := &runewidth.Condition{}
 		for _, l := range strings.Split(escapes.ReplaceAllString(out.String(), ""), "\n") {
 			if w := cells.StringWidth(strings.Trim(l, "\r\x04")); w > 60 {

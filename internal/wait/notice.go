@@ -94,16 +94,28 @@ func (b *board) change(do func()) {
 	}
 }
 
-// text is what all waits that take long wait for, the innermost of each.
+// text is what all waits that take long wait for. Of those within one another it is
+// the innermost that has seen something: it knows most.
 func (b *board) text() string {
+	var shown []*waiting
 	var lines []string
 	for _, w := range b.waits {
-		hidden := slices.ContainsFunc(b.waits, func(o *waiting) bool { return o.long && o.place.within == w })
-		if w.long && !hidden {
-			lines = append(lines, w.text())
+		if !w.long || slices.ContainsFunc(b.waits, func(o *waiting) bool { return o.long && o.place.within == w }) {
+			continue
+		}
+		if w = w.telling(); !slices.Contains(shown, w) {
+			shown, lines = append(shown, w), append(lines, w.text())
 		}
 	}
 	return strings.Join(lines, "; ")
+}
+
+// telling is the wait, or one that it is within, that is told of.
+func (w *waiting) telling() *waiting {
+	for w.seen == "" && w.place.within != nil {
+		w = w.place.within
+	}
+	return w
 }
 
 func (w *waiting) text() string {

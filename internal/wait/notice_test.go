@@ -95,6 +95,31 @@ func TestWaitsWithinAndBeside(t *testing.T) {
 	})
 }
 
+// A wait that sees nothing does not hide one that does: a command that is waited for
+// knows less than who looks what it does.
+func TestAWaitThatSeesNothingIsNotToldOf(t *testing.T) {
+	onFakeClock(t, func(t *testing.T, begun time.Time) {
+		s := &shown{begun: begun}
+		silent := func(ctx context.Context) error {
+			return During(ctx, lang.Text{EN: "the wind", KO: "바람"}, nil, func(context.Context) error {
+				time.Sleep(20 * time.Second)
+				return nil
+			})
+		}
+		if err := During(Showing(t.Context(), s.show), theMoon, func(context.Context) (bool, string, error) { return false, "clouds", nil }, silent); err != nil {
+			t.Error(err)
+		}
+		if last := s.texts[max(0, len(s.texts)-2):]; !slices.Equal(last, []string{"18s waiting for the moon: clouds", "20s "}) && !slices.Equal(last, []string{"15s waiting for the moon: clouds", "20s "}) {
+			t.Errorf("shown was %q", s.texts)
+		}
+		for _, text := range s.texts {
+			if strings.Contains(text, "wind") {
+				t.Errorf("shown was %q", text)
+			}
+		}
+	})
+}
+
 func TestNoticesInKorean(t *testing.T) {
 	before := lang.Current()
 	defer lang.Set(before)

@@ -80,7 +80,7 @@ func until(ctx context.Context, what lang.Text, look Look, pause func(took time.
 		lookBegun := time.Now()
 		done, seen, err := look(looking)
 		switch {
-		case err != nil && !over(ctx):
+		case err != nil && !Over(ctx):
 			return err
 		case err == nil && done:
 			return nil
@@ -88,10 +88,10 @@ func until(ctx context.Context, what lang.Text, look Look, pause func(took time.
 			seen = err.Error()
 		}
 		// A look that the end of ctx cut short tells nothing of what it looked at.
-		if last == "" || !over(ctx) {
+		if last == "" || !Over(ctx) {
 			last = seen
 		}
-		if !over(ctx) {
+		if !Over(ctx) {
 			told.sees(seen)
 		}
 		timer := time.NewTimer(pause(time.Since(lookBegun)))
@@ -104,9 +104,9 @@ func until(ctx context.Context, what lang.Text, look Look, pause func(took time.
 	}
 }
 
-// over says whether ctx has ended: also a moment before it knows itself that its
+// Over says whether ctx has ended: also a moment before it knows itself that its
 // deadline has passed, since network connections have that deadline as well.
-func over(ctx context.Context) bool {
+func Over(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }

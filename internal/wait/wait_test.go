@@ -149,7 +149,7 @@ func TestUntilPassesOverALookCutShort(t *testing.T) {
 // context has ended.
 func TestOver(t *testing.T) {
 	for deadline, want := range map[time.Time]bool{time.Now().Add(-time.Millisecond): true, time.Now().Add(time.Hour): false} {
-		if over(unaware{t.Context(), deadline}) != want {
+		if Over(unaware{t.Context(), deadline}) != want {
 			t.Errorf("over is not %v at the deadline %s", want, deadline)
 		}
 	}

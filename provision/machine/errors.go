@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"fmt"
 	"strings"
 
 	"noriter.dev/noriter/internal/lang"
@@ -11,6 +10,8 @@ import (
 type ExitError struct {
 	Machine string
 	Line    string
+	// Doing is the command's.
+	Doing lang.Text
 	// Status is the exit status, or -1 if a signal or the time limit ended it.
 	Status int
 	// Reason is set where Status is -1: the signal, or the limit.
@@ -21,18 +22,57 @@ type ExitError struct {
 	Output string
 }
 
-// Error gives the command, the status and, below, what it printed.
+// Error gives what was being done, the status and, below, what it printed.
 func (e *ExitError) Error() string {
-	how := fmt.Sprintf("exit status %d", e.Status)
+	how := lang.Textf("exit status %d", "종료 상태 %d", e.Status).String()
 	if e.Status == -1 {
 		how = e.Reason
 	}
-	s := fmt.Sprintf("on %s: %s: %s", e.Machine, FirstLine(e.Line), how)
+	if doing := e.doing(); doing != "" {
+		how = doing + ": " + how
+	}
+	s := lang.Textf("on %s: %s", "%s에서 %s", e.Machine, how).String()
 	if out := strings.TrimSpace(e.Output); out != "" {
 		s += "\n    " + strings.ReplaceAll(out, "\n", "\n    ")
 	}
 	return s
 }
+
+// doing names the command: by what it does, or else by itself. The first line of a
+// script tells nobody anything.
+func (e *ExitError) doing() string {
+	line := strings.TrimSpace(e.Line)
+	switch {
+	case e.Doing != lang.Text{}:
+		return e.Doing.String()
+	case strings.Contains(line, "\n"):
+		return ""
+	}
+	return line
+}
+
+// FullError is a machine whose disk has no room for what was to be put there.
+type FullError struct {
+	Machine string
+	// Place is a folder on the disk, with the bytes that are free there and that
+	// are needed; empty where they are not known.
+	Place        string
+	Free, Needed int64
+	Err          error
+}
+
+// Error says what there is and what is needed.
+func (e *FullError) Error() string {
+	if e.Place == "" {
+		return lang.Textf("the disk of %s is full: %v", "%s의 디스크가 가득 찼습니다: %v", e.Machine, e.Err).String()
+	}
+	const mib = 1 << 20
+	return lang.Textf("the disk of %s is full: %.1f MiB are free at %s, %.1f MiB are needed", "%[1]s의 디스크가 가득 찼습니다: %[3]s에 %.1[2]f MiB가 남았고 %.1[4]f MiB가 필요합니다",
+		e.Machine, float64(e.Free)/mib, e.Place, float64(e.Needed)/mib).String()
+}
+
+// Unwrap gives what failed for it.
+func (e *FullError) Unwrap() error { return e.Err }
 
 // HostError is something this host lacks; the command ends with exit code 3.
 type HostError struct {
@@ -57,12 +97,3 @@ func (e *HostError) Error() string {
 
 // Unwrap gives the cause.
 func (e *HostError) Unwrap() error { return e.Err }
-
-// FirstLine shortens a command line for a message.
-func FirstLine(line string) string {
-	first, rest, more := strings.Cut(strings.TrimSpace(line), "\n")
-	if more && strings.TrimSpace(rest) != "" {
-		return first + " …"
-	}
-	return first
-}

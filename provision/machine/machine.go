@@ -12,6 +12,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Machine is a running host that was reached over SSH with a key and a host
@@ -39,9 +41,14 @@ type Machine interface {
 type Command struct {
 	// Line is handed to /bin/sh -c.
 	Line string
+	// Doing says what is done by it, as in "setting up containerd" ("containerd
+	// 설정"): errors name that, and so does whoever waits for it. Without it, errors
+	// show the line, if it is one.
+	Doing lang.Text
 	// Stdin is what the command reads; nil is an empty input.
 	Stdin []byte
-	// Timeout ends the command; 0 means DefaultTimeout.
+	// Timeout ends the command; 0 means DefaultTimeout. It is that of a machine as
+	// fast as this host: a slow one gets more (Traits.Patience).
 	Timeout time.Duration
 }
 
@@ -81,6 +88,8 @@ type State string
 const (
 	Running State = "running"
 	Stopped State = "stopped"
+	// Paused is a machine that is switched on and stands still.
+	Paused State = "paused"
 	// Absent is a machine that was never made, or was removed.
 	Absent State = "absent"
 )
@@ -92,6 +101,10 @@ type Info struct {
 	State   State
 	// Detail is for people: the unit's or domain's name, the reason of a stop.
 	Detail string
+	// Console is the end of what a machine printed that does not run, if it is known.
+	Console string
+	// Fault is why a machine that runs can't be reached, as far as the driver knows.
+	Fault string
 }
 
 // Testbed names the testbed whose machines a provider makes, and carries what

@@ -26,11 +26,12 @@ type Traits struct {
 	Emulated bool
 }
 
-// Patience is by how much time limits are multiplied on such machines. An
-// emulated one was measured to take three times as long for the steps of labs.
+// Patience is by how much all time limits are multiplied that concern such
+// machines: those of steps, commands, connections and leases. An emulated one was
+// measured to take three times as long for the steps of labs.
 func (t Traits) Patience() int {
 	if t.Emulated {
-		return 3
+		return 4
 	}
 	return 1
 }

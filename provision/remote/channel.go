@@ -27,7 +27,8 @@ func open[T interface{ Close() error }](ctx context.Context, c *Client, f func(*
 	if err != nil {
 		return zero, err
 	}
-	v, err := openOn(ctx, conn, f)
+	limit := c.target.patient(openTimeout)
+	v, err := openOn(ctx, conn, limit, f)
 	var refused *ssh.OpenChannelError
 	if err == nil || ctx.Err() != nil || errors.As(err, &refused) {
 		return v, err // a refusal shows that the connection lives
@@ -35,10 +36,10 @@ func open[T interface{ Close() error }](ctx context.Context, c *Client, f func(*
 	if conn, err = c.reconnect(ctx, conn); err != nil {
 		return zero, err
 	}
-	return openOn(ctx, conn, f)
+	return openOn(ctx, conn, limit, f)
 }
 
-func openOn[T interface{ Close() error }](ctx context.Context, conn *ssh.Client, f func(*ssh.Client) (T, error)) (T, error) {
+func openOn[T interface{ Close() error }](ctx context.Context, conn *ssh.Client, limit time.Duration, f func(*ssh.Client) (T, error)) (T, error) {
 	type result struct {
 		v   T
 		err error
@@ -57,7 +58,7 @@ func openOn[T interface{ Close() error }](ctx context.Context, conn *ssh.Client,
 		}()
 	}
 	var zero T
-	timer := time.NewTimer(openTimeout)
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case r := <-done:
@@ -67,7 +68,7 @@ func openOn[T interface{ Close() error }](ctx context.Context, conn *ssh.Client,
 		return zero, ctx.Err()
 	case <-timer.C:
 		abandon()
-		return zero, lang.Errorf("no channel within %s", "%s 안에 채널이 열리지 않았습니다", openTimeout)
+		return zero, lang.Errorf("no channel within %s", "%s 안에 채널이 열리지 않았습니다", limit)
 	}
 }
 

@@ -27,7 +27,7 @@ func (c *Client) compare(ctx context.Context, sends []*outgoing) error {
 	}
 	line := "mkdir -p -- " + shell.Join(dirs...) + " || exit\n" +
 		"stat -L -c '%s %a %F/%n' -- " + strings.Join(names, " ") + " 2>/dev/null; true"
-	res, err := c.Run(ctx, machine.Command{Line: line})
+	res, err := c.Run(ctx, machine.Command{Line: line, Doing: lang.Text{EN: "looking which files are there", KO: "이미 있는 파일 확인"}})
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,7 @@ func (c *Client) checksums(ctx context.Context, paths []string) (map[string]stri
 	}
 	res, err := c.Run(ctx, machine.Command{
 		Line:    "sha256sum -- " + shell.Join(paths...) + " 2>/dev/null; true",
+		Doing:   lang.Text{EN: "taking checksums", KO: "체크섬 계산"},
 		Timeout: hashTimeout,
 	})
 	if err != nil {

@@ -11,9 +11,9 @@ const (
 	keepaliveWithin = 30 * time.Second
 )
 
-// keepalive closes a connection whose machine doesn't answer any more, so
-// that what waits on it fails instead of hanging.
-func keepalive(conn *ssh.Client) {
+// keepalive closes a connection whose machine doesn't answer any more within a limit,
+// so that what waits on it fails instead of hanging.
+func keepalive(conn *ssh.Client, within time.Duration) {
 	ended := make(chan struct{})
 	go func() {
 		_ = conn.Wait()
@@ -34,7 +34,7 @@ func keepalive(conn *ssh.Client) {
 		case <-ended:
 			return
 		case <-answered:
-		case <-time.After(keepaliveWithin):
+		case <-time.After(within):
 			_ = conn.Close()
 			return
 		}

@@ -31,7 +31,7 @@ func (c *Client) linkFromParcel(ctx context.Context, sends []*outgoing) ([]*outg
 	if c.target.Parcel == "" || !slices.ContainsFunc(sends, func(s *outgoing) bool { return s.size >= bigFile }) {
 		return sends, nil
 	}
-	res, err := c.Run(ctx, machine.Command{Line: "cat " + path.Join(c.target.Parcel, machine.ParcelList)})
+	res, err := c.Run(ctx, machine.Command{Line: "cat " + path.Join(c.target.Parcel, machine.ParcelList), Doing: lang.Text{EN: "reading the parcel's list", KO: "꾸러미 목록 읽기"}})
 	var exit *machine.ExitError
 	if errors.As(err, &exit) {
 		return sends, nil
@@ -58,8 +58,9 @@ func (c *Client) linkFromParcel(ctx context.Context, sends []*outgoing) ([]*outg
 		links.WriteString("link " + shell.Join(path.Join(c.target.Parcel, name), s.path, s.part()) + "\n")
 	}
 	if links.Len() > 0 {
-		if _, err := c.Run(ctx, machine.Command{Line: linkScript + links.String()}); err != nil {
-			return nil, lang.Errorf("linking to the parcel: %w", "꾸러미에 있는 파일로 링크 만들기: %w", err)
+		linking := lang.Text{EN: "linking to the parcel", KO: "꾸러미에 있는 파일로 링크 만들기"}
+		if _, err := c.Run(ctx, machine.Command{Line: linkScript + links.String(), Doing: linking}); err != nil {
+			return nil, err
 		}
 	}
 	return rest, nil

@@ -28,6 +28,8 @@ type outgoing struct {
 	source  string
 	size    int64
 	sha     string
+	// progress is counted while it is sent.
+	progress *progress
 
 	// What compare found on the machine.
 	done     bool
@@ -98,6 +100,15 @@ func prepareOne(f machine.File) (*outgoing, error) {
 
 // open gives the content from an offset on.
 func (s *outgoing) open(from int64) (io.ReadCloser, error) {
+	content, err := s.openPlain(from)
+	if err != nil || s.progress == nil {
+		return content, err
+	}
+	s.progress.sent.Add(from)
+	return counted{ReadCloser: content, progress: s.progress}, nil
+}
+
+func (s *outgoing) openPlain(from int64) (io.ReadCloser, error) {
 	if s.source == "" {
 		return io.NopCloser(bytes.NewReader(s.content[from:])), nil
 	}

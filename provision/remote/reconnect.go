@@ -35,9 +35,11 @@ func (c *Client) reconnect(ctx context.Context, dead *ssh.Client) (*ssh.Client, 
 		return conn, err
 	}
 	_ = dead.Close()
-	ctx, cancel := context.WithTimeout(ctx, redialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.target.patient(redialTimeout))
 	defer cancel()
-	if conn, err = connect(ctx, c.target); err != nil {
+	again := c.target
+	again.Booting = true // that may be why
+	if conn, err = connect(ctx, again); err != nil {
 		return nil, lang.Errorf("the connection was lost: %w", "연결이 끊겼습니다: %w", err)
 	}
 	c.mu.Lock()
@@ -47,6 +49,6 @@ func (c *Client) reconnect(ctx context.Context, dead *ssh.Client) (*ssh.Client, 
 		return nil, fmt.Errorf("%s: %w", c.target.Name, errClosed)
 	}
 	c.conn = conn
-	go keepalive(conn)
+	go keepalive(conn, c.target.patient(keepaliveWithin))
 	return conn, nil
 }

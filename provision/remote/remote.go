@@ -40,6 +40,15 @@ type Target struct {
 	// Compress sends large files through zstd. It pays where the machine is
 	// emulated, and costs where it is as fast as this host.
 	Compress bool
+	// Patience multiplies all time limits, for slow machines; 0 is 1.
+	Patience int
+	// Booting says that the machine may only just have been switched on.
+	Booting bool
+	// Bear is how long any trouble may last at most; 0 leaves it to the trouble.
+	Bear time.Duration
+	// Check looks at a machine that does not answer from outside, now and then: an
+	// error, as that it is off, ends the wait.
+	Check func(ctx context.Context) error
 	// Parcel is where the machine may have a disk mounted with files it is going
 	// to be sent (machine.ParcelDir); empty means that it has none.
 	Parcel string
@@ -51,6 +60,11 @@ func (t Target) address() string {
 		port = 22
 	}
 	return net.JoinHostPort(t.Address.String(), strconv.Itoa(port))
+}
+
+// patient is a time limit for this machine.
+func (t Target) patient(limit time.Duration) time.Duration {
+	return limit * time.Duration(max(t.Patience, 1))
 }
 
 // Client is a connected machine.
@@ -66,9 +80,10 @@ type Client struct {
 
 var _ machine.Machine = (*Client)(nil)
 
-// Dial waits until the machine answers and lets us in, or ctx ends. Without a
-// deadline of its own it gives up after ten minutes. A wrong host key ends the
-// wait at once.
+// Dial waits until the machine answers and lets us in, or ctx ends, but no longer
+// than for ten minutes. It ends sooner where nothing comes of it: with a
+// *ConnectError, or with the error of the target's Check. The error of a wait that
+// ended is a *ConnectError as well.
 func Dial(ctx context.Context, t Target) (*Client, error) {
 	if t.User == "" {
 		t.User = "root"
@@ -77,19 +92,19 @@ func Dial(ctx context.Context, t Target) (*Client, error) {
 		return nil, lang.Errorf("connecting to %s: a key, a host key and an address are needed",
 			"%s에 연결: 키, 호스트 키, 주소가 필요합니다", t.Name)
 	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, 10*time.Minute)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(ctx, t.patient(dialTimeout))
+	defer cancel()
 	conn, err := connect(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{target: t, conn: conn, slots: make(chan struct{}, maxSessions)}
-	go keepalive(conn)
+	go keepalive(conn, t.patient(keepaliveWithin))
 	return c, nil
 }
+
+// dialTimeout is how long Dial waits at the most.
+const dialTimeout = 10 * time.Minute
 
 // Name is the machine's name.
 func (c *Client) Name() string { return c.target.Name }

@@ -12,6 +12,7 @@ import (
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/shell"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -30,10 +31,31 @@ func (c *Client) Run(ctx context.Context, cmd machine.Command) (machine.Result, 
 	if limit == 0 {
 		limit = machine.DefaultTimeout
 	}
+	limit = c.target.patient(limit)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, lang.Errorf("ended at its time limit of %s", "제한 시간 %s이(가) 지나 끝냈습니다", limit))
 	defer cancel()
+	var res machine.Result
+	err := wait.During(ctx, c.ending(cmd), nil, func(ctx context.Context) (err error) {
+		res, err = c.run(ctx, cmd)
+		return err
+	})
+	return res, err
+}
+
+// ending is the command's end, as something to wait for.
+func (c *Client) ending(cmd machine.Command) lang.Text {
+	if cmd.Doing == (lang.Text{}) {
+		return lang.Textf("a command on %s to end", "%s에서 실행한 명령이 끝나기", c.target.Name)
+	}
+	return lang.Textf("%s, busy %s", "%s의 작업: %s", c.target.Name, cmd.Doing)
+}
+
+func (c *Client) run(ctx context.Context, cmd machine.Command) (machine.Result, error) {
 	s, end, err := c.session(ctx)
 	if err != nil {
+		if cmd.Doing != (lang.Text{}) {
+			err = fmt.Errorf("%v: %w", cmd.Doing, err)
+		}
 		return machine.Result{}, err
 	}
 	defer end()
@@ -48,21 +70,30 @@ func (c *Client) Run(ctx context.Context, cmd machine.Command) (machine.Result, 
 		kill(s, ended)
 		// The buffers are still being written if the machine hangs, so
 		// only a session that ended has output to show.
-		return machine.Result{}, c.stopped(ctx, cmd.Line)
+		return machine.Result{}, c.stopped(ctx, cmd)
 	}
 	res := machine.Result{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
 	if err != nil {
-		return res, c.exitError(cmd.Line, res, err)
+		return res, c.exitError(cmd, res, err)
 	}
 	return res, nil
 }
 
 // stopped is the error of a command that a limit or a cancellation ended.
-func (c *Client) stopped(ctx context.Context, line string) error {
+func (c *Client) stopped(ctx context.Context, cmd machine.Command) error {
 	cause := context.Cause(ctx)
-	e := &machine.ExitError{Machine: c.target.Name, Line: line, Status: -1, Reason: cause.Error()}
-	return fmt.Errorf("%w (%w)", e, ctx.Err())
+	e := &machine.ExitError{Machine: c.target.Name, Line: cmd.Line, Doing: cmd.Doing, Status: -1, Reason: cause.Error()}
+	return &stoppedError{ExitError: e, ended: ctx.Err()}
 }
+
+// stoppedError is an ExitError that is also that of the context which ended it.
+type stoppedError struct {
+	*machine.ExitError
+	ended error
+}
+
+// Unwrap gives both.
+func (e *stoppedError) Unwrap() []error { return []error{e.ExitError, e.ended} }
 
 // kill ends the command on the machine. Closing the channel alone would let it
 // run on.
@@ -79,8 +110,17 @@ func kill(s *ssh.Session, ended <-chan error) {
 // shellLine makes the login shell, whatever it is, hand the line to sh.
 func shellLine(line string) string { return "exec /bin/sh -c " + shell.Quote(line) }
 
-func (c *Client) exitError(line string, res machine.Result, err error) error {
-	e := &machine.ExitError{Machine: c.target.Name, Line: line, Output: outputTail(res)}
+// exitError is the error of a command that ended in another way than it should.
+func (c *Client) exitError(cmd machine.Command, res machine.Result, err error) error {
+	e := c.endedAs(cmd, res, err)
+	if strings.Contains(strings.ToLower(string(res.Stderr)), "no space left on device") {
+		return &machine.FullError{Machine: c.target.Name, Err: e}
+	}
+	return e
+}
+
+func (c *Client) endedAs(cmd machine.Command, res machine.Result, err error) error {
+	e := &machine.ExitError{Machine: c.target.Name, Line: cmd.Line, Doing: cmd.Doing, Output: outputTail(res)}
 	var exit *ssh.ExitError
 	var lost *ssh.ExitMissingError
 	switch {
@@ -91,7 +131,8 @@ func (c *Client) exitError(line string, res machine.Result, err error) error {
 	case errors.As(err, &lost):
 		e.Status, e.Reason, e.Lost = -1, lang.T("the connection was lost while it ran", "실행하는 동안 연결이 끊겼습니다"), true
 	default:
-		return lang.Errorf("on %s: %s: %w", "%s에서 %s 실행: %w", c.target.Name, machine.FirstLine(line), err)
+		e.Status, e.Reason = -1, err.Error()
+		return &stoppedError{ExitError: e, ended: err}
 	}
 	return e
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -86,30 +87,6 @@ func TestRunMany(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func TestWrongHostKey(t *testing.T) {
-	s := newServer(t)
-	s.target.HostKey = newKey(t).PublicKey()
-	start := time.Now()
-	_, err := Dial(t.Context(), s.target)
-	var wrong *hostKeyError
-	if !errors.As(err, &wrong) || wrong.machine != "node1" || wrong.want == wrong.got {
-		t.Fatalf("got %v", err)
-	}
-	if s.accepted.Load() != 1 || time.Since(start) > time.Second {
-		t.Errorf("%d tries in %s; a wrong key is no matter of patience", s.accepted.Load(), time.Since(start))
-	}
-}
-
-func TestWrongKey(t *testing.T) {
-	s := newServer(t)
-	s.target.Signer = newKey(t)
-	_, err := connectOnce(t.Context(), s.target)
-	var auth *authError
-	if !errors.As(err, &auth) {
-		t.Fatalf("got %v", err)
-	}
 }
 
 func TestDialWaits(t *testing.T) {
@@ -216,5 +193,27 @@ func TestQuote(t *testing.T) {
 		if err != nil || string(res.Stdout) != s {
 			t.Errorf("%q came as %q, %v", s, res.Stdout, err)
 		}
+	}
+}
+
+// Errors and waits name what is done by a command, and limits are those of a slow
+// machine.
+func TestRunNamesWhatItDoes(t *testing.T) {
+	s := newServer(t)
+	s.target.Patience = 4
+	c := s.dial(t)
+	cmd := machine.Command{Line: "set -e\nsleep 1", Doing: lang.Text{EN: "setting up", KO: "설정"}, Timeout: 10 * time.Millisecond}
+	_, err := c.Run(t.Context(), cmd)
+	if err == nil || err.Error() != "on node1: setting up: ended at its time limit of 40ms" {
+		t.Errorf("got %v", err)
+	}
+	if got := c.ending(cmd).EN; got != "node1, busy setting up" {
+		t.Errorf("it is waited for %q", got)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Run(t.Context(), cmd); err == nil || !strings.HasPrefix(err.Error(), "setting up: ") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -31,6 +31,8 @@ type server struct {
 	cutAfter atomic.Int64
 	// damage flips a bit of the next large write, once.
 	damage atomic.Bool
+	// full refuses to write files, as a full disk does.
+	full atomic.Bool
 	// received counts all bytes.
 	received atomic.Int64
 	accepted atomic.Int64
@@ -239,7 +241,18 @@ func (s *server) start(ch ssh.Channel, line string, done chan struct{}) *exec.Cm
 	return cmd
 }
 
+// fullDisk is an SFTP server's files, none of which can be written.
+type fullDisk struct{ sftp.FileWriter }
+
+func (fullDisk) Filewrite(*sftp.Request) (io.WriterAt, error) { return nil, sftp.ErrSSHFxFailure }
+
 func (s *server) sftp(ch ssh.Channel) {
+	if s.full.Load() {
+		files := sftp.InMemHandler()
+		files.FilePut = fullDisk{}
+		_ = sftp.NewRequestServer(ch, files).Serve()
+		return
+	}
 	srv, err := sftp.NewServer(&damaging{ReadWriteCloser: ch, s: s})
 	if err != nil {
 		s.t.Error(err)

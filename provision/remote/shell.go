@@ -55,7 +55,7 @@ func (c *Client) Shell(ctx context.Context, stdin io.Reader, stdout, stderr io.W
 	case err = <-ended:
 	case <-ctx.Done():
 		kill(s, ended)
-		return c.stopped(ctx, cmd)
+		return c.stopped(ctx, machine.Command{Line: cmd})
 	}
 	return c.shellError(cmd, err)
 }
@@ -67,7 +67,7 @@ func (c *Client) shellError(cmd string, err error) error {
 	if cmd == "" {
 		cmd = lang.T("login shell", "로그인 셸")
 	}
-	return c.exitError(cmd, machine.Result{}, err)
+	return c.exitError(machine.Command{Line: cmd}, machine.Result{}, err)
 }
 
 // terminal asks for a terminal of the size of ours and sets ours to raw mode.

@@ -15,6 +15,7 @@ import (
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/shell"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -73,6 +74,28 @@ func (c *Client) upload(ctx context.Context, sends []*outgoing) error {
 	if len(todo)+len(modes) == 0 {
 		return nil
 	}
+	p := &progress{}
+	for _, s := range todo {
+		s.progress = p
+		p.total += s.size
+	}
+	err = wait.During(ctx, c.arriving(todo), p.see, func(ctx context.Context) error { return c.send(ctx, todo, modes) })
+	if err != nil {
+		return c.explain(ctx, todo, err)
+	}
+	return c.removeOldParts(ctx, sends)
+}
+
+// arriving is the arrival of files, as something to wait for.
+func (c *Client) arriving(files []*outgoing) lang.Text {
+	if len(files) == 1 {
+		return lang.Textf("%s to reach %s", "%s 파일이 %s에 도착하기", path.Base(files[0].path), c.target.Name)
+	}
+	return lang.Textf("%d files to reach %s", "파일 %d개가 %s에 도착하기", len(files), c.target.Name)
+}
+
+// send sends files, and sets the modes of others.
+func (c *Client) send(ctx context.Context, todo, modes []*outgoing) error {
 	ft, err := open(ctx, c, newSFTP)
 	if err != nil {
 		return err
@@ -97,14 +120,13 @@ func (c *Client) upload(ctx context.Context, sends []*outgoing) error {
 			return err
 		}
 		if len(bad) == 0 {
-			break
+			return nil
 		}
 		if try == 2 {
 			return lang.Errorf("%s arrives with another SHA-256 than it was sent with", "%s이(가) 보낸 것과 다른 SHA-256으로 도착합니다", bad[0].path)
 		}
 		todo = bad
 	}
-	return c.removeOldParts(ctx, sends)
 }
 
 // newSFTP opens a file transfer on a connection.
@@ -195,6 +217,7 @@ func (c *Client) pipe(ctx context.Context, line string, in io.Reader) error {
 	defer end()
 	sess.Stdin = in
 	ended := make(chan outcome, 1)
+	cmd := machine.Command{Line: line, Doing: lang.Text{EN: "unpacking what arrives", KO: "도착한 것 풀기"}}
 	go func() {
 		out, err := sess.CombinedOutput(shellLine(line))
 		ended <- outcome{out, err}
@@ -202,7 +225,7 @@ func (c *Client) pipe(ctx context.Context, line string, in io.Reader) error {
 	select {
 	case o := <-ended:
 		if o.err != nil {
-			return c.exitError(line, machine.Result{Stderr: o.out}, o.err)
+			return c.exitError(cmd, machine.Result{Stderr: o.out}, o.err)
 		}
 		return nil
 	case <-ctx.Done():

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -267,5 +268,39 @@ func TestUploadFromParcel(t *testing.T) {
 	write("program", program, 0o755)
 	if err := c.Upload(t.Context(), machine.File{Path: dir, Mode: 0o755, Source: file.Source}); err == nil || !strings.Contains(err.Error(), "folder") {
 		t.Errorf("a folder in the way: %v", err)
+	}
+}
+
+// SFTP has no word for a full disk, so the machine is asked.
+func TestUploadToAFullDisk(t *testing.T) {
+	for free, full := range map[string]bool{"4096": true, "99999999": false} {
+		s := newServer(t)
+		s.full.Store(true)
+		bin := t.TempDir()
+		df := "#!/bin/sh\nprintf 'Avail Mounted on\\n99999999 /\\n" + free + " /usr/local\\n'\n"
+		if err := os.WriteFile(filepath.Join(bin, "df"), []byte(df), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+		err := s.dial(t).Upload(t.Context(), machine.File{Path: filepath.Join(t.TempDir(), "file"), Content: make([]byte, 3<<20)})
+		var e *machine.FullError
+		switch {
+		case err == nil:
+			t.Error("nothing was wrong")
+		case errors.As(err, &e) != full:
+			t.Errorf("with %s bytes left: %v", free, err)
+		case full && (e.Machine != "node1" || !strings.Contains(err.Error(), "0.0 MiB are free at /usr/local, 3.0 MiB are needed")):
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// A command tells of it by itself.
+func TestCommandOnAFullDisk(t *testing.T) {
+	_, err := newServer(t).dial(t).Run(t.Context(), machine.Command{Line: "echo 'x: No space left on device' >&2; exit 1"})
+	var e *machine.FullError
+	var exit *machine.ExitError
+	if !errors.As(err, &e) || !errors.As(err, &exit) || exit.Status != 1 {
+		t.Errorf("got %v", err)
 	}
 }
