@@ -46,10 +46,8 @@ func (c clocks) set(ctx context.Context, m machine.Machine) error {
 		return nil
 	}
 	line := fmt.Sprintf("date -s @%.3f >/dev/null && { ", float64(time.Now().UnixMilli())/1000) + fastClock + "; }"
-	if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
-		return lang.Errorf("setting the clock of %s: %w", "%s의 시계 맞추기: %w", m.Name(), err)
-	}
-	return nil
+	_, err := m.Run(ctx, machine.Command{Line: line, Doing: lang.Text{EN: "setting the clock", KO: "시계 맞추기"}})
+	return err
 }
 
 // steady makes the machines' clocks ready to be saved. One that can't be

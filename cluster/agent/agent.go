@@ -158,7 +158,7 @@ func (p *parts) assemble(ctx context.Context) error {
 	p.node, err = node.New(node.Config{
 		Client: p.client, Name: p.name, IP: net.ParseIP(o.NodeIP), Labels: o.Labels, Taints: taints,
 		Runtime: p.runtime, Images: p.images, Recorder: p.events, RootDir: o.RootDir,
-		MaxPods: o.MaxPods, Machine: p.machine,
+		MaxPods: o.MaxPods, LeaseSeconds: o.LeaseSeconds, Machine: p.machine,
 	})
 	if err != nil {
 		return err

@@ -49,6 +49,9 @@ type Options struct {
 	Taints []string
 	// MaxPods is how many pods the node takes.
 	MaxPods int64
+	// LeaseSeconds is for how long one renewal of the node's lease holds: the kubelet's
+	// nodeLeaseDurationSeconds. It is renewed four times as often.
+	LeaseSeconds int32
 	// CapacityMemory is the node's memory where the kernel shows another, such as
 	// "1536Mi"; "" means what the kernel shows.
 	CapacityMemory string
@@ -92,6 +95,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringToStringVar(&o.Labels, "node-labels", nil, "labels of the node, key=value,…")
 	fs.StringSliceVar(&o.Taints, "register-with-taints", nil, "taints of the node when it registers, key=value:effect,…")
 	fs.Int64Var(&o.MaxPods, "max-pods", 110, "how many pods the node takes")
+	fs.Int32Var(&o.LeaseSeconds, "node-lease-duration-seconds", 40, "how many seconds one renewal of the node's lease holds")
 	fs.StringVar(&o.CapacityMemory, "capacity-memory", "", "memory of the node, if the kernel shows another (1536Mi)")
 	fs.StringVar(&o.CgroupRoot, "cgroup-root", "", "cgroup under which pods have theirs")
 	fs.StringVar(&o.CgroupDriver, "cgroup-driver", "cgroupfs", "how the runtime manages cgroups: cgroupfs or systemd")
@@ -137,6 +141,9 @@ func (o *Options) Validate() error {
 	}
 	if o.MaxPods < 1 {
 		bad("max-pods", "%d is too few", o.MaxPods)
+	}
+	if o.LeaseSeconds < 1 {
+		bad("node-lease-duration-seconds", "%d is too short", o.LeaseSeconds)
 	}
 	if _, err := o.taints(); err != nil {
 		bad("register-with-taints", "%w", err)

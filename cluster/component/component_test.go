@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
@@ -48,7 +49,7 @@ func TestRestartedProcessLeadsAtOnce(t *testing.T) {
 	}
 	client := fake.NewClientset(lease(host, time.Now()))
 	began := time.Now()
-	err = Election{Lease: "kube-scheduler", Client: client, Health: health(t)}.Run(t.Context(), func(context.Context) error { return nil })
+	err = Election{Lease: "kube-scheduler", Client: client, Health: health(t), Times: DefaultLeaseTimes}.Run(t.Context(), func(context.Context) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestLeaseOfAnotherHostIsRespected(t *testing.T) {
 	client := fake.NewClientset(lease("another-host", time.Now()))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	err := Election{Lease: "kube-scheduler", Client: client, Health: health(t)}.Run(ctx, func(context.Context) error {
+	err := Election{Lease: "kube-scheduler", Client: client, Health: health(t), Times: DefaultLeaseTimes}.Run(ctx, func(context.Context) error {
 		t.Error("led while another host holds the lease")
 		return nil
 	})
@@ -86,7 +87,7 @@ func TestIdentityIsUniqueWithoutAHealthPort(t *testing.T) {
 	client := fake.NewClientset(lease(host, time.Now()))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	err = Election{Lease: "kube-scheduler", Client: client, Health: &Health{}}.Run(ctx, func(context.Context) error {
+	err = Election{Lease: "kube-scheduler", Client: client, Health: &Health{}, Times: DefaultLeaseTimes}.Run(ctx, func(context.Context) error {
 		t.Error("took over a lease that another process of this host may hold")
 		return nil
 	})
@@ -99,7 +100,7 @@ func TestWorkEndsBeforeTheLeaseIsReleased(t *testing.T) {
 	client := fake.NewClientset()
 	ctx, cancel := context.WithCancel(t.Context())
 	holderWhileStopping := ""
-	err := Election{Lease: "kube-scheduler", Client: client, Health: health(t)}.Run(ctx, func(held context.Context) error {
+	err := Election{Lease: "kube-scheduler", Client: client, Health: health(t), Times: DefaultLeaseTimes}.Run(ctx, func(held context.Context) error {
 		cancel()
 		<-held.Done()
 		time.Sleep(50 * time.Millisecond) // work that takes a while to stop
@@ -118,9 +119,49 @@ func TestWorkEndsBeforeTheLeaseIsReleased(t *testing.T) {
 	}
 }
 
+func TestLeaseTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		want LeaseTimes
+		ok   bool
+	}{
+		"upstream's": {nil, DefaultLeaseTimes, true},
+		"four times": {[]string{"--leader-elect-lease-duration=1m0s", "--leader-elect-renew-deadline=40s", "--leader-elect-retry-period=8s"},
+			LeaseTimes{time.Minute, 40 * time.Second, 8 * time.Second}, true},
+		"a deadline beyond the lease": {[]string{"--leader-elect-renew-deadline=15s"}, LeaseTimes{15 * time.Second, 15 * time.Second, 2 * time.Second}, false},
+		"no time to retry":            {[]string{"--leader-elect-retry-period=5s"}, LeaseTimes{15 * time.Second, 10 * time.Second, 5 * time.Second}, false},
+	} {
+		var times LeaseTimes
+		fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
+		times.AddFlags(fs)
+		if err := fs.Parse(c.args); err != nil {
+			t.Fatal(err)
+		}
+		if err := times.Validate(); times != c.want || (err == nil) != c.ok {
+			t.Errorf("%s: %+v, %v", name, times, err)
+		}
+	}
+}
+
+// The lease says for how long it is held.
+func TestLeaseIsHeldAsLongAsAsked(t *testing.T) {
+	client := fake.NewClientset()
+	times := LeaseTimes{Duration: time.Minute, RenewDeadline: 40 * time.Second, RetryPeriod: 8 * time.Second}
+	err := Election{Lease: "kube-scheduler", Client: client, Health: health(t), Times: times}.Run(t.Context(), func(ctx context.Context) error {
+		l, err := client.CoordinationV1().Leases("kube-system").Get(ctx, "kube-scheduler", metav1.GetOptions{})
+		if err == nil && ptr.Deref(l.Spec.LeaseDurationSeconds, 0) != 60 {
+			t.Errorf("the lease is held for %d s", ptr.Deref(l.Spec.LeaseDurationSeconds, 0))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestErrorOfTheWorkIsReturned(t *testing.T) {
 	want := errors.New("broken")
-	err := Election{Lease: "kube-scheduler", Client: fake.NewClientset(), Health: health(t)}.Run(t.Context(),
+	err := Election{Lease: "kube-scheduler", Client: fake.NewClientset(), Health: health(t), Times: DefaultLeaseTimes}.Run(t.Context(),
 		func(context.Context) error { return want })
 	if !errors.Is(err, want) {
 		t.Errorf("Run = %v, want %v", err, want)

@@ -9,20 +9,39 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// Upstream's timings (the defaults of --leader-elect-lease-duration and its sisters): a
-// leader that has not renewed for 15 s may be replaced; it stops itself 5 s sooner, so
-// that no two lead at once even if clocks run unevenly. It tries to renew every 2 s.
-const (
-	leaseDuration = 15 * time.Second
-	renewDeadline = 10 * time.Second
-	retryPeriod   = 2 * time.Second
-)
+// LeaseTimes are those of an election. A leader that has not renewed for Duration may be
+// replaced; it stops itself sooner, at RenewDeadline, so that no two lead at once even if
+// clocks run unevenly. It tries to renew every RetryPeriod.
+type LeaseTimes struct {
+	Duration, RenewDeadline, RetryPeriod time.Duration
+}
+
+// DefaultLeaseTimes are upstream's. On a machine that is much slower a leader may not
+// renew in time, though it is well: there the flags say more.
+var DefaultLeaseTimes = LeaseTimes{Duration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second}
+
+// AddFlags defines upstream's flags for them.
+func (t *LeaseTimes) AddFlags(fs *pflag.FlagSet) {
+	fs.DurationVar(&t.Duration, "leader-elect-lease-duration", DefaultLeaseTimes.Duration, "how long a leader that does not renew its lease stays one")
+	fs.DurationVar(&t.RenewDeadline, "leader-elect-renew-deadline", DefaultLeaseTimes.RenewDeadline, "how long a leader tries to renew before it stops leading")
+	fs.DurationVar(&t.RetryPeriod, "leader-elect-retry-period", DefaultLeaseTimes.RetryPeriod, "how often it tries")
+}
+
+// Validate says what is wrong with them, as client-go would when it is too late.
+func (t LeaseTimes) Validate() error {
+	if t.RetryPeriod <= 0 || t.RenewDeadline <= 2*t.RetryPeriod || t.Duration <= t.RenewDeadline {
+		return fmt.Errorf("--leader-elect-lease-duration %v must be longer than --leader-elect-renew-deadline %v, and that longer than twice --leader-elect-retry-period %v",
+			t.Duration, t.RenewDeadline, t.RetryPeriod)
+	}
+	return nil
+}
 
 // ErrLeaseLost ends a component that can't renew its lease: another may lead by
 // now, and everything this one remembers may be old. systemd starts it afresh.
@@ -33,6 +52,7 @@ type Election struct {
 	Lease  string // the Lease's name, "kube-scheduler"
 	Client kubernetes.Interface
 	Health *Health // bound before the election; see Run
+	Times  LeaseTimes
 }
 
 // Run calls lead while this process holds the lease. It returns when lead does,
@@ -67,7 +87,7 @@ func (e Election) Run(ctx context.Context, lead func(context.Context) error) err
 
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Name: e.Lease, Lock: lock, ReleaseOnCancel: true,
-		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
+		LeaseDuration: e.Times.Duration, RenewDeadline: e.Times.RenewDeadline, RetryPeriod: e.Times.RetryPeriod,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(held context.Context) {
 				t.began.Store(true)

@@ -141,7 +141,7 @@ func makeNodeIPAM(_ context.Context, c *controllerContext) (run, error) {
 }
 
 func makeNodeLifecycle(_ context.Context, c *controllerContext) (run, error) {
-	config := nodelifecycle.Config{GracePeriod: c.options.NodeMonitorGracePeriod, Period: c.options.NodeMonitorPeriod}
+	config := nodelifecycle.Config{GracePeriod: c.options.NodeMonitorGracePeriod, StartupGracePeriod: c.options.NodeStartupGracePeriod, Period: c.options.NodeMonitorPeriod}
 	l, err := nodelifecycle.New(c.client, c.typed, c.leases, config, c.events("node-controller"), c.clock)
 	if err != nil {
 		return nil, err

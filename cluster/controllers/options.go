@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"noriter.dev/noriter/cluster/component"
 )
 
 // Options are the flags of the controllers process. Names and defaults are those of
@@ -31,14 +33,16 @@ type Options struct {
 	// LeaderElect makes this process work only while it holds the lease
 	// kube-system/kube-controller-manager, so that several may run.
 	LeaderElect bool
+	Lease       component.LeaseTimes
 	// HealthAddress is where /healthz is answered over plain HTTP; "" for nowhere.
 	HealthAddress string
 	// APITimeout is how long to wait at the start for the API server to be ready.
 	APITimeout time.Duration
 	// NodeMonitorGracePeriod is how long a node may be silent before it counts as
 	// lost. It must be a multiple of the agents' heartbeat of 10 s, or one that is late
-	// costs a node. NodeMonitorPeriod is how often to look.
-	NodeMonitorGracePeriod, NodeMonitorPeriod time.Duration
+	// costs a node. NodeStartupGracePeriod is that of a node that has never reported.
+	// NodeMonitorPeriod is how often to look.
+	NodeMonitorGracePeriod, NodeStartupGracePeriod, NodeMonitorPeriod time.Duration
 	// TerminatedPodGCThreshold is how many ended pods may stay.
 	TerminatedPodGCThreshold int
 }
@@ -53,9 +57,11 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.RootCAFile, "root-ca-file", "/etc/kubernetes/pki/ca.crt", "certificate of the authority that pods check the API server with")
 	fs.StringSliceVar(&o.Controllers, "controllers", []string{"*"}, "loops to run: '*' for all, 'name' for one, '-name' for all but that; known are "+strings.Join(Names(), ", "))
 	fs.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease kube-system/kube-controller-manager")
+	o.Lease.AddFlags(fs)
 	fs.StringVar(&o.HealthAddress, "health-address", "127.0.0.1:10257", "address to answer /healthz on over HTTP, empty for none")
 	fs.DurationVar(&o.APITimeout, "api-timeout", 5*time.Minute, "how long to wait at the start for the API server")
 	fs.DurationVar(&o.NodeMonitorGracePeriod, "node-monitor-grace-period", 50*time.Second, "how long a node may be silent before it counts as lost")
+	fs.DurationVar(&o.NodeStartupGracePeriod, "node-startup-grace-period", 60*time.Second, "how long a new node may be silent before it counts as lost")
 	fs.DurationVar(&o.NodeMonitorPeriod, "node-monitor-period", 5*time.Second, "how often to look whether nodes are silent")
 	fs.IntVar(&o.TerminatedPodGCThreshold, "terminated-pod-gc-threshold", 12500, "how many ended pods may stay, 0 for all")
 }
@@ -72,8 +78,11 @@ func (o *Options) Validate() error {
 			problems = append(problems, fmt.Errorf("%s %q is no network (want something like 10.244.0.0/16): %w", flag, value, err))
 		}
 	}
-	if o.NodeMonitorGracePeriod <= 0 || o.NodeMonitorPeriod <= 0 || o.APITimeout <= 0 {
-		problems = append(problems, errors.New("--node-monitor-grace-period, --node-monitor-period and --api-timeout must be positive"))
+	if min(o.NodeMonitorGracePeriod, o.NodeStartupGracePeriod, o.NodeMonitorPeriod, o.APITimeout) <= 0 {
+		problems = append(problems, errors.New("--node-monitor-grace-period, --node-startup-grace-period, --node-monitor-period and --api-timeout must be positive"))
+	}
+	if o.LeaderElect {
+		problems = append(problems, o.Lease.Validate())
 	}
 	known := Names()
 	for _, name := range o.Controllers {

@@ -44,7 +44,7 @@ func Run(ctx context.Context, o Options) error {
 	if !o.LeaderElect {
 		return work(ctx)
 	}
-	return component.Election{Lease: lease, Client: client, Health: health}.Run(ctx, work)
+	return component.Election{Lease: lease, Client: client, Health: health, Times: o.Lease}.Run(ctx, work)
 }
 
 // work makes the loops that are asked for, fills the caches, and runs them until

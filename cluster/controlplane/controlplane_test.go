@@ -26,6 +26,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"noriter.dev/noriter/cluster/apiserver/apiservertest"
+	"noriter.dev/noriter/cluster/component"
 	"noriter.dev/noriter/cluster/controllers"
 	"noriter.dev/noriter/cluster/scheduler"
 )
@@ -123,15 +124,15 @@ func (w *world) runControllers() (stop func()) {
 		return controllers.Run(ctx, controllers.Options{
 			Kubeconfig: w.kubeconfig("controller-manager.conf"), ClusterCIDR: "10.244.0.0/16", NodeCIDRMaskSize: 24, ServiceCIDR: "10.96.0.0/16",
 			ServiceAccountKeyFile: filepath.Join(pki, "sa.key"), RootCAFile: filepath.Join(pki, "ca.crt"), Controllers: []string{"*"},
-			LeaderElect: true, HealthAddress: "127.0.0.1:0", APITimeout: time.Minute,
-			NodeMonitorGracePeriod: 50 * time.Second, NodeMonitorPeriod: 5 * time.Second,
+			LeaderElect: true, Lease: component.DefaultLeaseTimes, HealthAddress: "127.0.0.1:0", APITimeout: time.Minute,
+			NodeMonitorGracePeriod: 50 * time.Second, NodeStartupGracePeriod: time.Minute, NodeMonitorPeriod: 5 * time.Second,
 		})
 	})
 }
 
 func (w *world) runScheduler() (stop func()) {
 	return w.component("scheduler", func(ctx context.Context) error {
-		return scheduler.Run(ctx, scheduler.Options{Kubeconfig: w.kubeconfig("scheduler.conf"), LeaderElect: true,
+		return scheduler.Run(ctx, scheduler.Options{Kubeconfig: w.kubeconfig("scheduler.conf"), LeaderElect: true, Lease: component.DefaultLeaseTimes,
 			HealthAddress: "127.0.0.1:0", SchedulerName: v1.DefaultSchedulerName, APITimeout: time.Minute})
 	})
 }

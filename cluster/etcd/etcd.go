@@ -25,12 +25,12 @@ import (
 )
 
 const (
-	// tick and election are short because the only member needs nobody's
+	// heartbeat and election are short because the only member needs nobody's
 	// vote: it leads one election time-out after its start, and no heartbeat
 	// of another can be late. Upstream's 100 ms and 1 s are for networks.
 	// Shorter ones yet would start sooner and then burn an idle, emulated CPU
 	// with nothing but ticks.
-	tickMillis, electionMillis = 50, 250
+	heartbeatMillis, electionMillis = 50, 250
 	// startTimeout covers replaying the log on a slow, emulated disk, and
 	// waiting for a predecessor to let go of the database file.
 	startTimeout = 90 * time.Second
@@ -173,7 +173,7 @@ func (o *Options) config(level zap.AtomicLevel) (*embed.Config, error) {
 		CertFile: o.CertFile, KeyFile: o.KeyFile, TrustedCAFile: o.TrustedCAFile, ClientCertAuth: true,
 	}
 	cfg.ClientTLSInfo, cfg.PeerTLSInfo = tls, tls
-	cfg.TickMs, cfg.ElectionMs = tickMillis, electionMillis
+	cfg.TickMs, cfg.ElectionMs = o.Heartbeat, o.Election
 	cfg.SnapshotCount, cfg.SnapshotCatchUpEntries = snapshotCount, snapshotCount/2
 	cfg.QuotaBackendBytes = o.QuotaBytes
 	cfg.BackendFreelistType = "map"

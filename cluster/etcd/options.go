@@ -28,6 +28,9 @@ type Options struct {
 	CertFile, KeyFile, TrustedCAFile string
 	// QuotaBytes is the size of the database beyond which writes are refused.
 	QuotaBytes int64
+	// Heartbeat and Election are, in milliseconds, how often a leader is heard, and
+	// after which silence there is an election.
+	Heartbeat, Election uint
 	// UnsafeNoFsync trades safety on power loss for speed; for tests.
 	UnsafeNoFsync bool
 }
@@ -59,6 +62,12 @@ func (o *Options) setDefaults() {
 	if o.QuotaBytes == 0 {
 		o.QuotaBytes = 1 << 30
 	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = heartbeatMillis
+	}
+	if o.Election == 0 {
+		o.Election = electionMillis
+	}
 }
 
 // AddFlags sets defaults and binds the flags.
@@ -76,6 +85,8 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.KeyFile, "key-file", o.KeyFile, "key of the serving certificate")
 	fs.StringVar(&o.TrustedCAFile, "trusted-ca-file", o.TrustedCAFile, "authority that clients' certificates must be of")
 	fs.Int64Var(&o.QuotaBytes, "quota-backend-bytes", o.QuotaBytes, "database size beyond which writes are refused")
+	fs.UintVar(&o.Heartbeat, "heartbeat-interval", o.Heartbeat, "how often a leader is heard, in milliseconds")
+	fs.UintVar(&o.Election, "election-timeout", o.Election, "after which silence there is an election, in milliseconds")
 	fs.BoolVar(&o.UnsafeNoFsync, "unsafe-no-fsync", o.UnsafeNoFsync, "don't wait for the disk: faster, and loses data with the power")
 }
 
@@ -99,6 +110,9 @@ func (o *Options) Validate() error {
 		if _, err := os.Stat(f.path); err != nil {
 			return fmt.Errorf("--%s: %w: `nori up` puts the certificates in place", f.flag, err)
 		}
+	}
+	if o.Election < 5*o.Heartbeat {
+		return fmt.Errorf("--election-timeout=%d must be at least five times --heartbeat-interval=%d", o.Election, o.Heartbeat)
 	}
 	if o.QuotaBytes < 16<<20 {
 		return fmt.Errorf("--quota-backend-bytes=%d is below 16 MiB, too little for a cluster", o.QuotaBytes)

@@ -48,6 +48,8 @@ type Cluster struct {
 	Only []string
 	// Dir keeps the PKI and the kubeconfig on this host.
 	Dir string
+	// Traits say what the machines are like: their time limits follow.
+	Traits machine.Traits
 	// BinDir has nori-control and nori-node.
 	BinDir string
 	// Dial makes connections to the API server; nil is this host's network.

@@ -42,9 +42,12 @@ func importImages(ctx context.Context, m machine.Machine, name, archive string) 
 		return lang.Errorf("reading the archive of images: %w", "이미지 아카이브 읽기: %w", err)
 	}
 	mark := stampDir + "/images-" + name
-	have, err := m.Run(ctx, machine.Command{Line: fmt.Sprintf(`[ "$(cat %s 2>/dev/null)" = %s ] && echo yes || echo no`, mark, sum.SHA256)})
+	have, err := m.Run(ctx, machine.Command{
+		Line:  fmt.Sprintf(`[ "$(cat %s 2>/dev/null)" = %s ] && echo yes || echo no`, mark, sum.SHA256),
+		Doing: lang.Text{EN: "looking for images", KO: "이미지 확인"},
+	})
 	if err != nil {
-		return lang.Errorf("looking for images on %s: %w", "%s의 이미지 확인: %w", m.Name(), err)
+		return err
 	}
 	if string(have.Stdout) == "yes\n" {
 		return nil
@@ -54,8 +57,6 @@ func importImages(ctx context.Context, m machine.Machine, name, archive string) 
 		return lang.Errorf("sending images to %s: %w", "%s에 이미지 보내기: %w", m.Name(), err)
 	}
 	script := fmt.Sprintf("set -e\nctr -n k8s.io images import --local --all-platforms=false %[1]s >/dev/null\nrm -f %[1]s\nmkdir -p %[4]s\necho %[3]s > %[2]s", path, mark, sum.SHA256, stampDir)
-	if _, err := m.Run(ctx, machine.Command{Line: script, Timeout: slowLimit}); err != nil {
-		return lang.Errorf("importing images: %w", "이미지 가져오기(import): %w", err)
-	}
-	return nil
+	_, err = m.Run(ctx, machine.Command{Line: script, Timeout: slowLimit, Doing: lang.Text{EN: "importing images", KO: "이미지 가져오기(import)"}})
+	return err
 }

@@ -58,8 +58,8 @@ func (c *Cluster) others(ctx context.Context, script string) error {
 		if m == nil || slices.ContainsFunc(c.targets(), func(t Node) bool { return t.Name == n.Name }) {
 			continue
 		}
-		if _, err := m.Run(ctx, machine.Command{Line: script}); err != nil {
-			return lang.Errorf("changing /etc/hosts of %s: %w", "%s의 /etc/hosts 고치기: %w", n.Name, err)
+		if _, err := m.Run(ctx, machine.Command{Line: script, Doing: lang.Text{EN: "changing /etc/hosts", KO: "/etc/hosts 고치기"}}); err != nil {
+			return err
 		}
 	}
 	return nil

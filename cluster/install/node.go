@@ -29,9 +29,9 @@ systemd-detect-virt --container --quiet && echo container
 true`
 
 func readFacts(ctx context.Context, m machine.Machine) (facts, error) {
-	out, err := m.Run(ctx, machine.Command{Line: lookAround})
+	out, err := m.Run(ctx, machine.Command{Line: lookAround, Doing: lang.Text{EN: "looking what the machine is", KO: "머신 살펴보기"}})
 	if err != nil {
-		return facts{}, lang.Errorf("looking at %s: %w", "%s 살펴보기: %w", m.Name(), err)
+		return facts{}, err
 	}
 	var f facts
 	for _, w := range strings.Fields(string(out.Stdout)) {
@@ -97,10 +97,8 @@ func (c *Cluster) prepareNode(ctx context.Context, n Node, m machine.Machine) er
 	// enable makes systemd read its units anew, too.
 	script := "set -e\n" + filesOnly + "systemctl enable --quiet containerd " + strings.Join(unitsOf(n), " ") + "\n" +
 		restartIfChanged("containerd", stamp(containerdConfig(c.PauseImage, f)))
-	if _, err := m.Run(ctx, machine.Command{Line: script}); err != nil {
-		return lang.Errorf("setting up containerd and the units: %w", "containerd와 유닛 설정: %w", err)
-	}
-	return nil
+	_, err = m.Run(ctx, machine.Command{Line: script, Doing: lang.Text{EN: "setting up containerd and the units", KO: "containerd와 유닛 설정"}})
+	return err
 }
 
 // filesOnly keeps a machine that has no name server from asking one: an unknown

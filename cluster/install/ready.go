@@ -3,7 +3,6 @@ package install
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -109,8 +108,21 @@ func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(stri
 	if err != nil {
 		return err
 	}
+	return wait.During(ctx, lang.Text{EN: "the cluster to be ready", KO: "클러스터 준비"}, c.watchUnits(), func(ctx context.Context) error {
+		if err := c.nodesReady(ctx, client, since, note); err != nil {
+			return err
+		}
+		note("DNS")
+		if err := c.askDNS(ctx); err != nil {
+			return err
+		}
+		return c.each(ctx, c.unitsActive)
+	})
+}
+
+func (c *Cluster) nodesReady(ctx context.Context, client kubernetes.Interface, since time.Time, note func(string)) error {
 	last := ""
-	err = poll(ctx, lang.Text{EN: "the nodes to be Ready", KO: "노드의 Ready 상태"}, func() (bool, string) {
+	return poll(ctx, lang.Text{EN: "the nodes to be Ready", KO: "노드의 Ready 상태"}, func() (bool, string) {
 		waiting, err := c.notReady(ctx, client, since)
 		if err != nil {
 			return false, err.Error()
@@ -122,24 +134,17 @@ func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(stri
 		last = s
 		return len(waiting) == 0, s
 	})
-	if err != nil {
-		return err
-	}
-	note("DNS")
-	if err := c.askDNS(ctx); err != nil {
-		return err
-	}
-	return c.each(ctx, unitsActive)
 }
 
+// activeLimit is how long a unit may take to be active when all else is ready.
+const activeLimit = 30 * time.Second
+
 // unitsActive waits until every unit of a node says that it is.
-func unitsActive(ctx context.Context, n Node, m machine.Machine) error {
-	units := strings.Join(unitsOf(n), " ")
-	line := fmt.Sprintf("for i in $(seq 300); do systemctl is-active --quiet %[1]s && exit 0; sleep 0.1; done; systemctl is-active %[1]s", units)
-	if _, err := m.Run(ctx, machine.Command{Line: line}); err != nil {
-		return lang.Errorf("waiting for the units %s: %w", "유닛 %s 대기: %w", units, err)
-	}
-	return nil
+func (c *Cluster) unitsActive(ctx context.Context, n Node, m machine.Machine) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patient(activeLimit))
+	defer cancel()
+	w := &unitWatch{machine: m, units: unitsOf(n)}
+	return wait.UntilResting(ctx, pollEvery, lang.Textf("the units of %s", "%s의 유닛", n.Name), w.look)
 }
 
 // notReady lists the nodes that are not yet as they should be, each with the

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -28,8 +29,11 @@ func stamp(parts ...[]byte) string {
 }
 
 // startLimit is how long a unit may take to say that it is ready, all tries
-// together. Each of them has the TimeoutStartSec of its file.
-const startLimit = 4 * time.Minute
+// together; unitStartLimit is how long each may take (TimeoutStartSec of its file).
+const (
+	startLimit     = 150 * time.Second
+	unitStartLimit = 90 * time.Second
+)
 
 // startTries is how often a unit is started before that counts as failed. A
 // component that finds the API server too slow, and loses its lease over it,
@@ -97,9 +101,12 @@ func (c *Cluster) start(ctx context.Context, n Node, m machine.Machine, unit str
 	for _, file := range files {
 		parts = append(parts, []byte(file.Path), file.Content)
 	}
-	script := restartIfChanged(unit, stamp(parts...))
-	if _, err := m.Run(ctx, machine.Command{Line: script, Timeout: startLimit}); err != nil {
-		return lang.Errorf("starting %s: %w", "%s 시작: %w", unit, err)
+	cmd := machine.Command{
+		Line: restartIfChanged(unit, stamp(parts...)), Timeout: startLimit, Doing: lang.Textf("starting %s", "%s 시작", unit),
 	}
-	return nil
+	watched := &unitWatch{machine: m, units: []string{unit}}
+	return wait.During(ctx, lang.Textf("%s to start on %s", "%[2]s의 %[1]s 시작", unit, m.Name()), watched.look, func(ctx context.Context) error {
+		_, err := m.Run(ctx, cmd)
+		return err
+	})
 }

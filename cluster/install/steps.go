@@ -11,12 +11,12 @@ import (
 	"noriter.dev/noriter/provision/step"
 )
 
-// slowLimit is for the steps that move images and programs: on a busy host,
-// emulated machines were seen to take four minutes for the labs' images.
-const slowLimit = 10 * time.Minute
+// slowLimit is for the steps that move images and programs.
+const slowLimit = 5 * time.Minute
 
 // Steps is the list that makes the cluster. The step named machines, which is
-// the caller's, must have handed over all connections before.
+// the caller's, must have handed over all connections before. Limits are those of
+// fast machines: see step.Patient.
 func Steps(c *Cluster, machines string) []step.Step {
 	return []step.Step{
 		{

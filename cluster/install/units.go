@@ -43,6 +43,8 @@ type unit struct {
 	GoMemory string
 	// Delegate leaves the cgroups below to the unit; pods must outlive it.
 	KillMode string
+	// StartSeconds is how long it may take to be ready.
+	StartSeconds int
 }
 
 // The pieces of KillMode: a restart of the agent must not touch containers.
@@ -62,7 +64,7 @@ Type=notify
 ExecStart={{.ExecLine}}
 Restart=always
 RestartSec=1
-TimeoutStartSec=120
+TimeoutStartSec={{.StartSeconds}}
 TimeoutStopSec=15
 KillMode={{.KillMode}}
 MemoryMax={{.MemoryMax}}
@@ -84,6 +86,8 @@ func (c *Cluster) unitFile(name string, n Node, f facts) []byte {
 	if u.KillMode == "" {
 		u.KillMode = killAll
 	}
+	u.StartSeconds = int(c.patient(unitStartLimit).Seconds())
+	u.Exec = append(u.Exec, c.patientFlags(name)...)
 	var b bytes.Buffer
 	// The template and its data are both ours: it can't fail.
 	_ = unitTemplate.Execute(&b, u)

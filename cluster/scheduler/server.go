@@ -40,7 +40,7 @@ func Run(ctx context.Context, o Options) error {
 	if !o.LeaderElect {
 		return lead(ctx)
 	}
-	return component.Election{Lease: "kube-scheduler", Client: client, Health: health}.Run(ctx, lead)
+	return component.Election{Lease: "kube-scheduler", Client: client, Health: health, Times: o.Lease}.Run(ctx, lead)
 }
 
 // schedule fills the caches and works until ctx ends. It begins with nothing: all that

@@ -16,16 +16,28 @@ import (
 )
 
 const (
-	// leaseSeconds is for how long one renewal holds: the kubelet's default of
-	// nodeLeaseDurationSeconds.
+	// leaseSeconds is for how long one renewal holds, if nothing else is asked for: the
+	// kubelet's default of nodeLeaseDurationSeconds. After some 50 s of silence the node
+	// lifecycle controller takes the node for dead.
 	leaseSeconds = int32(40)
-	// leasePeriod is how often it is renewed (nodeLeaseRenewIntervalFraction, a quarter):
-	// three may get lost. After some 50 s of silence the node lifecycle controller takes
-	// the node for dead.
-	leasePeriod = 10 * time.Second
+	// renewals is how often it is renewed in that time (nodeLeaseRenewIntervalFraction, a
+	// quarter): three may get lost.
+	renewals = 4
 	// leaseRetry is the pause after one that failed.
 	leaseRetry = 2 * time.Second
 )
+
+// leasePeriod is the pause between two renewals.
+func (m *Manager) leasePeriod() time.Duration {
+	return time.Duration(m.leaseSeconds()) * time.Second / renewals
+}
+
+func (m *Manager) leaseSeconds() int32 {
+	if m.cfg.LeaseSeconds > 0 {
+		return m.cfg.LeaseSeconds
+	}
+	return leaseSeconds
+}
 
 // renewLease keeps the node's Lease fresh until ctx is done (the lease controller of
 // k8s.io/component-helpers/apimachinery/lease). It does not depend on anything else that
@@ -34,7 +46,7 @@ func (m *Manager) renewLease(ctx context.Context) {
 	var lease *coordinationv1.Lease
 	for {
 		next, err := m.renew(ctx, lease)
-		pause := leasePeriod
+		pause := m.leasePeriod()
 		if err != nil {
 			if ctx.Err() == nil {
 				slog.Warn("renewing the node's lease failed, will try again", "in", leaseRetry, "error", err)
@@ -84,7 +96,7 @@ func (m *Manager) lease(last *coordinationv1.Lease) *coordinationv1.Lease {
 	if last != nil {
 		lease = last.DeepCopy()
 	}
-	seconds, holder, now := leaseSeconds, m.cfg.Name, metav1.NewMicroTime(m.cfg.Clock.Now())
+	seconds, holder, now := m.leaseSeconds(), m.cfg.Name, metav1.NewMicroTime(m.cfg.Clock.Now())
 	lease.Spec.LeaseDurationSeconds, lease.Spec.HolderIdentity, lease.Spec.RenewTime = &seconds, &holder, &now
 	// It goes when the Node goes.
 	if node := m.Node(); node != nil {

@@ -73,6 +73,8 @@ type Config struct {
 	RootDir string
 	// MaxPods is how many pods may run here; zero means 110.
 	MaxPods int64
+	// LeaseSeconds is for how long one renewal of the node's lease holds; zero means 40.
+	LeaseSeconds int32
 	// Port of the node's API; zero means 10250.
 	Port int32
 	// Version of Kubernetes that this agent speaks; empty means the version of

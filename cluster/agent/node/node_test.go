@@ -399,7 +399,7 @@ func TestComesBackAfterBeingDeleted(t *testing.T) {
 	if _, err := b.client.CoreV1().Nodes().Get(t.Context(), "node1", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Error("came back before whoever deleted it could see it gone")
 	}
-	b.clock.Step(leasePeriod)
+	b.clock.Step(10 * time.Second)
 	if node := b.look(t); node.UID != "uid-2" {
 		t.Errorf("UID %s", node.UID)
 	}
@@ -415,7 +415,7 @@ func TestLease(t *testing.T) {
 	if *lease.Spec.LeaseDurationSeconds != 40 || *lease.Spec.HolderIdentity != "node1" || lease.Namespace != "kube-node-lease" || lease.OwnerReferences[0].UID != "uid-1" {
 		t.Errorf("got %+v", lease)
 	}
-	b.clock.Step(leasePeriod)
+	b.clock.Step(10 * time.Second)
 	if lease, err = b.renew(t.Context(), lease); err != nil || !lease.Spec.RenewTime.Time.Equal(b.clock.Now()) {
 		t.Errorf("renewed %v, %v", lease.Spec.RenewTime, err)
 	}
@@ -471,4 +471,17 @@ func waitFor(t *testing.T, done func() bool) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatal("waited five seconds in vain")
+}
+
+// A node on a slow machine holds its lease longer, and renews it more rarely.
+func TestLeaseOfASlowNode(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.LeaseSeconds = 160 })
+	b.start(t)
+	lease, err := b.renew(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *lease.Spec.LeaseDurationSeconds != 160 || b.leasePeriod() != 40*time.Second {
+		t.Errorf("held for %d s, renewed every %s", *lease.Spec.LeaseDurationSeconds, b.leasePeriod())
+	}
 }

@@ -180,7 +180,7 @@ func (m *Manager) seen(obj any) {
 func (m *Manager) lost() {
 	at := m.cfg.Clock.Now()
 	m.deleted.Store(&at)
-	slog.Warn("somebody deleted the Node object; it is registered again at the next heartbeat", "node", m.cfg.Name, "in", leasePeriod)
+	slog.Warn("somebody deleted the Node object; it is registered again at the next heartbeat", "node", m.cfg.Name, "in", m.leasePeriod())
 }
 
 // set keeps a newer Node.

@@ -32,7 +32,7 @@ const (
 // pkg/kubelet/kubelet_node_status.go). It reports whether the node is ready.
 func (m *Manager) tryUpdateNodeStatus(ctx context.Context) (ready bool, err error) {
 	if at := m.deleted.Load(); at != nil {
-		if m.cfg.Clock.Since(*at) < leasePeriod {
+		if m.cfg.Clock.Since(*at) < m.leasePeriod() {
 			return true, nil // nothing to hurry for
 		}
 		return false, m.tryRegisterWithAPIServer(ctx)

@@ -18,7 +18,7 @@ func (c *Controller) updateNodeHealth(ctx context.Context, node *v1.Node) (time.
 	grace := c.config.GracePeriod
 	ready := condition(node, v1.NodeReady)
 	if ready == nil {
-		grace = startupGrace // it has never reported; give it time to start
+		grace = c.config.StartupGracePeriod // it has never reported; give it time to start
 	}
 	silent := c.silentFor(node)
 	if silent < grace {

@@ -40,14 +40,13 @@ type Config struct {
 	// GracePeriod is how long a node may be silent: --node-monitor-grace-period, upstream's
 	// default is 50 s. That is five heartbeats of 10 s each.
 	GracePeriod time.Duration
+	// StartupGracePeriod is how long a new node may take to report for the first time:
+	// --node-startup-grace-period, upstream's default is 60 s.
+	StartupGracePeriod time.Duration
 	// Period is how often a node that is not ready is looked at again:
 	// --node-monitor-period, upstream's default is 5 s.
 	Period time.Duration
 }
-
-// startupGrace is how long a new node may take to report for the first time: upstream's
-// default for --node-startup-grace-period.
-const startupGrace = 60 * time.Second
 
 // Controller is the loop. Its queue holds nodes.
 type Controller struct {

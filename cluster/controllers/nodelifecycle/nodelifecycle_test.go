@@ -75,7 +75,7 @@ func startWith(t *testing.T, grace time.Duration, objects ...runtime.Object) *wo
 	w := &world{API: fakeapi.New(t, objects...), t: t, clock: clocktesting.NewFakeClock(began),
 		events: record.NewFakeRecorder(1000), eviction: record.NewFakeRecorder(1000)}
 	leases := informers.NewSharedInformerFactoryWithOptions(w.Client, 0, informers.WithNamespace(v1.NamespaceNodeLease))
-	c, err := New(w.Client, w.Factory, leases, Config{GracePeriod: grace, Period: 5 * time.Second}, w.events, w.clock)
+	c, err := New(w.Client, w.Factory, leases, Config{GracePeriod: grace, StartupGracePeriod: time.Minute, Period: 5 * time.Second}, w.events, w.clock)
 	if err != nil {
 		t.Fatal(err)
 	}
