@@ -29,7 +29,7 @@ func (t *Testbed) AddNode(ctx context.Context, name string, o RunOptions) (strin
 		}
 		j := newJoinRun(t, p, o.Programs, name)
 		defer j.close()
-		if err := step.Run(ctx, j.steps(), o.Report); err != nil {
+		if err := step.Run(ctx, j.steps(), t.noteSteps("node add", o.Report)); err != nil {
 			return err
 		}
 		t.state.Joining = ""

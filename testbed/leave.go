@@ -38,7 +38,7 @@ func (t *Testbed) RemoveNode(ctx context.Context, name string, force bool, o Run
 		l := &leaveRun{testbed: t, provider: p, cluster: t.newCluster(""), name: name, force: force}
 		l.cluster.Only = []string{name}
 		defer l.cluster.Close()
-		if err := step.Run(ctx, l.steps(), o.Report); err != nil {
+		if err := step.Run(ctx, l.steps(), t.noteSteps("node remove", o.Report)); err != nil {
 			return err
 		}
 		t.state.setWorkers(slices.DeleteFunc(slices.Clone(workers), func(w string) bool { return w == name }))

@@ -59,7 +59,7 @@ func (t *Testbed) reset(ctx context.Context, p provider, to string, o RunOptions
 	r := newResetRun(t, p, snap, o.Programs)
 	r.interrupted = interrupted
 	defer r.close()
-	if err := step.Run(ctx, r.steps(), o.Report); err != nil {
+	if err := step.Run(ctx, r.steps(), t.noteSteps("reset", o.Report)); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(t.KubectlCache()); err != nil {

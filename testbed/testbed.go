@@ -64,6 +64,12 @@ func (t *Testbed) Home() Home { return t.home }
 // Dir is the testbed's own folder.
 func (t *Testbed) Dir() string { return t.home.testbed(t.Name()) }
 
+// KeyFolders are those of its folders that hold keys and nothing else.
+var KeyFolders = []string{"ssh", "pki"}
+
+// StepLog is where the steps of the last run on it are written down.
+func (t *Testbed) StepLog() string { return filepath.Join(t.Dir(), "steps.log") }
+
 // Kubeconfig is the administrator's kubeconfig.
 func (t *Testbed) Kubeconfig() string { return filepath.Join(t.Dir(), "pki", "admin.conf") }
 

@@ -56,7 +56,7 @@ func (t *Testbed) Up(ctx context.Context, o RunOptions) error {
 	}
 	u := &upRun{testbed: t, cluster: t.newCluster(o.Programs), programs: o.Programs}
 	defer u.cluster.Close()
-	if err := step.Run(ctx, u.steps(), o.Report); err != nil {
+	if err := step.Run(ctx, u.steps(), t.noteSteps("up", o.Report)); err != nil {
 		return err
 	}
 	t.took = time.Since(begin)
