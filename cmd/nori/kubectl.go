@@ -10,9 +10,12 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/homedir"
 	"k8s.io/component-base/cli"
 	"k8s.io/kubectl/pkg/cmd"
 	"k8s.io/kubectl/pkg/cmd/plugin"
+	"k8s.io/kubectl/pkg/kuberc"
 
 	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
@@ -56,6 +59,7 @@ func (g *globals) kubectl(args []string) error {
 			return err
 		}
 	}
+	findHomeAgain()
 	// From here on signals are kubectl's affair: what it does not handle must
 	// end it, as it does elsewhere.
 	signal.Reset(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -77,6 +81,15 @@ func (g *globals) kubectl(args []string) error {
 		return err
 	}
 	return nil
+}
+
+// findHomeAgain has kubectl's libraries look for a home folder once more: they did so
+// before this program's first line, when it may have been below a file, which they take
+// for a failure, or relative to any folder.
+func findHomeAgain() {
+	clientcmd.RecommendedConfigDir = filepath.Join(homedir.HomeDir(), clientcmd.RecommendedHomeDir)
+	clientcmd.RecommendedHomeFile = filepath.Join(clientcmd.RecommendedConfigDir, clientcmd.RecommendedFileName)
+	kuberc.RecommendedKubeRCFile = filepath.Join(clientcmd.RecommendedConfigDir, kuberc.RecommendedKubeRCFileName)
 }
 
 // kubectlDir makes, and names, a folder with nothing in it but this program,

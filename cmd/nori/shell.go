@@ -41,9 +41,11 @@ func newShellCommand(g *globals) *cobra.Command {
 	}
 }
 
-// rc is read by bash in place of ~/.bashrc, and reads that first.
+// rc is read by bash in place of ~/.bashrc, and reads that first. A kubectl that is
+// made there leads to another cluster.
 const rc = `[ -r ~/.bashrc ] && . ~/.bashrc
 [ -r /usr/share/bash-completion/bash_completion ] && . /usr/share/bash-completion/bash_completion
+unalias kubectl nori 2>/dev/null; unset -f kubectl nori
 PATH=%[1]q:$PATH
 . <(kubectl completion bash)
 alias k=kubectl

@@ -9,8 +9,11 @@
 package ambient
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -76,7 +79,7 @@ func Settle() error {
 			return err
 		}
 	}
-	if os.Getenv("HOME") == "" {
+	if !usableHome(os.Getenv("HOME")) {
 		if u, err := user.Current(); err == nil && u.HomeDir != "" {
 			return os.Setenv("HOME", u.HomeDir)
 		}
@@ -116,6 +119,16 @@ func withSystemPath(path string) string {
 		}
 	}
 	return strings.Join(dirs, ":")
+}
+
+// usableHome says whether files may be looked for in a home folder. It need not be there,
+// but where it is below a file, kubectl takes that for a failure.
+func usableHome(dir string) bool {
+	if !filepath.IsAbs(dir) {
+		return false
+	}
+	st, err := os.Stat(dir)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && st.IsDir()
 }
 
 func writable(dir string) bool {

@@ -131,3 +131,18 @@ func TestLostFolder(t *testing.T) {
 		t.Errorf("stayed in %s, %v", at, err)
 	}
 }
+
+// TestHome: a home folder that is none is replaced; one that is only not there yet is kept.
+func TestHome(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "not there yet")
+	for home, kept := range map[string]bool{missing: true, "/dev/null": false, "/dev/null/home": false, "relative": false, "": false} {
+		hostile(t)
+		t.Setenv("HOME", home)
+		if err := Settle(); err != nil {
+			t.Fatal(err)
+		}
+		if got := os.Getenv("HOME"); (got == home) != kept || !filepath.IsAbs(got) {
+			t.Errorf("HOME=%q became %q", home, got)
+		}
+	}
+}
