@@ -34,7 +34,7 @@ deps: ## install what this machine lacks, naming each package first
 
 .PHONY: build
 build: ## build the programs into bin/
-	@mkdir -p $(BIN)
+	@mkdir -p $(BIN) && test -w $(BIN) || { echo "$(CURDIR)/$(BIN) can't be written to: nothing could be kept that was built" >&2; exit 1; }
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ $(MAINS:%=./cmd/%)
 	@$(MAKE) --no-print-directory $(BIN)/$(FOREIGN)
 	@ln -sf nori $(BIN)/kubectl

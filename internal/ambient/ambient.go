@@ -74,10 +74,8 @@ func Settle() error {
 	if err := os.Setenv("PATH", withSystemPath(os.Getenv("PATH"))); err != nil {
 		return err
 	}
-	if dir := os.Getenv("TMPDIR"); dir != "" && !writable(dir) {
-		if err := os.Unsetenv("TMPDIR"); err != nil {
-			return err
-		}
+	if err := settleTemp(); err != nil {
+		return err
 	}
 	if !usableHome(os.Getenv("HOME")) {
 		if u, err := user.Current(); err == nil && u.HomeDir != "" {
@@ -131,9 +129,25 @@ func usableHome(dir string) bool {
 	return errors.Is(err, fs.ErrNotExist) || err == nil && st.IsDir()
 }
 
-func writable(dir string) bool {
+// settleTemp chooses the folder for temporary files: one that may be written to, and from
+// which programs may be run, which some hosts forbid. Where there is none the caller's
+// choice stays, and what needs it says what is wrong.
+func settleTemp() error {
+	for _, dir := range []string{os.Getenv("TMPDIR"), "/tmp", "/var/tmp"} {
+		if dir != "" && usableTemp(dir) {
+			return os.Setenv("TMPDIR", dir)
+		}
+	}
+	return nil
+}
+
+func usableTemp(dir string) bool {
 	st, err := os.Stat(dir)
-	return err == nil && st.IsDir() && unix.Access(dir, unix.W_OK|unix.X_OK) == nil
+	if err != nil || !st.IsDir() || unix.Access(dir, unix.W_OK|unix.X_OK) != nil {
+		return false
+	}
+	var fs unix.Statfs_t
+	return unix.Statfs(dir, &fs) == nil && fs.Flags&unix.ST_NOEXEC == 0
 }
 
 // Original is the environment that the caller gave, for running this program

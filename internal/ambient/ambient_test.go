@@ -46,7 +46,7 @@ func TestSettle(t *testing.T) {
 	if got := os.Getenv("PATH"); !strings.HasPrefix(got, "/opt/own/bin:/usr/bin:") || !strings.Contains(got, ":/usr/sbin:") || strings.Count(got, "/usr/bin") != 1 {
 		t.Errorf("PATH is %s", got)
 	}
-	if os.Getenv("TMPDIR") != "" || os.Getenv("HOME") == "" {
+	if os.Getenv("TMPDIR") != "/tmp" || os.Getenv("HOME") == "" {
 		t.Errorf("TMPDIR %q, HOME %q", os.Getenv("TMPDIR"), os.Getenv("HOME"))
 	}
 	for _, v := range []string{"LD_PRELOAD", "POSIXLY_CORRECT", "NOTIFY_SOCKET"} {
@@ -144,5 +144,32 @@ func TestHome(t *testing.T) {
 		if got := os.Getenv("HOME"); (got == home) != kept || !filepath.IsAbs(got) {
 			t.Errorf("HOME=%q became %q", home, got)
 		}
+	}
+}
+
+// TestTemp: programs are run from temporary folders, so one that forbids it is none.
+func TestTemp(t *testing.T) {
+	hostile(t)
+	own := t.TempDir()
+	for dir, want := range map[string]string{own: own, "/dev/null": "/tmp", "relative/gone": "/tmp", "": "/tmp"} {
+		t.Setenv("TMPDIR", dir)
+		if err := Settle(); err != nil {
+			t.Fatal(err)
+		}
+		if got := os.TempDir(); got != want {
+			t.Errorf("TMPDIR=%q became %q, want %q", dir, got, want)
+		}
+	}
+	if os.Geteuid() != 0 || unix.Mount("none", own, "tmpfs", unix.MS_NOEXEC, "size=16k") != nil {
+		t.Skip("only root mounts a folder that forbids programs")
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(own, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("TMPDIR", own)
+	if err := Settle(); err != nil || os.TempDir() != "/tmp" {
+		t.Errorf("a folder that forbids programs is kept: %s, %v", os.TempDir(), err)
 	}
 }

@@ -282,11 +282,16 @@ func (p *Provider) removeGroups(ctx context.Context) error {
 	if err := g.remove(ctx); err != nil {
 		return err
 	}
+	last := true
 	for _, h := range trees {
 		err := os.Remove(filepath.Join(h.dir, groupRoot))
+		last = last && !errors.Is(err, unix.EBUSY)
 		if err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, fs.ErrNotExist) {
 			return lang.Errorf("removing cgroup: %w", "cgroup 제거: %w", err)
 		}
+	}
+	if last {
+		hostInotify.putBack()
 	}
 	return nil
 }

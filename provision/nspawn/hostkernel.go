@@ -7,8 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"noriter.dev/noriter/provision/netns"
 )
@@ -17,10 +15,6 @@ import (
 // load them. Built-in ones, or a host without modprobe, are no failure: what
 // is missing shows where it is used.
 var hostModules = []string{"overlay", "bridge", "br_netfilter", "nf_tables", "nf_conntrack", "veth", "nft_fib_inet", "nft_numgen", "nft_masq", "nft_reject_inet"}
-
-// inotifyInstances is enough for ten machines: the kernel's 128 are shared by
-// all processes of root, in machines too.
-const inotifyInstances = 4096
 
 // bridgeFilter is where br_netfilter says whether bridged packets pass the firewall.
 const bridgeFilter = "/proc/sys/net/bridge"
@@ -33,7 +27,7 @@ func prepareHost(ctx context.Context) {
 	if !filtered {
 		_ = netns.OnHost(leaveBridges)
 	}
-	raiseInotify()
+	hostInotify.raise()
 }
 
 // leaveBridges keeps the host's own bridges as they were before br_netfilter was
@@ -49,15 +43,4 @@ func leaveBridges() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func raiseInotify() {
-	const file = "/proc/sys/fs/inotify/max_user_instances"
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return
-	}
-	if n, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && n < inotifyInstances {
-		_ = os.WriteFile(file, []byte(strconv.Itoa(inotifyInstances)), 0)
-	}
 }
