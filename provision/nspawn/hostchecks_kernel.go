@@ -2,7 +2,6 @@ package nspawn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -141,6 +140,6 @@ func tryRules(ctx context.Context, nft string) error {
 			return nil
 		}
 		first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-		return errors.Join(err, errors.New(first))
+		return lang.Errorf("%s: %w", "%s: %w", first, err)
 	})
 }

@@ -476,6 +476,9 @@ func TestUsage(t *testing.T) {
 		{"unknown flag", []string{"up", "--frobnicate"}},
 		{"nori up", []string{"status"}},
 		{"", []string{"snapshot", "save"}},
+		{"--yes writes it", []string{"report"}},
+		{"is there already", []string{"report", "--yes", "-o", file}},
+		{"--lines", []string{"report", "--lines", "0"}},
 	} {
 		out, err := b.try(time.Minute, c.args...)
 		if code := exitCode(err); code != 2 && c.args[0] != "status" {

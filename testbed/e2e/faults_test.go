@@ -120,18 +120,40 @@ func TestLibvirtMissing(t *testing.T) {
 	}
 }
 
-// TestDoctor holds the report to its form: every failure names its remedy.
+// TestDoctor holds what doctor says to its form, and its exit code to what it says: each
+// failure names its remedy, in both languages.
 func TestDoctor(t *testing.T) {
 	b := newBed(t, "doctor")
-	out, err := b.try(time.Minute, "doctor", "--driver", "nspawn")
-	if code := exitCode(err); code != 0 && code != 3 {
-		t.Errorf("doctor ended with %v", err)
+	look := func(words string, args ...string) string {
+		out, err := b.try(time.Minute, append([]string{"doctor", "--driver", "nspawn"}, args...)...)
+		want := 0
+		if strings.Contains(out, "FAIL") {
+			want = 3
+		}
+		if code := exitCode(err); code != want {
+			t.Errorf("doctor ended with %v, not with %d:\n%s", err, want, out)
+		}
+		lines := strings.Split(out, "\n")
+		for i, l := range lines {
+			if strings.HasPrefix(l, "FAIL") && (i+1 == len(lines) || !strings.Contains(lines[i+1], words)) {
+				t.Errorf("no remedy for: %s", l)
+			}
+		}
+		return out
 	}
-	t.Log(out)
-	lines := strings.Split(out, "\n")
-	for i, l := range lines {
-		if strings.HasPrefix(l, "FAIL") && (i+1 == len(lines) || !strings.Contains(lines[i+1], "remedy")) {
-			t.Errorf("no remedy for: %s", l)
+	t.Log(look("remedy:"))
+	// A disk on which no testbed fits.
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64m", "none", b.home).CombinedOutput(); err != nil {
+		t.Skipf("no small disk: %v %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", b.home).CombinedOutput(); err != nil {
+			t.Errorf("%v %s", err, out)
+		}
+	})
+	for words, lang := range map[string]string{"remedy:": "en", "해결책:": "ko"} {
+		if out := look(words, "--lang", lang); !strings.Contains(out, "FAIL") {
+			t.Errorf("64 MiB are enough for doctor:\n%s", out)
 		}
 	}
 }

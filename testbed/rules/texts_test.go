@@ -128,7 +128,7 @@ func fieldNames(s *ast.StructType) string {
 // inKorean are the files whose errors nori prints. inEnglish are the folders and
 // the texts among them that nobody who uses it comes to see, and why.
 var (
-	inKorean  = []string{"cmd/nori/", "testbed/", "cluster/install/", "cluster/images/", "cluster/registry/", "cluster/dns/answering.go"}
+	inKorean  = []string{"provision/preflight/", "provision/distro/", "provision/kvm/", "provision/nspawn/", "cmd/nori/", "testbed/", "cluster/install/", "cluster/images/", "cluster/registry/", "cluster/dns/answering.go"}
 	inEnglish = map[string]string{
 		"testbed/e2e/":             "it is a test",
 		"testbed/e2e/load/":        "it is a part of one",
