@@ -176,4 +176,7 @@ type Snapshot struct {
 	Memory bool
 	// Bytes is the space it takes on this host, 0 if unknown.
 	Bytes int64
+	// Damaged says that nothing but its name can be known: it can be deleted, or
+	// saved anew.
+	Damaged bool
 }

@@ -19,7 +19,35 @@ func (m *node) lockFile() string {
 	if err != nil || merr != nil || len(mounted) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("/run/systemd/nspawn/locks/inode-%d:%d", st.Dev, st.Ino)
+	return filepath.Join(locksDir, fmt.Sprintf("inode-%d:%d", st.Dev, st.Ino))
+}
+
+// locksDir is where systemd-nspawn keeps its locks.
+const locksDir = "/run/systemd/nspawn/locks"
+
+// lockNote keeps the lock's name, for a root that somebody has unmounted.
+func (m *node) lockNote() string { return filepath.Join(m.dir, "nspawn-lock") }
+
+func (m *node) noteLock() error {
+	if err := os.WriteFile(m.lockNote(), []byte(m.lockFile()), 0o600); err != nil {
+		return lang.Errorf("noting systemd-nspawn's lock: %w", "systemd-nspawn의 잠금 기록: %w", err)
+	}
+	return nil
+}
+
+// removeLocks removes the lock of the mounted root, and the one that was noted.
+func (m *node) removeLocks() error {
+	locks := []string{m.lockFile()}
+	if b, err := os.ReadFile(m.lockNote()); err == nil && filepath.Dir(string(b)) == locksDir {
+		locks = append(locks, string(b))
+	}
+	for _, lock := range locks {
+		err := os.Remove(lock)
+		if lock != "" && err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return lang.Errorf("removing what systemd-nspawn left: %w", "systemd-nspawn이 남긴 것 제거: %w", err)
+		}
+	}
+	return nil
 }
 
 // removeRuntime removes the folders that systemd-nspawn leaves behind.

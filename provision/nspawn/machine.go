@@ -51,16 +51,35 @@ type record struct {
 	Layers []string `json:"layers,omitempty"`
 }
 
+// readRecord reads the machine's record. Its error is fs.ErrNotExist where the machine
+// was never whole, and a *damagedError where it was.
 func (m *node) readRecord() (record, error) {
 	var n record
 	b, err := os.ReadFile(m.recordFile())
+	if errors.Is(err, fs.ErrNotExist) && m.started() {
+		return n, m.damaged(lang.Errorf("it is missing", "파일이 없습니다"))
+	}
 	if err != nil {
 		return n, lang.Errorf("reading machine %s: %w", "머신 %s 읽기: %w", m.name, err)
 	}
 	if err := json.Unmarshal(b, &n); err != nil {
-		return n, lang.Errorf("reading %s: %w", "%s 읽기: %w", m.recordFile(), err)
+		return n, m.damaged(err)
+	}
+	if n.Spec.Name != m.name || !n.Spec.Address.IsValid() {
+		return n, m.damaged(lang.Errorf("it is not of this machine", "이 머신의 것이 아닙니다"))
 	}
 	return n, nil
+}
+
+// started says whether the machine was ever switched on, which it is only with a
+// record: the supervisor's script is written at each start. The folder may be hidden
+// below a mount of somebody's while the machine runs.
+func (m *node) started() bool {
+	if _, err := os.Stat(m.script()); err == nil {
+		return true
+	}
+	running, err := m.running()
+	return err == nil && running
 }
 
 // ensureFiles makes the machine's folder. A machine without its record was
@@ -79,7 +98,7 @@ func (m *node) ensureFiles(spec machine.Spec) error {
 		return nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return err // a damaged one, too: only a snapshot tells which layers the machine has
 	}
 	if err := m.p.moveToTrash(m.dir); err != nil {
 		return err

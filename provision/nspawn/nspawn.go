@@ -120,6 +120,9 @@ func (p *Provider) Ensure(ctx context.Context, spec machine.Spec) error {
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
+	if err := p.refuseHalf(); err != nil {
+		return err
+	}
 	m := p.machine(spec.Name)
 	if err := m.ensureFiles(spec); err != nil {
 		return lang.Errorf("making machine %s: %w", "머신 %s 만들기: %w", spec.Name, err)
@@ -165,16 +168,19 @@ func (p *Provider) List(context.Context) ([]machine.Info, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // Ensure was interrupted before the machine was whole
 		}
-		if err != nil {
+		if err != nil && !isDamaged(err) {
 			return nil, err
 		}
 		info := machine.Info{Name: name, Address: rec.Spec.Address, State: machine.Stopped, Detail: m.exitDetail()}
-		running, err := m.running()
-		if err != nil {
-			return nil, err
+		running, rerr := m.running()
+		if rerr != nil {
+			return nil, rerr
 		}
 		if running {
 			info.State, info.Detail = machine.Running, lang.T("container ", "컨테이너 ")+m.unit()
+		}
+		if err != nil {
+			info.Detail = err.Error()
 		}
 		infos = append(infos, info)
 	}

@@ -82,6 +82,9 @@ func (m *node) launch(ctx context.Context, g group) error {
 	if err := os.Remove(m.exitFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return lang.Errorf("forgetting the last exit: %w", "지난 종료 기록 지우기: %w", err)
 	}
+	if err := m.noteLock(); err != nil {
+		return err
+	}
 	console, err := os.Create(m.console())
 	if err != nil {
 		return lang.Errorf("opening the console's file: %w", "콘솔 파일 열기: %w", err)
@@ -177,10 +180,8 @@ func (m *node) stop(ctx context.Context) error {
 	if err := m.removeCard(); err != nil {
 		return err
 	}
-	if lock := m.lockFile(); lock != "" {
-		if err := os.Remove(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return lang.Errorf("removing what systemd-nspawn left: %w", "systemd-nspawn이 남긴 것 제거: %w", err)
-		}
+	if err := m.removeLocks(); err != nil {
+		return err
 	}
 	if err := m.unmountRoot(ctx); err != nil {
 		return err

@@ -2,6 +2,7 @@ package nspawn
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
@@ -39,10 +40,29 @@ func (p *Provider) Restore(ctx context.Context, name string) error {
 	if err := p.dropRemovedMachines(snap); err != nil {
 		return err
 	}
+	if err := p.checkWhole(snap); err != nil {
+		return err
+	}
 	if err := writeJSON(p.restoringFile(), name); err != nil {
 		return err
 	}
 	return p.restore(ctx, snap)
+}
+
+// checkWhole looks for all that a restore needs, before anything is given up for it.
+func (p *Provider) checkWhole(snap savedSnapshot) error {
+	for name, m := range snap.Machines {
+		needed := []string{snap.containerd(p.snapshotDir(snap.Name), name)}
+		for _, l := range m.Layers {
+			needed = append(needed, p.layerDir(l))
+		}
+		for _, dir := range needed {
+			if _, err := os.Stat(dir); err != nil {
+				return &damagedError{lang.Errorf("snapshot %s is damaged: %w", "스냅샷 %s이(가) 손상되었습니다: %w", snap.Name, err)}
+			}
+		}
+	}
+	return nil
 }
 
 func (p *Provider) restore(ctx context.Context, snap savedSnapshot) error {
@@ -107,23 +127,45 @@ func (p *Provider) finishInterrupted(ctx context.Context) error {
 	if err := p.thawAll(names); err != nil {
 		return err
 	}
-	name, err := p.pendingRestore()
-	if err != nil {
+	if err := p.finishRestore(ctx); err != nil {
 		return err
 	}
-	if name != "" {
-		snap, err := p.readSnapshot(name)
-		if err == nil {
-			err = p.dropRemovedMachines(snap)
-		}
-		if err != nil {
-			return lang.Errorf("ending an interrupted restore: %w", "중단된 복원 마무리: %w", err)
-		}
-		if err := p.restore(ctx, snap); err != nil {
-			return lang.Errorf("ending an interrupted restore: %w", "중단된 복원 마무리: %w", err)
-		}
-	}
 	return p.cleanUp()
+}
+
+// finishRestore ends a restore that was interrupted. One that can't be ended, since its
+// snapshot is gone or damaged, is left to the next Restore: see refuseHalf.
+func (p *Provider) finishRestore(ctx context.Context) error {
+	name, err := p.pendingRestore()
+	if err != nil || name == "" {
+		return err
+	}
+	snap, err := p.readSnapshot(name)
+	if errors.Is(err, fs.ErrNotExist) || isDamaged(err) {
+		return nil
+	}
+	if err == nil {
+		err = p.dropRemovedMachines(snap)
+	}
+	if err == nil {
+		err = p.restore(ctx, snap)
+	}
+	if err != nil {
+		return lang.Errorf("ending an interrupted restore: %w", "중단된 복원 마무리: %w", err)
+	}
+	return nil
+}
+
+// refuseHalf is the error for machines of which some were put back to a snapshot and
+// others were not, where that can't be ended any more.
+func (p *Provider) refuseHalf() error {
+	name, err := p.pendingRestore()
+	if err != nil || name == "" {
+		return err
+	}
+	return lang.Errorf("putting the machines back to snapshot %s was interrupted, and that snapshot is gone or damaged; `nori reset --name %[2]s` puts them back to the start, or `nori down --name %[2]s` and `nori up --name %[2]s` make the testbed anew",
+		"머신을 스냅샷 %s(으)로 되돌리다가 중단되었는데, 그 스냅샷이 없거나 손상되었습니다. `nori reset --name %[2]s`로 처음 상태로 되돌리거나, `nori down --name %[2]s`, `nori up --name %[2]s`로 테스트베드를 새로 만드세요",
+		name, p.tb.Name)
 }
 
 // dropRemovedMachines forgets the machines of a snapshot that were removed since: they
@@ -148,7 +190,11 @@ func (p *Provider) pendingRestore() (string, error) {
 	if err != nil {
 		return "", lang.Errorf("looking for an interrupted restore: %w", "중단된 복원이 있는지 확인: %w", err)
 	}
-	return strings.Trim(strings.TrimSpace(string(b)), `"`), nil
+	var name string
+	if err := json.Unmarshal(b, &name); err != nil || !nameForm.MatchString(name) {
+		return "?", nil // it began, and no one knows with which
+	}
+	return name, nil
 }
 
 // finishSaves ends or undoes the saving of snapshots that was interrupted.
@@ -163,7 +209,7 @@ func (p *Provider) finishSaves() error {
 			continue
 		}
 		dir := p.snapshotDir(e.Name())
-		if _, err := os.Stat(filepath.Join(dir, snapshotFile)); err != nil {
+		if _, err := p.readSnapshot(e.Name()); err != nil {
 			if err := p.moveToTrash(dir); err != nil {
 				return err
 			}

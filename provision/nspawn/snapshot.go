@@ -23,6 +23,9 @@ type savedSnapshot struct {
 	Created  time.Time         `json:"created"`
 	Bytes    int64             `json:"bytes"`
 	Machines map[string]record `json:"machines"`
+
+	// damaged says that nothing but the name is known.
+	damaged bool
 }
 
 func (p *Provider) snapshotsDir() string { return filepath.Join(p.dir, "snapshots") }
@@ -180,7 +183,7 @@ func (p *Provider) Snapshots(context.Context) ([]machine.Snapshot, error) {
 	}
 	list := make([]machine.Snapshot, 0, len(all))
 	for _, s := range all {
-		list = append(list, machine.Snapshot{Name: s.Name, Created: s.Created, Machines: slices.Sorted(maps.Keys(s.Machines)), Bytes: s.Bytes})
+		list = append(list, machine.Snapshot{Name: s.Name, Created: s.Created, Machines: slices.Sorted(maps.Keys(s.Machines)), Bytes: s.Bytes, Damaged: s.damaged})
 	}
 	return list, nil
 }
@@ -195,10 +198,12 @@ func (p *Provider) readSnapshots() ([]savedSnapshot, error) {
 	found := map[string]savedSnapshot{}
 	for _, e := range entries {
 		s, err := p.readSnapshot(e.Name())
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || isDamaged(err) && strings.HasPrefix(e.Name(), unfinished) {
 			continue // not complete
 		}
-		if err != nil {
+		if isDamaged(err) {
+			s = savedSnapshot{Name: e.Name(), damaged: true}
+		} else if err != nil {
 			return nil, err
 		}
 		if _, newer := found[s.Name]; !newer || strings.HasPrefix(e.Name(), unfinished) {
@@ -225,10 +230,24 @@ func (p *Provider) readSnapshot(folder string) (savedSnapshot, error) {
 	if err != nil {
 		return s, lang.Errorf("reading snapshot %s: %w", "스냅샷 %s 읽기: %w", folder, err)
 	}
-	if err := json.Unmarshal(b, &s); err != nil {
-		return s, lang.Errorf("reading %s: %w", "%s 읽기: %w", path, err)
+	err = json.Unmarshal(b, &s)
+	if err == nil && (s.Name != strings.TrimPrefix(folder, unfinished) || !s.hasLayers()) {
+		err = lang.Errorf("it is not of this snapshot", "이 스냅샷의 것이 아닙니다")
+	}
+	if err != nil {
+		return s, &damagedError{lang.Errorf("the record of snapshot %s is damaged (%s): %w", "스냅샷 %s의 기록이 손상되었습니다(%s): %w", folder, path, err)}
 	}
 	return s, nil
+}
+
+// hasLayers says that there is a disk for each of its machines.
+func (s savedSnapshot) hasLayers() bool {
+	for _, m := range s.Machines {
+		if len(m.Layers) == 0 {
+			return false
+		}
+	}
+	return len(s.Machines) > 0
 }
 
 // DeleteSnapshot forgets a snapshot. Machines that were put back to it keep
@@ -242,7 +261,7 @@ func (p *Provider) DeleteSnapshot(ctx context.Context, name string) error {
 	if !nameForm.MatchString(name) {
 		return p.noSnapshot(name)
 	}
-	if _, err := p.readSnapshot(name); err != nil {
+	if _, err := p.readSnapshot(name); err != nil && !isDamaged(err) {
 		return p.noSnapshot(name)
 	}
 	if err := p.moveToTrash(p.snapshotDir(name)); err != nil {

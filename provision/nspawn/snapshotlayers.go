@@ -57,6 +57,9 @@ func (p *Provider) removeUnusedLayers() error {
 	}
 	for _, name := range names {
 		n, err := p.machine(name).readRecord()
+		if isDamaged(err) {
+			return nil // it may use any of them
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -69,6 +72,9 @@ func (p *Provider) removeUnusedLayers() error {
 		return err
 	}
 	for _, s := range snapshots {
+		if s.damaged {
+			return nil // it may use any of them, too
+		}
 		for _, m := range s.Machines {
 			for _, l := range m.Layers {
 				used[l] = true
