@@ -20,6 +20,9 @@ import (
 // lets it run on if it is paused. A domain of the machine's name that is not
 // this testbed's is an error.
 func (p *Provider) Ensure(ctx context.Context, spec machine.Spec) error {
+	if err := p.refuseHalf(); err != nil {
+		return err
+	}
 	c, err := p.connect(ctx)
 	if err != nil {
 		return err

@@ -76,16 +76,31 @@ func (p *Provider) resumeRestore(ctx context.Context) error {
 	if err != nil || name == "" {
 		return err
 	}
+	if _, err := p.readRecord(name); err != nil {
+		return nil // it can't be completed: see refuseHalf
+	}
 	c, doms, unlock, err := p.forSnapshot(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	if err := p.restore(ctx, c, doms, name); err != nil {
-		return lang.Errorf("completing an interrupted restore (restore another snapshot, or remove the testbed): %w",
-			"중단된 복원 마무리(다른 스냅샷을 복원하거나 테스트베드를 제거하세요): %w", err)
+		return lang.Errorf("completing an interrupted restore: %w; `nori reset --name %[2]s` puts the machines back to the start, or `nori down --name %[2]s` and `nori up --name %[2]s` make the testbed anew",
+			"중단된 복원 마무리: %w. `nori reset --name %[2]s`로 머신을 처음 상태로 되돌리거나, `nori down --name %[2]s`, `nori up --name %[2]s`로 테스트베드를 새로 만드세요", err, p.tb.Name)
 	}
 	return nil
+}
+
+// refuseHalf is the error for machines of which some were put back to a snapshot and
+// others were not, where that can't be completed any more.
+func (p *Provider) refuseHalf() error {
+	name, err := p.readRestoring()
+	if err != nil || name == "" {
+		return err
+	}
+	return lang.Errorf("putting the machines back to snapshot %q was interrupted, and that snapshot is gone or damaged; `nori reset --name %[2]s` puts them back to the start, or `nori down --name %[2]s` and `nori up --name %[2]s` make the testbed anew",
+		"머신을 스냅샷 %q(으)로 되돌리다가 중단되었는데, 그 스냅샷이 없거나 손상되었습니다. `nori reset --name %[2]s`로 처음 상태로 되돌리거나, `nori down --name %[2]s`, `nori up --name %[2]s`로 테스트베드를 새로 만드세요",
+		name, p.tb.Name)
 }
 
 // restoringFile holds the name of the snapshot that is being restored.

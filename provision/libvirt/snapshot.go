@@ -155,8 +155,8 @@ func (p *Provider) snapshotBytes(ctx context.Context, c *conn, doms []testbedDom
 // tried again at the next occasion, so nothing is reported.
 func (p *Provider) removeUnusedSnapshots(ctx context.Context, c *conn, doms []testbedDomain) {
 	records, err := p.records()
-	if err != nil {
-		return
+	if err != nil || slices.ContainsFunc(records, snapshotRecord.damaged) {
+		return // it may be the one that a damaged record names
 	}
 	_ = each(ctx, doms, func(ctx context.Context, d testbedDomain) error {
 		if state, err := domainState(ctx, c, d.dom); err != nil || off(state) {
@@ -187,7 +187,7 @@ func (p *Provider) Snapshots(context.Context) ([]machine.Snapshot, error) {
 	}
 	var out []machine.Snapshot
 	for _, n := range records {
-		out = append(out, machine.Snapshot{Name: n.Name, Created: n.Created, Machines: n.Machines, Memory: true, Bytes: n.Bytes})
+		out = append(out, machine.Snapshot{Name: n.Name, Created: n.Created, Machines: n.Machines, Memory: true, Bytes: n.Bytes, Damaged: n.damaged()})
 	}
 	return out, nil
 }
@@ -198,7 +198,8 @@ func (p *Provider) DeleteSnapshot(ctx context.Context, name string) error {
 	if err := checkSnapshotName(name); err != nil {
 		return err
 	}
-	if _, err := p.readRecord(name); err != nil {
+	var damaged *damagedRecord
+	if _, err := p.readRecord(name); err != nil && !errors.As(err, &damaged) {
 		return err
 	}
 	c, doms, unlock, err := p.forSnapshot(ctx)

@@ -196,13 +196,57 @@ func TestSnapshotNames(t *testing.T) {
 	}
 }
 
-func TestDamagedNoteIsSaid(t *testing.T) {
+// TestDamagedRecord: a snapshot whose record is damaged is shown as such, is in nobody's
+// way, and can be replaced or deleted.
+func TestDamagedRecord(t *testing.T) {
+	for _, content := range []string{"", "{", `{"name":"a"}`} {
+		g := newPlayground(t)
+		p := g.nori(t)
+		must(t, up(t.Context(), p))
+		must(t, p.Save(t.Context(), "a"))
+		g.remember("b")
+		must(t, p.Save(t.Context(), "b"))
+		must(t, os.WriteFile(p.recordPath("a"), []byte(content), 0o600))
+		list, err := p.Snapshots(t.Context())
+		if err != nil || len(list) != 2 || !list[0].Damaged || list[0].Name != "a" || list[1].Damaged {
+			t.Errorf("%q: Snapshots = %+v, %v", content, list, err)
+		}
+		if err := p.Restore(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("%q: restoring it: %v", content, err)
+		}
+		g.remember("now")
+		must(t, p.Restore(t.Context(), "b"))
+		g.want(t, "b")
+		for n, d := range g.domains {
+			if len(d.snapshots) != 2 {
+				t.Errorf("%q: %s holds %v: what the damaged record may name is gone", content, n, d.snapshots)
+			}
+		}
+		must(t, p.Save(t.Context(), "a"))
+		must(t, os.WriteFile(p.recordPath("a"), []byte(content), 0o600))
+		must(t, p.DeleteSnapshot(t.Context(), "a"))
+		for n, d := range g.domains {
+			if len(d.snapshots) != 1 {
+				t.Errorf("%q: %s still holds %v", content, n, d.snapshots)
+			}
+		}
+	}
+}
+
+// TestHalfRestoreWithoutSnapshot: a restore that was interrupted and can't be ended is
+// neither taken for whole machines nor in the way of another restore.
+func TestHalfRestoreWithoutSnapshot(t *testing.T) {
 	g := newPlayground(t)
 	p := g.nori(t)
 	must(t, up(t.Context(), p))
+	g.remember("one")
 	must(t, p.Save(t.Context(), "a"))
-	must(t, os.WriteFile(p.recordPath("a"), []byte(`{"name":"a"}`), 0o600))
-	if _, err := p.Snapshots(t.Context()); err == nil || !strings.Contains(err.Error(), "damaged") {
-		t.Errorf("Snapshots = %v", err)
+	must(t, p.writeRestoring("gone"))
+	must(t, p.Prepare(t.Context()))
+	if err := up(t.Context(), p); err == nil || !strings.Contains(err.Error(), "`nori reset --name demo`") {
+		t.Errorf("switching on: %v, want what to type", err)
 	}
+	must(t, p.Restore(t.Context(), "a"))
+	must(t, up(t.Context(), p))
+	g.want(t, "one")
 }

@@ -70,15 +70,25 @@ func (p *Provider) readRecord(name string) (snapshotRecord, error) {
 	if err != nil {
 		return n, lang.Errorf("reading snapshot %s: %w", "스냅샷 %s 읽기: %w", name, err)
 	}
-	if err := json.Unmarshal(b, &n); err != nil {
-		return n, lang.Errorf("the record of snapshot %s is damaged (%s): %w",
-			"스냅샷 %s의 기록이 손상되었습니다(%s): %w", name, p.recordPath(name), err)
+	err = json.Unmarshal(b, &n)
+	if err == nil && (n.Name != name || n.Tag == "" || len(n.Machines) == 0) {
+		err = lang.Errorf("it is not of this snapshot", "이 스냅샷의 것이 아닙니다")
 	}
-	if n.Name != name || n.Tag == "" || len(n.Machines) == 0 {
-		return n, lang.Errorf("the record of snapshot %s is damaged (%s)", "스냅샷 %s의 기록이 손상되었습니다(%s)", name, p.recordPath(name))
+	if err != nil {
+		return n, &damagedRecord{lang.Errorf("the record of snapshot %s is damaged (%s): %w",
+			"스냅샷 %s의 기록이 손상되었습니다(%s): %w", name, p.recordPath(name), err)}
 	}
 	return n, nil
 }
+
+// damagedRecord is a record that a crash of the host or a person has damaged.
+type damagedRecord struct{ error }
+
+// Unwrap gives the error with its cause.
+func (e *damagedRecord) Unwrap() error { return e.error }
+
+// damaged says that nothing but the name is known.
+func (n snapshotRecord) damaged() bool { return n.Tag == "" }
 
 // thereIs names the snapshots for a message.
 func (p *Provider) thereIs() string {
@@ -101,8 +111,12 @@ func (p *Provider) records() ([]snapshotRecord, error) {
 	}
 	var records []snapshotRecord
 	for _, f := range files {
-		n, err := p.readRecord(strings.TrimSuffix(filepath.Base(f), ".json"))
-		if err != nil {
+		name := strings.TrimSuffix(filepath.Base(f), ".json")
+		n, err := p.readRecord(name)
+		var damaged *damagedRecord
+		if errors.As(err, &damaged) { // the others must not suffer from it
+			n = snapshotRecord{Name: name}
+		} else if err != nil {
 			return nil, err
 		}
 		records = append(records, n)
