@@ -62,14 +62,14 @@ func (b *Bundle) ensureAuthority(file, name string, now time.Time) (authority, e
 	why := "made"
 	switch {
 	case cert != nil && key == nil:
-		return authority{}, lang.Errorf("pki: %[1]s.crt is there but its key %[1]s.key is missing: put the key back, or move the certificate away and run again to start with a new authority",
-			"pki: %[1]s.crt는 있는데 그 키 %[1]s.key가 없습니다. 키를 되돌려 놓거나, 인증서를 다른 곳으로 옮기고 다시 실행해 새 인증 기관으로 시작하세요", path)
+		return authority{}, lang.Errorf("pki: %[1]s.crt is there but its key %[1]s.key is missing: put the key back, or move the certificate away, `%[2]s`, and run again to start with a new authority",
+			"pki: %[1]s.crt는 있는데 그 키 %[1]s.key가 없습니다. 키를 되돌려 놓거나, `%[2]s` 명령으로 인증서를 옮기고 다시 실행해 새 인증 기관으로 시작하세요", path, moveAway(path+".crt"))
 	case cert != nil && !samePublicKey(cert.PublicKey, key.Public()):
-		return authority{}, lang.Errorf("pki: %[1]s.key is not the key of %[1]s.crt: put the right one back, or move both away and run again to start with a new authority",
-			"pki: %[1]s.key는 %[1]s.crt의 키가 아닙니다. 맞는 키를 되돌려 놓거나, 둘 다 다른 곳으로 옮기고 다시 실행해 새 인증 기관으로 시작하세요", path)
+		return authority{}, lang.Errorf("pki: %[1]s.key is not the key of %[1]s.crt: put the right one back, or move both away, `%[2]s`, and run again to start with a new authority",
+			"pki: %[1]s.key는 %[1]s.crt의 키가 아닙니다. 맞는 키를 되돌려 놓거나, `%[2]s` 명령으로 둘 다 옮기고 다시 실행해 새 인증 기관으로 시작하세요", path, moveAway(path+".crt", path+".key"))
 	case cert != nil && !cert.IsCA:
-		return authority{}, lang.Errorf("pki: %s.crt is no certificate authority: put the right file back, or move it away and run again",
-			"pki: %s.crt는 인증 기관(CA)의 인증서가 아닙니다. 맞는 파일을 되돌려 놓거나, 다른 곳으로 옮기고 다시 실행하세요", path)
+		return authority{}, lang.Errorf("pki: %s.crt is no certificate authority: put the right file back, or move it away, `%s`, and run again",
+			"pki: %s.crt는 인증 기관(CA)의 인증서가 아닙니다. 맞는 파일을 되돌려 놓거나, `%s` 명령으로 옮기고 다시 실행하세요", path, moveAway(path+".crt"))
 	case cert != nil && cert.NotAfter.Sub(now) >= RenewBefore:
 		return authority{cert, key}, nil
 	case cert != nil:

@@ -9,9 +9,11 @@ import (
 	"math/big"
 	"net"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/shell"
 )
 
 // leaf is one certificate that the cluster needs.
@@ -112,8 +114,17 @@ var pemKey = lang.Text{EN: "a PEM private key", KO: "PEM 개인 키"}
 // garbage is the error for a file that can't be understood.
 func (b *Bundle) garbage(file string, want lang.Text, err error) error {
 	path := filepath.Join(b.dir, file)
-	return lang.Errorf("pki: %s is not %s (%w): put the right file back, or move it away and run again to have a new one made",
-		"pki: %s은(는) %s이(가) 아닙니다(%w). 맞는 파일을 되돌려 놓거나, 다른 곳으로 옮기고 다시 실행하면 새로 만듭니다", path, want, err)
+	return lang.Errorf("pki: %s is not %s (%w): put the right file back, or move it away, `%s`, and run again to have a new one made",
+		"pki: %s은(는) %s이(가) 아닙니다(%w). 맞는 파일을 되돌려 놓거나, `%s` 명령으로 옮기고 다시 실행하면 새로 만듭니다", path, want, err, moveAway(path))
+}
+
+// moveAway is the command for a file that is in the way.
+func moveAway(paths ...string) string {
+	var commands []string
+	for _, p := range paths {
+		commands = append(commands, shell.Join("mv", p, p+".old"))
+	}
+	return strings.Join(commands, " && ")
 }
 
 // parseCert reads the first certificate of a PEM file.

@@ -139,8 +139,8 @@ func TestGarbageIsNamedAndKept(t *testing.T) {
 		{"ca.key", "", "ca.key is not a PEM private key"},
 		{"apiserver.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "apiserver.crt is not a PEM certificate"},
 		{"nodes/node1/kubelet.key", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "the PEM block is a CERTIFICATE"},
-		{"sa.key", "x", "sa.key is not a PEM private key"},
-		{"encryption.yaml", "kind: [", "encryption.yaml is not an EncryptionConfiguration"},
+		{"sa.key", "x", "sa.key can't be used"},
+		{"encryption.yaml", "kind: [", "encryption.yaml can't be used"},
 		{"encryption.yaml", "kind: EncryptionConfiguration", "no provider for secrets"},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
@@ -158,6 +158,28 @@ func TestGarbageIsNamedAndKept(t *testing.T) {
 				t.Error("the file was overwritten")
 			}
 		})
+	}
+}
+
+// TestOnlyOnesAreNotMadeAnew: with another key for tokens or Secrets a cluster that is
+// there would refuse what it gave out itself. One that was interrupted before there
+// was an authority is completed.
+func TestOnlyOnesAreNotMadeAnew(t *testing.T) {
+	for _, file := range []string{"sa.key", "encryption.yaml"} {
+		dir := t.TempDir()
+		mustEnsure(t, dir, testCluster(), time.Now())
+		remove(t, dir, file)
+		_, err := Ensure(dir, testCluster())
+		if err == nil || !strings.Contains(err.Error(), "`nori ssh --name ") || !strings.Contains(err.Error(), "/"+file+" > ") {
+			t.Errorf("%s is missing: %v; want what to type", file, err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
+			t.Errorf("%s was made anew", file)
+		}
+		for _, ending := range []string{".crt", ".key"} {
+			remove(t, dir, clusterCA+ending)
+		}
+		mustEnsure(t, dir, testCluster(), time.Now())
 	}
 }
 

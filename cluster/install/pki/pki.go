@@ -128,7 +128,8 @@ type Bundle struct {
 // so a call after an interrupted one completes it.
 //
 // A file that can't be understood is an error which names it: nothing is
-// overwritten that may be somebody's.
+// overwritten that may be somebody's. Nor is made again what a cluster that is there
+// can't do without: the key of its tokens, and that of its Secrets.
 func Ensure(dir string, c Cluster) (*Bundle, error) {
 	return ensure(dir, c, time.Now)
 }
@@ -142,6 +143,13 @@ func ensure(dir string, c Cluster, now func() time.Time) (*Bundle, error) {
 	if err := makePrivateDir(dir); err != nil {
 		return nil, err
 	}
+	// What can't be made anew comes first: where there is an authority, it was there.
+	if err := b.ensureServiceAccountKey(); err != nil {
+		return nil, err
+	}
+	if err := b.ensureEncryption(); err != nil {
+		return nil, err
+	}
 	cas, err := b.ensureAuthorities(now())
 	if err != nil {
 		return nil, err
@@ -150,12 +158,6 @@ func ensure(dir string, c Cluster, now func() time.Time) (*Bundle, error) {
 		if err := b.ensureLeaf(want, cas[want.ca], now()); err != nil {
 			return nil, err
 		}
-	}
-	if err := b.ensureServiceAccountKey(); err != nil {
-		return nil, err
-	}
-	if err := b.ensureEncryption(); err != nil {
-		return nil, err
 	}
 	return b, b.writeAdminKubeconfig()
 }

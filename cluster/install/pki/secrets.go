@@ -7,10 +7,13 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"os"
+	"path/filepath"
 
 	"sigs.k8s.io/yaml"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/shell"
 )
 
 // serviceAccountKey signs service-account tokens; the public half checks them.
@@ -22,6 +25,9 @@ func (b *Bundle) ensureServiceAccountKey() error {
 	data, err := b.read(serviceAccountKey + ".key")
 	if err != nil {
 		return err
+	}
+	if data == nil && b.used() {
+		return b.lost(serviceAccountKey+".key", CertDir, lang.Errorf("it is missing", "파일이 없습니다"))
 	}
 	if data == nil {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -38,7 +44,7 @@ func (b *Bundle) ensureServiceAccountKey() error {
 	}
 	key, err := parseKey(data)
 	if err != nil {
-		return b.garbage(serviceAccountKey+".key", pemKey, err)
+		return b.lost(serviceAccountKey+".key", CertDir, err)
 	}
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
@@ -93,6 +99,9 @@ func (b *Bundle) ensureEncryption() error {
 	if data != nil {
 		return b.checkEncryption(data)
 	}
+	if b.used() {
+		return b.lost(encryptionFile, Dir, lang.Errorf("it is missing", "파일이 없습니다"))
+	}
 	secret := make([]byte, 32)
 	if _, err := rand.Read(secret); err != nil {
 		return lang.Errorf("pki: making the key for Secrets at rest: %w", "pki: 저장된 시크릿을 암호화할 키 만들기: %w", err)
@@ -126,12 +135,11 @@ func (b *Bundle) checkEncryption(data []byte) error {
 			Providers []map[string]any `json:"providers"`
 		} `json:"resources"`
 	}
-	want := lang.Text{EN: "an EncryptionConfiguration for secrets", KO: "시크릿용 EncryptionConfiguration"}
 	if err := yaml.Unmarshal(data, &got); err != nil {
-		return b.garbage(encryptionFile, want, err)
+		return b.lost(encryptionFile, Dir, err)
 	}
 	if got.Kind != "EncryptionConfiguration" {
-		return b.garbage(encryptionFile, want, lang.Errorf("its kind is %q", "kind가 %q입니다", got.Kind))
+		return b.lost(encryptionFile, Dir, lang.Errorf("its kind is %q", "kind가 %q입니다", got.Kind))
 	}
 	for _, r := range got.Resources {
 		for _, name := range r.Resources {
@@ -140,5 +148,24 @@ func (b *Bundle) checkEncryption(data []byte) error {
 			}
 		}
 	}
-	return b.garbage(encryptionFile, want, lang.Errorf("no provider for secrets in it", "secrets의 프로바이더가 없습니다"))
+	return b.lost(encryptionFile, Dir, lang.Errorf("no provider for secrets in it", "secrets의 프로바이더가 없습니다"))
+}
+
+// used says that a cluster may have been made of this folder: there is an authority.
+func (b *Bundle) used() bool {
+	for _, ending := range []string{".crt", ".key"} {
+		if _, err := os.Stat(filepath.Join(b.dir, clusterCA+ending)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// lost is the error for a file that is not made anew, since the cluster that is there
+// could not do without it. The control node has a copy, in the folder given.
+func (b *Bundle) lost(file, on string, err error) error {
+	path := filepath.Join(b.dir, file)
+	return lang.Errorf("pki: %s can't be used: %w. The control node has a copy: `nori ssh --name %s %s -- cat %s > %s`, then run again",
+		"pki: %s을(를) 쓸 수 없습니다: %w. 컨트롤 노드에 사본이 있습니다. `nori ssh --name %s %s -- cat %s > %s` 명령을 실행한 다음 다시 시도하세요",
+		path, err, b.cluster.Name, b.cluster.ControlName, on+"/"+file, shell.Quote(path))
 }
