@@ -64,8 +64,12 @@ func (t *Testbed) DeleteSnapshot(ctx context.Context, name string, waiting func(
 		return usage("%q is the state that `nori reset` goes back to; it stays", "%q은(는) `nori reset`이 돌아가는 상태여서 지우지 않습니다", name)
 	}
 	return t.locked(ctx, "snapshot delete", waiting, func(p provider) error {
-		if _, err := t.find(ctx, p, name); err != nil {
+		if s, err := t.find(ctx, p, name); err != nil && !s.Damaged {
 			return err
+		}
+		if t.state.Resetting == name {
+			return lang.Errorf("a reset to the snapshot %q was interrupted; `nori reset --to %[1]s --name %[2]s` ends it, `nori reset --name %[2]s` goes back to the start",
+				"스냅샷 %q(으)로 되돌리다가 중단되었습니다. `nori reset --to %[1]s --name %[2]s`로 마무리하거나, `nori reset --name %[2]s`로 처음 상태로 되돌리세요", name, t.Name())
 		}
 		return p.DeleteSnapshot(ctx, name)
 	})
@@ -78,6 +82,9 @@ func (t *Testbed) locked(ctx context.Context, what string, waiting func(string),
 	}
 	defer l.release()
 	if err := t.reread(); err != nil {
+		return err
+	}
+	if _, err := t.sshKeys(); err != nil {
 		return err
 	}
 	p, err := t.open()
@@ -95,8 +102,15 @@ func (t *Testbed) find(ctx context.Context, p provider, name string) (machine.Sn
 	}
 	var names []string
 	for _, s := range snaps {
-		if s.Name == name {
+		switch {
+		case s.Name == name && !s.Damaged:
 			return s, nil
+		case s.Name == name && name == StartSnapshot:
+			return s, lang.Errorf("the record of the snapshot %q is damaged; `nori up --name %s` saves the testbed as it is in its place",
+				"스냅샷 %q의 기록이 손상되었습니다. `nori up --name %s` 명령으로 지금 상태를 그 자리에 저장하세요", name, t.Name())
+		case s.Name == name:
+			return s, lang.Errorf("the record of the snapshot %q is damaged; `nori snapshot delete %[1]s --name %[2]s` forgets it",
+				"스냅샷 %q의 기록이 손상되었습니다. `nori snapshot delete %[1]s --name %[2]s` 명령으로 지우세요", name, t.Name())
 		}
 		names = append(names, s.Name)
 	}

@@ -87,7 +87,12 @@ func (t *Testbed) endReset(ctx context.Context, o RunOptions) error {
 	if err != nil {
 		return err
 	}
-	return t.reset(ctx, p, t.state.Resetting, o)
+	to := t.state.Resetting
+	if _, err := t.find(ctx, p, to); err != nil {
+		return lang.Errorf("a reset to the snapshot %s was interrupted, and can't be ended: %w\n      `nori reset --name %[3]s` goes back to the start; `nori down --name %[3]s` and `nori up --name %[3]s` make the testbed anew",
+			"스냅샷 %s(으)로 되돌리다가 중단되었는데 마무리할 수 없습니다: %w\n      `nori reset --name %[3]s`로 처음 상태로 되돌리거나, `nori down --name %[3]s`, `nori up --name %[3]s`로 새로 만드세요", to, err, t.Name())
+	}
+	return t.reset(ctx, p, to, o)
 }
 
 // upRun is one run of Up.
@@ -216,7 +221,7 @@ func (u *upRun) saveStart(ctx context.Context, note func(string)) error {
 		return lang.Errorf("looking for snapshots: %w", "스냅샷 찾기: %w", err)
 	}
 	for _, s := range snaps {
-		if s.Name == StartSnapshot {
+		if s.Name == StartSnapshot && !s.Damaged {
 			note(lang.T("kept", "그대로 둠"))
 			return nil
 		}

@@ -66,6 +66,10 @@ func (g *globals) listSnapshots(c *cobra.Command) error {
 			if s.Memory {
 				memory = lang.T("yes", "예")
 			}
+			if s.Damaged {
+				rows = append(rows, []string{s.Name, lang.T("damaged", "손상됨"), "-", "-"})
+				continue
+			}
 			rows = append(rows, []string{s.Name, s.Created.Local().Format("2006-01-02 15:04:05"), fmt.Sprintf("%d MiB", s.Bytes>>20), memory})
 		}
 		printTable(g, rows)
