@@ -30,6 +30,17 @@ const (
 	Broken
 )
 
+// text is a state as one says it of a target.
+func (s State) text() lang.Text {
+	switch s {
+	case Whole:
+		return lang.Text{EN: "whole", KO: "정상"}
+	case Broken:
+		return lang.Text{EN: "broken", KO: "고장"}
+	}
+	return lang.Text{EN: "between whole and broken", KO: "정상과 고장 사이"}
+}
+
 // Sight is what a look found, and by which signs.
 type Sight struct {
 	State State

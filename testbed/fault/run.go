@@ -153,7 +153,7 @@ func choose(f *Fault, targets []testbed.Fault, o Options) (testbed.Fault, error)
 // await looks until the target is in a state, and notes by which signs.
 func (w *world) await(ctx context.Context, f *Fault, r testbed.Fault, want State, limit time.Duration, note func(string)) error {
 	var last lang.Text
-	err := poll(ctx, limit, lang.Textf("the target %s to be %s", "대상 %s의 %s 상태", TargetOf(r), want), func(ctx context.Context) (bool, string, error) {
+	err := poll(ctx, limit, lang.Textf("the target %s to be %s", "대상 %s의 %s 상태", TargetOf(r), want.text()), func(ctx context.Context) (bool, string, error) {
 		s, err := f.look(ctx, w, r)
 		if err != nil {
 			// A machine or the API that is away now may be back in a moment.
@@ -177,6 +177,10 @@ func Recover(ctx context.Context, t *testbed.Testbed, name string, o Options) ([
 		return nil, err
 	}
 	defer release()
+	// Without it no proof comes, and each target would be waited for to its limit.
+	if err := t.Answering(ctx); err != nil {
+		return nil, err
+	}
 	records := t.Faults()
 	if name != "" {
 		f, err := Find(name)
