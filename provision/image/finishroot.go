@@ -117,20 +117,21 @@ func linkUnits(r recipe, root string) error {
 	return nil
 }
 
+// epoch is the time of what would otherwise tell when an image was made: the same
+// recipe and the same packages make the same image.
+var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
+
 // markUpdated tells ConditionNeedsUpdate= (systemd.unit(5)) that /etc and
 // /var belong to this /usr, so that no boot brings them up to date.
 func markUpdated(root string) error {
-	usr, err := os.Stat(filepath.Join(root, "usr"))
-	if err != nil {
-		return lang.Errorf("marking the root as up to date: %w", "루트에 최신 상태 표시: %w", err)
-	}
+	content := fmt.Sprintf("# systemd-update-done\nTIMESTAMP_NSEC=%d\n", epoch.UnixNano())
 	for _, d := range []string{"etc/.updated", "var/.updated"} {
-		p := filepath.Join(root, d)
-		content := fmt.Sprintf("# systemd-update-done\nTIMESTAMP_NSEC=%d\n", usr.ModTime().UnixNano())
-		if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(root, d), []byte(content), 0o644); err != nil {
 			return lang.Errorf("marking the root as up to date: %w", "루트에 최신 상태 표시: %w", err)
 		}
-		if err := os.Chtimes(p, time.Time{}, usr.ModTime()); err != nil {
+	}
+	for _, d := range []string{"usr", "etc/.updated", "var/.updated"} {
+		if err := os.Chtimes(filepath.Join(root, d), time.Time{}, epoch); err != nil {
 			return lang.Errorf("marking the root as up to date: %w", "루트에 최신 상태 표시: %w", err)
 		}
 	}

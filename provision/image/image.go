@@ -19,6 +19,7 @@ import (
 	"noriter.dev/noriter/internal/build"
 	"noriter.dev/noriter/internal/filelock"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/stock"
 )
 
 // Options says where images are kept and who hears of the progress.
@@ -34,6 +35,8 @@ type Options struct {
 	Disk bool
 	// Standing are the testbeds whose machines' disks lie on an image's disk.
 	Standing func(id string) ([]string, error)
+	// Stock is what came with the programs: an image that it has is not built.
+	Stock stock.Stock
 
 	// build makes the root and disk the disk; tests put their own here.
 	build func(ctx context.Context, r recipe, work string, say func(string)) error
@@ -199,8 +202,13 @@ func buildInto(ctx context.Context, o Options, r recipe, img Image) (err error) 
 	if err := os.Chmod(work, 0o755); err != nil {
 		return err
 	}
-	if err := o.build(ctx, r, work, o.Progress); err != nil {
-		return lang.Errorf("building the node image: %w", "노드 이미지 빌드: %w", err)
+	if e, ok := o.Stock.Find(stockPath(img.ID)); ok {
+		err = unpack(ctx, o, r, e, work)
+	} else if err = o.build(ctx, r, work, o.Progress); err != nil {
+		err = lang.Errorf("building the node image: %w", "노드 이미지 빌드: %w", err)
+	}
+	if err != nil {
+		return err
 	}
 	if err := checkRoot(filepath.Join(work, "root")); err != nil {
 		return lang.Errorf("the image built is not whole: %w", "빌드한 이미지가 온전하지 않습니다: %w", err)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -39,13 +40,13 @@ func debootstrap(ctx context.Context, r recipe, work string, say func(string)) e
 	return makeBootFiles(ctx, r, root, work)
 }
 
-func mmdebstrapArgs(r recipe, aptOptions []string) []string {
+// aptOptions are kept in the root, with the host's proxies.
+var aptOptions = []string{`Acquire::Languages "none"`, `APT::Install-Recommends "false"`, `Acquire::Retries "3"`}
+
+func mmdebstrapArgs(r recipe, proxies []string) []string {
 	args := []string{
 		"--variant=minbase", "--mode=root", "--format=directory", "--components=main",
 		"--include=" + strings.Join(r.Packages, ","),
-		`--aptopt=Acquire::Languages "none"`,
-		`--aptopt=APT::Install-Recommends "false"`,
-		`--aptopt=Acquire::Retries "3"`,
 		// The build is thrown away if it is interrupted; a sync per file is waste.
 		"--dpkgopt=force-unsafe-io",
 	}
@@ -54,7 +55,7 @@ func mmdebstrapArgs(r recipe, aptOptions []string) []string {
 	}
 	// What a license obliges us to pass on stays.
 	args = append(args, "--dpkgopt=path-include=/usr/share/doc/*/copyright")
-	for _, o := range aptOptions {
+	for _, o := range slices.Concat(aptOptions, proxies) {
 		args = append(args, "--aptopt="+o)
 	}
 	return args
@@ -72,7 +73,9 @@ func runMmdebstrap(ctx context.Context, args []string, say func(string)) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", inNamespace, "sh", "mmdebstrap"}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
 	// INITRD=No: the kernel package makes no initrd; ours has a hundredth of it.
-	cmd.Env = append(ambient.Outgoing(), "INITRD=No", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
+	// SOURCE_DATE_EPOCH: what maintainers' scripts write down as today.
+	cmd.Env = append(ambient.Outgoing(), "INITRD=No", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8",
+		fmt.Sprintf("SOURCE_DATE_EPOCH=%d", epoch.Unix()))
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdout = io.Discard
 	stderr, err := cmd.StderrPipe()

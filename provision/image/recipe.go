@@ -14,7 +14,7 @@ import (
 
 // recipeVersion is raised when the code that finishes the root changes what
 // comes out, which the data below would not show.
-const recipeVersion = 4
+const recipeVersion = 5
 
 // overlayFiles is laid over the packages' root, path for path.
 //
