@@ -109,7 +109,7 @@ func (o Options) underLock(ctx context.Context) (*Bundle, error) {
 			"캐시의 컨테이너 이미지가 손상되어(%v) 다시 만듭니다", damage).String())
 	}
 	if err := makeBundle(ctx, o, in, dir); err != nil {
-		return nil, lang.Errorf("building images: %w", "이미지 빌드: %w", err)
+		return nil, err
 	}
 	if b, err = o.at(in); err != nil {
 		return nil, err

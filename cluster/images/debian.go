@@ -31,7 +31,7 @@ const (
 	// fetchTime is how long mmdebstrap may take; it needs seconds on a usual line.
 	fetchTime = 10 * time.Minute
 	// fetchVersion is raised when other files are wanted of the packages.
-	fetchVersion = "3"
+	fetchVersion = "4"
 )
 
 // fetch returns those files of a suite's packages that keep wants. The variant
@@ -86,6 +86,8 @@ func wanted(p string) bool {
 	case p == "usr/bin/busybox", p == "usr/sbin/nginx":
 		return true
 	case p == "usr/bin/bash", p == "usr/bin/curl", p == "usr/bin/dig":
+		return true
+	case documents(p):
 		return true
 	}
 	for _, dir := range []string{"lib/", "lib64/", "usr/lib/", "usr/lib64/"} {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
@@ -98,16 +99,8 @@ func fetchDebian(ctx context.Context, o Options, why *needsFetching) error {
 		o.Say(lang.Textf("the cached files of Debian's packages were damaged (%v); fetching them again",
 			"캐시의 데비안 패키지 파일이 손상되어(%v) 다시 받습니다", why.damage).String())
 	}
-	o.Progress(lang.T("fetching Debian packages for container images", "컨테이너 이미지에 쓸 데비안 패키지를 받는 중"))
-	t, err := o.fetch(ctx, o, suite, packages, wanted)
+	t, err := collectDebian(ctx, o, why.archive)
 	if err != nil {
-		return err
-	}
-	old, err := o.fetch(ctx, o, oldSuite, "nginx", func(p string) bool { return p == "usr/sbin/nginx" })
-	if err != nil {
-		return err
-	}
-	if err := old.copy(t, "usr/sbin/nginx", oldNginx); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(why.archive), fetchingPrefix)
@@ -129,4 +122,26 @@ func fetchDebian(ctx context.Context, o Options, why *needsFetching) error {
 		return lang.Errorf("keeping Debian's files for next time: %w", "다음에 쓸 데비안 파일 저장: %w", err)
 	}
 	return nil
+}
+
+// collectDebian is Debian's files: what came with the programs, or else from a mirror.
+func collectDebian(ctx context.Context, o Options, archive string) (*tree, error) {
+	if e, ok := o.Stock.Find(stockPath(archive)); ok {
+		return stockedDebian(ctx, o, e)
+	}
+	o.Progress(lang.T("fetching Debian packages for container images", "컨테이너 이미지에 쓸 데비안 패키지를 받는 중"))
+	t, err := o.fetch(ctx, o, suite, packages, wanted)
+	if err != nil {
+		return nil, err
+	}
+	old, err := o.fetch(ctx, o, oldSuite, "nginx", func(p string) bool {
+		return p == "usr/sbin/nginx" || strings.HasPrefix(p, docs+"nginx/") && documents(p)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := old.copy(t, "usr/sbin/nginx", oldNginx); err != nil {
+		return nil, err
+	}
+	return t, t.notePackages(old)
 }

@@ -29,6 +29,7 @@ import (
 
 	"noriter.dev/noriter/internal/build"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/stock"
 )
 
 // recipeVersion is part of the hash; raise it when a recipe or the format changes.
@@ -48,6 +49,8 @@ type Options struct {
 	Progress func(step string)
 	// Say is told what a person should know although it is mended; nil is allowed.
 	Say func(string)
+	// Stock is what came with the programs: what it has is neither fetched nor built.
+	Stock stock.Stock
 
 	// fetch brings packages' files and bake makes the images; tests put their own here.
 	fetch func(ctx context.Context, o Options, suite, packages string, keep func(path string) bool) (*tree, error)
@@ -110,7 +113,6 @@ type Bundle struct {
 
 // makeBundle makes the images in a folder beside dir and renames it into place.
 func makeBundle(ctx context.Context, o Options, in *inputs, dir string) error {
-	o.Progress(lang.T("building container images", "컨테이너 이미지를 만드는 중"))
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
@@ -119,7 +121,26 @@ func makeBundle(ctx context.Context, o Options, in *inputs, dir string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
+	if e, ok := o.Stock.Find(stockPath(dir)); ok {
+		err = unpackBundle(ctx, o, e, work)
+	} else if err = buildInto(ctx, o, in, work); err != nil {
+		err = lang.Errorf("building images: %w", "이미지 빌드: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := sealBundle(work); err != nil {
+		return err
+	}
+	if err := os.Chmod(work, 0o755); err != nil {
+		return err
+	}
+	return replace(work, dir)
+}
 
+// buildInto makes the images and writes them, and the list of them, into a folder.
+func buildInto(ctx context.Context, o Options, in *inputs, work string) error {
+	o.Progress(lang.T("building container images", "컨테이너 이미지를 만드는 중"))
 	made, err := o.bake(in)
 	if err != nil {
 		return err
@@ -143,20 +164,17 @@ func makeBundle(ctx context.Context, o Options, in *inputs, dir string) error {
 			return lang.Errorf("writing %s: %w", "%s 쓰기: %w", name, err)
 		}
 	}
-	list, err := json.MarshalIndent(bundle, "", "  ")
+	list, err := bundle.list()
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(work, listName), append(list, '\n'), 0o644); err != nil {
-		return err
-	}
-	if err := sealBundle(work); err != nil {
-		return err
-	}
-	if err := os.Chmod(work, 0o755); err != nil {
-		return err
-	}
-	return replace(work, dir)
+	return os.WriteFile(filepath.Join(work, listName), list, 0o644)
+}
+
+// list is what listName holds.
+func (b Bundle) list() ([]byte, error) {
+	list, err := json.MarshalIndent(b, "", "  ")
+	return append(list, '\n'), err
 }
 
 func describe(m namedImage) (Built, error) {

@@ -47,6 +47,8 @@ type Item struct {
 	// Only names what of the folder is packed; empty means all of it. Except are paths
 	// below it that are not.
 	Only, Except []string
+	// Instead is what files of it shall hold.
+	Instead map[string][]byte
 }
 
 // Pack makes a stock in a folder. The same content gives the same bytes.
@@ -177,10 +179,18 @@ func (p *packer) add(path, name string, info fs.FileInfo) error {
 			return err
 		}
 	}
+	instead, replaced := p.Instead[name]
+	if replaced {
+		h.Size = int64(len(instead))
+	}
 	if err := p.out.WriteHeader(h); err != nil || !info.Mode().IsRegular() {
 		return err
 	}
-	p.bytes += info.Size()
+	p.bytes += h.Size
+	if replaced {
+		_, err := p.out.Write(instead)
+		return err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err
