@@ -221,6 +221,7 @@ func PreflightFor(home Home, driverName, testbed string) (preflight.Options, err
 	}
 	return preflight.Options{
 		Drivers: hostDrivers(driverName), StateDir: home.Dir, Testbed: testbed, MachinesMiB: spec.sizes(),
+		ImageStocked: imageStocked(),
 	}, nil
 }
 

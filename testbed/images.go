@@ -9,6 +9,7 @@ import (
 	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
+	"noriter.dev/noriter/provision/stock"
 )
 
 type stepFunc = func(ctx context.Context, note func(string)) error
@@ -49,7 +50,11 @@ func (t *Testbed) BuildImages(ctx context.Context, binDir string, report step.Re
 }
 
 func (h Home) machineImage(ctx context.Context, traits machine.Traits, note func(string)) (image.Image, error) {
-	img, err := image.Ensure(ctx, image.Options{CacheDir: h.Cache(), Progress: note})
+	stocked, err := stock.Here()
+	if err != nil {
+		return image.Image{}, err
+	}
+	img, err := image.Ensure(ctx, image.Options{CacheDir: h.Cache(), Progress: note, Stock: stocked})
 	if err != nil || !traits.Disk {
 		return img, err
 	}
@@ -59,5 +64,15 @@ func (h Home) machineImage(ctx context.Context, traits machine.Traits, note func
 }
 
 func (h Home) containerImages(ctx context.Context, binDir string, note func(string)) (*images.Bundle, error) {
-	return images.Build(ctx, images.Options{CacheDir: h.Cache(), BinDir: binDir, Progress: note})
+	stocked, err := stock.Here()
+	if err != nil {
+		return nil, err
+	}
+	return images.Build(ctx, images.Options{CacheDir: h.Cache(), BinDir: binDir, Progress: note, Stock: stocked})
+}
+
+// imageStocked says whether this program came with the machine image.
+func imageStocked() bool {
+	stocked, err := stock.Here()
+	return err == nil && image.Stocked(stocked) // what is wrong with it shows when it is used
 }

@@ -73,7 +73,7 @@ func (t *Testbed) Preflight() preflight.Options {
 	return preflight.Options{
 		Drivers: hostDrivers(t.state.Spec.Driver), Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
 		Testbed: t.Name(), Dir: t.Dir(), Known: t.made(), Subnet: t.state.Subnet,
-		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), ImageReady: ready,
+		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), ImageReady: ready, ImageStocked: imageStocked(),
 	}
 }
 

@@ -83,7 +83,8 @@ func (g *globals) explain(err error, interrupted bool) int {
 // advice is what may be done about an error, a line each.
 func advice(err error) (lines []string) {
 	var failed *step.Error
-	if errors.As(err, &failed) {
+	var host *machine.HostError // names its own remedy
+	if errors.As(err, &failed) && !errors.As(err, &host) {
 		if a := failed.Step.Advice.String(); a != "" {
 			lines = append(lines, a)
 		}

@@ -140,6 +140,9 @@ func (p Prober) imageTool(context.Context) Result {
 	if p.Options.ImageReady {
 		return Passed("not needed: the image is there", "필요 없습니다. 이미지가 이미 있습니다")
 	}
+	if p.Options.ImageStocked {
+		return Passed("not needed: the image came with nori", "필요 없습니다. 이미지가 nori와 함께 왔습니다")
+	}
 	if r := p.Program("mmdebstrap"); r.Status != OK || p.Host.EUID == 0 {
 		return r
 	}

@@ -71,6 +71,8 @@ type Options struct {
 	MachinesMiB []int
 	// ImageReady says that the node image need not be built.
 	ImageReady bool
+	// ImageStocked says that the node image came with nori, and is only unpacked.
+	ImageStocked bool
 	// Host is what is looked at; nil is this host.
 	Host *Host
 }
