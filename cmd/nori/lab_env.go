@@ -26,9 +26,12 @@ func (g *globals) labEnv(ctx context.Context) (*labs.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Labs on machines use `nori ssh` in their scripts, as learners do.
-	if err := os.Setenv("NORI_TESTBED", t.Name()); err != nil {
-		return nil, err
+	// Labs on machines use `nori ssh` in their scripts, as learners do; what kubectl
+	// remembers of the cluster stays with the testbed.
+	for name, value := range map[string]string{"NORI_TESTBED": t.Name(), "KUBECACHEDIR": t.KubectlCache()} {
+		if err := os.Setenv(name, value); err != nil {
+			return nil, err
+		}
 	}
 	command := "nori"
 	if t.Name() != testbed.DefaultName {
