@@ -67,7 +67,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newSSHCommand(g), newKubectlCommand(g), newShellCommand(g), newOpenCommand(g),
 		newLabCommand(g), newSnapshotCommand(g), newResetCommand(g), newLintCommand(g), newNodeCommand(g),
 		newFaultCommand(g),
-		newCheatCommand(g), newImageCommand(g), newReportCommand(g),
+		newCheatCommand(g), newImageCommand(g), newReportCommand(g), newVersionCommand(g), newManualCommand(g),
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
