@@ -5,7 +5,7 @@ BIN     := bin
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo source)
 KUBE    := v1.37.0
 STAMP   := k8s.io/component-base/version
-LDFLAGS := -s -w \
+LDFLAGS := -s -w -X main.noriVersion=$(VERSION) \
   -X $(STAMP).gitVersion=$(KUBE) -X $(STAMP).gitMajor=1 -X $(STAMP).gitMinor=37 \
   -X $(STAMP).gitTreeState=clean -X $(STAMP).gitCommit=noriter-$(VERSION)
 MAINS   := nori nori-control nori-node nori-ingress coredns hello pause
@@ -69,6 +69,11 @@ conformance: ## run Kubernetes' conformance cases on a testbed (CASES=regular ex
 	@.ci/deps run
 	@$(MAKE) --no-print-directory build
 	@testbed/conformance/run '$(or $(CASES),.)'
+
+.PHONY: package
+package: ## make a Debian package and an archive in bin/package: programs and images, for hosts without Go or a network
+	@.ci/deps run
+	@.ci/release
 
 .PHONY: clean
 clean: ## remove what was built here; testbeds and caches stay

@@ -133,6 +133,7 @@ var (
 		"testbed/e2e/":             "it is a test",
 		"testbed/e2e/load/":        "it is a part of one",
 		"testbed/conformance/":     "it is a test",
+		"testbed/release/":         "only who makes the package comes to see it",
 		"cluster/registry/server/": "it runs on the machines, and its log is English like all of theirs",
 		"building images: CacheDir and BinDir must be set": "it is a mistake in the caller's code",
 	}
