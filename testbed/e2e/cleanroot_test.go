@@ -14,6 +14,10 @@ import (
 	machineimage "noriter.dev/noriter/provision/image"
 )
 
+// hostBed is the testbed that is meant there. The control groups are the whole machine's:
+// a testbed of the default name might be one that somebody works with.
+const hostBed = "cleanroot"
+
 // host is a Debian of its own: a root, processes, mounts and a network without a way out.
 type host struct {
 	t   *testing.T
@@ -131,8 +135,8 @@ func (h *host) try(args ...string) (string, error) {
 	ctx, cancel := contextFor(5 * time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, "nsenter", append([]string{
-		"--target", h.pid, "--mount", "--net", "--pid", "--root", "--wd=/", "--",
-		"env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
+		"--target", h.pid, "--mount", "--net", "--pid", "--root", "--",
+		"env", "-i", "--chdir=/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "NORI_TESTBED=" + hostBed,
 	}, args...)...)
 	out, err := c.CombinedOutput()
 	return string(out), err
@@ -158,7 +162,7 @@ func (h *host) state() map[string][]string {
 find /var/lib/noriter; find /run -path /run/systemd -prune -o -print`,
 		"mounts":  "cut -d' ' -f1-3 /proc/mounts",
 		"network": "ls /sys/class/net",
-		"cgroups": "find /sys/fs/cgroup -type d -name '*nori*'",
+		"cgroups": "find /sys/fs/cgroup -type d -path '*/noriter/" + hostBed + "-*'",
 		// The first process, and what looks.
 		"processes": "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; echo; done | grep -vE '^(sleep 1000|find|sh -c for|/bin/sh -c while|grep|tr) |^$' || true",
 	} {

@@ -113,7 +113,7 @@ grep -q "^machine *systemd " /usr/share/doc/noriter/contents.txt && bash -n /usr
 	t.Log(h.run("nori", "--plain", "lab", "prove", "--ways", "solution", "pods", "ingress"))
 	t.Logf("solutions of two labs: %.1f s", time.Since(begin).Seconds())
 
-	if out, err := h.try("dpkg", "-r", "noriter"); err == nil || !strings.Contains(out, "nori --name noriter down") {
+	if out, err := h.try("dpkg", "-r", "noriter"); err == nil || !strings.Contains(out, "nori --name "+hostBed+" down") {
 		t.Errorf("removing the package below a running testbed: %v\n%s", err, out)
 	}
 	h.run("nori", "down")
