@@ -5,7 +5,7 @@ BIN     := bin
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo source)
 KUBE    := v1.37.0
 STAMP   := k8s.io/component-base/version
-LDFLAGS := -s -w -X main.noriVersion=$(VERSION) \
+LDFLAGS := -s -w -X noriter.dev/noriter/internal/build.version=$(VERSION) \
   -X $(STAMP).gitVersion=$(KUBE) -X $(STAMP).gitMajor=1 -X $(STAMP).gitMinor=37 \
   -X $(STAMP).gitTreeState=clean -X $(STAMP).gitCommit=noriter-$(VERSION)
 MAINS   := nori nori-control nori-node nori-ingress coredns hello pause

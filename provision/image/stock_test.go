@@ -47,9 +47,13 @@ func refuse(context.Context, recipe, string, func(string)) error {
 // TestEnsureFromStock: an image that came with the programs is not built, and tells
 // nothing of where it was.
 func TestEnsureFromStock(t *testing.T) {
-	cache := t.TempDir()
-	img, err := Ensure(t.Context(), Options{CacheDir: cache, Stock: packed(t), build: refuse})
+	s := packed(t)
+	img, err := Ensure(t.Context(), Options{CacheDir: t.TempDir(), Stock: s, build: refuse})
 	if err != nil {
+		t.Fatal(err)
+	}
+	raw := filepath.Join(t.TempDir(), "raw")
+	if err := s.Unpack(t.Context(), s.Entries[0], raw, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := img.Manifest(); err != nil || m.Kernel != "6.12.0" || len(m.Packages) != 2 {
@@ -59,6 +63,9 @@ func TestEnsureFromStock(t *testing.T) {
 		b, err := os.ReadFile(filepath.Join(img.Root, name))
 		if err != nil || strings.Contains(string(b), "of.the.builder") {
 			t.Errorf("%s: %q, %v", name, b, err)
+		}
+		if _, err := os.Lstat(filepath.Join(raw, "root", name)); err == nil {
+			t.Errorf("%s is in the stock", name)
 		}
 		if name == aptConfig && !strings.Contains(string(b), `APT::Install-Recommends "false";`) {
 			t.Errorf("%s: %q", name, b)

@@ -60,7 +60,11 @@ func Stock(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Progress("packing the images")
-	packed, err := stock.Pack(ctx, dir, o.Version, o.Cache, append([]stock.Item{img.StockItem()}, bundle.StockItems(o.images())...)...)
+	items, err := bundle.StockItems(o.images())
+	if err != nil {
+		return err
+	}
+	packed, err := stock.Pack(ctx, dir, o.Version, o.Cache, append(items, img.StockItem())...)
 	if err != nil {
 		return err
 	}
