@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -120,6 +121,28 @@ func isolatedTest(t *testing.T, dir string) {
 		}
 		must(t, nori().Remove(ctx))
 	}
+	lostTest(t, ctx, nori(), dir)
+}
+
+// lostTest removes the folder of a testbed whose libvirtd runs.
+func lostTest(t *testing.T, ctx context.Context, p *Provider, dir string) {
+	must(t, p.Prepare(ctx))
+	pid := pidOf(t, dir)
+	must(t, os.RemoveAll(filepath.Join(dir, "libvirt")))
+	own := func() []machine.Leftover {
+		found, err := lostDaemons()
+		must(t, err)
+		return slices.DeleteFunc(found, func(l machine.Leftover) bool { return l.Dir != dir })
+	}
+	found := own()
+	if len(found) != 1 || !slices.Contains(found[0].Processes, pid) || found[0].Testbed != filepath.Base(dir) {
+		t.Fatalf("found %+v, want libvirtd's process %d", found, pid)
+	}
+	must(t, found[0].Remove(ctx))
+	if left := own(); len(left) > 0 {
+		t.Errorf("left: %+v", left)
+	}
+	must(t, removeBridge(BridgeName(p.tb.Name)))
 }
 
 func pidOf(t *testing.T, dir string) int {

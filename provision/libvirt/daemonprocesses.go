@@ -74,10 +74,15 @@ func (d *daemon) kill(ctx context.Context, pids []int) error {
 	if err != nil {
 		return lang.Errorf("ending the testbed's processes: %w", "테스트베드의 프로세스 종료: %w", err)
 	}
+	return endAll(ctx, pids, func(pid int) bool { return sees(pid, own) })
+}
+
+// endAll ends those processes that are what was meant: asked first, then forced.
+func endAll(ctx context.Context, pids []int, meant func(pid int) bool) error {
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
 		var left []int
 		for _, pid := range pids {
-			switch err := signal(pid, sig, own); {
+			switch err := signal(pid, sig, meant); {
 			case errors.Is(err, unix.ESRCH):
 			case err != nil:
 				return lang.Errorf("ending process %d: %w", "프로세스 %d 종료: %w", pid, err)
@@ -98,13 +103,13 @@ func (d *daemon) kill(ctx context.Context, pids []int) error {
 
 // signal sends a signal to the process meant and no other: the pidfd holds on
 // to it, and it is looked at again, since its number may be another's by now.
-func signal(pid int, sig unix.Signal, own os.FileInfo) error {
+func signal(pid int, sig unix.Signal, meant func(pid int) bool) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	if !sees(pid, own) {
+	if !meant(pid) {
 		return unix.ESRCH
 	}
 	return unix.PidfdSendSignal(fd, sig, nil, 0)

@@ -54,6 +54,7 @@ const (
 	procNetActive, procPoolActive, procCreate, procUpload    = 152, 154, 196, 208
 	procState, procUndefine, procDestroy, procListDomains    = 212, 231, 234, 273
 	procListVolumes, procNetUpdate, procDefine, procVolInfo  = 282, 291, 350, 378
+	procListNetworks                                         = 283
 )
 
 // do does what one call asks.
@@ -72,7 +73,7 @@ func (h *fakeHost) do(p packet, in, out *xdr, upload map[int32]*fakeVolume) erro
 		out.putString(`<capabilities><guest><os_type>hvm</os_type><arch name="x86_64"><domain type="qemu"/><domain type="kvm"/></arch></guest></capabilities>`)
 	case procListDomains, procDomainByName, procDomainXML, procDefine, procState, procCreate, procDestroy, procSuspend, procResume, procUndefine:
 		return h.domainCall(p.Procedure, in, out)
-	case procNetByName, procNetDefine, procNetXML, procNetActive, procNetCreate, procNetDestroy, procNetUndefine, procNetUpdate:
+	case procListNetworks, procNetByName, procNetDefine, procNetXML, procNetActive, procNetCreate, procNetDestroy, procNetUndefine, procNetUpdate:
 		return h.networkCall(p.Procedure, in, out)
 	case procPoolByName, procPoolDefine:
 		return h.poolCall(p.Procedure, in, out)
@@ -166,6 +167,14 @@ func (h *fakeHost) domainCall(proc uint32, in, out *xdr) error {
 }
 
 func (h *fakeHost) networkCall(proc uint32, in, out *xdr) error {
+	if proc == procListNetworks {
+		out.putInt(uint32(len(h.networks)))
+		for n := range h.networks {
+			out.putNamed(n)
+		}
+		out.putInt(uint32(len(h.networks)))
+		return nil
+	}
 	if proc == procNetDefine {
 		var x libvirtxml.Network
 		if err := x.Unmarshal(in.string()); err != nil {

@@ -96,7 +96,7 @@ func New(tb machine.Testbed, img Image, opts Options) (*Provider, error) {
 	default:
 		return nil, lang.Errorf("virtualization %q is not known: use kvm or qemu", "가상화 방식 %q을(를) 모릅니다: kvm이나 qemu를 쓰세요", opts.virt)
 	}
-	p := &Provider{tb: tb, img: img, opts: opts, dir: filepath.Join(tb.Dir, "libvirt")}
+	p := &Provider{tb: tb, img: img, opts: opts, dir: filepath.Join(tb.Dir, driverDir)}
 	if opts.Isolated {
 		if opts.Connect != "" {
 			return nil, lang.Errorf("an isolated testbed has a libvirtd of its own: leave the connect address empty",
@@ -116,6 +116,9 @@ func New(tb machine.Testbed, img Image, opts Options) (*Provider, error) {
 	p.target = t
 	return p, nil
 }
+
+// driverDir is the folder in a testbed's own that is this driver's.
+const driverDir = "libvirt"
 
 // checkTestbed refuses what would make names or paths that libvirt can't hold.
 func checkTestbed(tb machine.Testbed) error {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/mountinfo"
 )
@@ -19,6 +21,11 @@ func (m *node) lockFile() string {
 	if err != nil || merr != nil || len(mounted) == 0 {
 		return ""
 	}
+	return nspawnLock(st)
+}
+
+// nspawnLock is systemd-nspawn's lock for a folder.
+func nspawnLock(st unix.Stat_t) string {
 	return filepath.Join(locksDir, fmt.Sprintf("inode-%d:%d", st.Dev, st.Ino))
 }
 
@@ -50,13 +57,28 @@ func (m *node) removeLocks() error {
 	return nil
 }
 
+// runtimeDirs are the folders that systemd-nspawn has for the machine.
+func (m *node) runtimeDirs() (dirs []string) {
+	for _, kind := range []string{"propagate", "unix-export"} {
+		dirs = append(dirs, filepath.Join("/run/systemd/nspawn", kind, m.unit()))
+	}
+	return dirs
+}
+
 // removeRuntime removes the folders that systemd-nspawn leaves behind.
 func (m *node) removeRuntime() error {
-	for _, kind := range []string{"propagate", "unix-export"} {
-		err := os.Remove(filepath.Join("/run/systemd/nspawn", kind, m.unit()))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return lang.Errorf("removing what systemd-nspawn left: %w", "systemd-nspawn이 남긴 것 제거: %w", err)
+	for _, dir := range m.runtimeDirs() {
+		if err := removeIfThere(dir); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// removeIfThere removes a file or an empty folder of systemd-nspawn's.
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return lang.Errorf("removing what systemd-nspawn left: %w", "systemd-nspawn이 남긴 것 제거: %w", err)
 	}
 	return nil
 }

@@ -217,7 +217,7 @@ func (p *Provider) RemoveMachine(ctx context.Context, name string) error {
 func (p *Provider) Remove(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	names, err := p.names()
+	names, err := p.everyName()
 	if err != nil {
 		return err
 	}

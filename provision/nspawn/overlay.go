@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,9 @@ import (
 	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/provision/machine"
 )
+
+// overlaySource is what mounts of ours are called in the list of all.
+const overlaySource = "noriter"
 
 // mountRoot lays the machine's own folder over the image.
 func (m *node) mountRoot(layers []string) error {
@@ -36,7 +38,7 @@ func (m *node) mountRoot(layers []string) error {
 		return lang.Errorf("mounting the root: the paths of its layers are too long (%d bytes)",
 			"루트 마운트: 레이어의 경로가 너무 깁니다(%d바이트)", len(options))
 	}
-	err = unix.Mount("noriter", m.root(), "overlay", 0, options)
+	err = unix.Mount(overlaySource, m.root(), "overlay", 0, options)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENODEV) {
 		return &machine.HostError{
 			What: lang.Textf("no overlay can be mounted on %s", "%s에 오버레이를 마운트할 수 없습니다", m.dir).String(),
@@ -63,8 +65,7 @@ func (m *node) unmountRoot(ctx context.Context) error {
 		return err
 	}
 	// systemd-nspawn keeps a mount of its own for each machine it runs.
-	for _, kind := range []string{"propagate", "unix-export"} {
-		dir := filepath.Join("/run/systemd/nspawn", kind, m.unit())
+	for _, dir := range m.runtimeDirs() {
 		more, err := mountinfo.Under(dir)
 		if err != nil {
 			return err

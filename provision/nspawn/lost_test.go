@@ -1,0 +1,218 @@
+package nspawn
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/mountinfo"
+	"noriter.dev/noriter/provision/machine"
+)
+
+// lostBed is what a machine has on the host, but for systemd-nspawn: a mounted root,
+// and a process in its cgroup. Its folder has all that a path may have.
+type lostBed struct {
+	*Provider
+	t        *testing.T
+	testbeds string
+	keeper   *exec.Cmd
+}
+
+func newLostBed(t *testing.T) *lostBed {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root")
+		}
+		t.Skip("needs root")
+	}
+	b := &lostBed{t: t, testbeds: filepath.Join(t.TempDir(), "홈 a,b:c")}
+	image := t.TempDir()
+	b.Provider = New(machine.Testbed{Name: "lost-bed", Dir: filepath.Join(b.testbeds, "lost-bed"), Subnet: netip.MustParsePrefix("10.77.0.0/24")}, image, Options{Isolated: true})
+	m := b.machine("node1")
+	for _, d := range append(m.runtimeDirs(), m.root(), m.upper(), m.work(), "/run/systemd/nspawn/locks") {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.mountRoot(nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(m.lockFile(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.keep()
+	t.Cleanup(func() {
+		if err := b.Remove(context.Background()); err != nil { // idempotent
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// keep starts a process in the machine's cgroup and root that is called as its keeper is.
+func (b *lostBed) keep() {
+	b.t.Helper()
+	g, err := b.machine("node1").group()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	own := g.child(payloadGroup)
+	if err := own.create(); err != nil {
+		b.t.Fatal(err)
+	}
+	root := b.machine("node1").root()
+	b.keeper = &exec.Cmd{Path: "/usr/bin/perl", Args: []string{"--directory=" + root, "-e", `chroot $ARGV[0] or die; print "in\n"; close STDOUT; sleep 600`, root}}
+	out, err := b.keeper.StdoutPipe()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.keeper.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	if said, err := io.ReadAll(out); err != nil || string(said) != "in\n" {
+		b.t.Fatalf("the keeper says %q, %v", said, err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = b.keeper.Wait(); close(ended) }()
+	b.t.Cleanup(func() { _ = b.keeper.Process.Kill(); <-ended })
+	for _, h := range g.trees {
+		if err := os.WriteFile(filepath.Join(own.dir(h), "cgroup.procs"), []byte(strconv.Itoa(b.keeper.Process.Pid)), 0); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+func (b *lostBed) look(testbeds string) []machine.Leftover {
+	b.t.Helper()
+	found, err := Leftovers(machine.Look{Testbeds: testbeds, Names: []string{"lost-bed"}, Machines: []string{"control", "node1"}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return slices.DeleteFunc(found, func(l machine.Leftover) bool { return l.Testbed != "lost-bed" })
+}
+
+// removed checks that nothing of the machine is there.
+func (b *lostBed) removed(traces []string) {
+	b.t.Helper()
+	for _, f := range traces {
+		if exists(f) {
+			b.t.Errorf("left behind: %s", f)
+		}
+	}
+	if mounted, err := mountinfo.Under(b.testbeds); err != nil || len(mounted) > 0 {
+		b.t.Errorf("left mounted: %v, %v", mounted, err)
+	}
+	if left := b.look(b.testbeds); len(left) > 0 {
+		b.t.Errorf("left: %v", left)
+	}
+}
+
+func (b *lostBed) traces() []string {
+	b.t.Helper()
+	m := b.machine("node1")
+	g, err := m.group()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	traces := append(m.runtimeDirs(), m.lockFile())
+	for _, h := range g.trees {
+		traces = append(traces, group{path: b.groupPath()}.dir(h))
+	}
+	return traces
+}
+
+// TestLeftovers removes the folder of a testbed whose machines run, and finds them.
+func TestLeftovers(t *testing.T) {
+	b := newLostBed(t)
+	traces := b.traces()
+	_ = exec.Command("rm", "-rf", b.tb.Dir).Run() // it can't remove what is mounted
+	found := b.look(b.testbeds)
+	if len(found) != 3 {
+		t.Fatalf("found %d: %v; want processes, a mount and systemd-nspawn's folders", len(found), found)
+	}
+	for _, l := range found {
+		if l.Dir != b.tb.Dir {
+			t.Errorf("%v is of %q, want %q", l.What, l.Dir, b.tb.Dir)
+		}
+	}
+	if !slices.Equal(found[0].Processes, []int{b.keeper.Process.Pid}) {
+		t.Errorf("processes %v, want %d", found[0].Processes, b.keeper.Process.Pid)
+	}
+	for _, l := range found {
+		if err := l.Remove(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	b.removed(traces)
+}
+
+// TestLeftoversOfAnother: what is below another folder says so, by its processes and
+// its mounts.
+func TestLeftoversOfAnother(t *testing.T) {
+	b := newLostBed(t)
+	found := b.look("/elsewhere")
+	if len(found) != 2 {
+		t.Fatalf("found %v", found)
+	}
+	for _, l := range found {
+		if l.Dir != b.tb.Dir {
+			t.Errorf("%v is of %q, want %q", l.What, l.Dir, b.tb.Dir)
+		}
+	}
+}
+
+// TestLeftoversOfMovedFolder: the mount goes with the folder and is found all the same.
+func TestLeftoversOfMovedFolder(t *testing.T) {
+	b := newLostBed(t)
+	traces := b.traces()
+	if err := os.Rename(b.tb.Dir, b.tb.Dir+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range b.look(b.testbeds) {
+		if err := l.Remove(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	b.removed(traces)
+}
+
+// TestLeftoversOfUnmountedRoot: the lock of a root that somebody unmounted is known by
+// the processes that are in it.
+func TestLeftoversOfUnmountedRoot(t *testing.T) {
+	b := newLostBed(t)
+	traces := b.traces()
+	if err := unix.Unmount(b.machine("node1").root(), unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range b.look(b.testbeds) {
+		if err := l.Remove(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	b.removed(traces)
+}
+
+// TestRemoveWithoutFolder: `nori down` of a testbed whose machines' folder is gone.
+func TestRemoveWithoutFolder(t *testing.T) {
+	b := newLostBed(t)
+	traces := b.traces()
+	if err := b.machine("node1").unmountRoot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(b.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.removed(slices.DeleteFunc(traces, func(f string) bool { return filepath.Base(filepath.Dir(f)) == "locks" }))
+}
