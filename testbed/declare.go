@@ -16,16 +16,17 @@ var isolatedSubnet = netip.MustParsePrefix("10.77.0.0/24")
 // Declare says what a testbed shall be and keeps it: a new one from the spec,
 // an existing one as it was, with what was given now. It also makes the network
 // namespace of an isolated testbed, into which the caller must go before Up.
-func Declare(ctx context.Context, home Home, want Spec, given Given, waiting func(holder string)) (*Testbed, error) {
-	l, err := home.lock(ctx, want.Name, "up", waiting)
+func Declare(ctx context.Context, home Home, want Spec, given Given, o DeclareOptions) (*Testbed, error) {
+	l, err := home.lock(ctx, want.Name, "up", o.Waiting)
 	if err != nil {
 		return nil, err
 	}
 	defer l.release()
 	state, err := home.readState(want.Name)
+	isNew := errors.Is(err, ErrNoTestbed)
 	switch {
-	case errors.Is(err, ErrNoTestbed):
-		if err := clearNamespace(home, want); err != nil {
+	case isNew:
+		if err := home.makeRoom(ctx, want.Name, o); err != nil {
 			return nil, err
 		}
 		state, err = newState(ctx, home, want)
@@ -33,18 +34,34 @@ func Declare(ctx context.Context, home Home, want Spec, given Given, waiting fun
 		state, err = merge(state, want, given)
 	}
 	if err != nil {
-		return nil, err
-	}
-	if err := home.writeState(want.Name, state); err != nil {
+		if isNew {
+			l.remove() // there is nothing that it locks
+		}
 		return nil, err
 	}
 	t := &Testbed{home: home, state: state}
-	return t, t.EnsureNamespace()
+	err = t.writeState()
+	if err == nil {
+		err = t.ensureNamespace()
+	}
+	if err != nil && isNew {
+		err = errors.Join(err, t.forget(ctx, l)) // nothing of it is there but its declaration
+	}
+	return t, err
 }
 
-// EnsureNamespace makes the network namespace of an isolated testbed again where it
-// has gone, as after a reboot of the host.
-func (t *Testbed) EnsureNamespace() error {
+// DeclareOptions are what Declare tells meanwhile.
+type DeclareOptions struct {
+	// Waiting is called when another process holds the testbed.
+	Waiting func(holder string)
+	// Cleared is called when something that was left of an earlier testbed of the name
+	// was removed, with a list of it.
+	Cleared func(what lang.Text)
+}
+
+// ensureNamespace makes the network namespace again where it has gone, as after
+// a reboot of the host.
+func (t *Testbed) ensureNamespace() error {
 	if t.Namespace() == "" {
 		return nil
 	}
@@ -54,26 +71,43 @@ func (t *Testbed) EnsureNamespace() error {
 	return netns.Create(t.Namespace(), t.Dir())
 }
 
-// clearNamespace removes what is left of an isolated testbed's network namespace before
-// a new one of its name is made: of one whose processes were all killed, with bridges and
-// addresses of that time. One that is not of this folder is left alone.
-func clearNamespace(home Home, want Spec) error {
-	if !want.Isolated || !netns.Exists(want.Name) {
+// EnsureNamespace does so for a command on a testbed that was opened before: it may
+// have been removed since, and then nothing of it must come back.
+func (t *Testbed) EnsureNamespace(ctx context.Context, waiting func(holder string)) error {
+	if t.Namespace() == "" || netns.Exists(t.Namespace()) {
 		return nil
 	}
-	mark, err := netns.Mark(want.Name)
-	if err != nil || mark != netns.MarkOf(home.testbed(want.Name)) {
-		return err
-	}
-	pids, err := netns.Processes(want.Name)
+	l, err := t.home.lock(ctx, t.Name(), "up", waiting)
 	if err != nil {
 		return err
 	}
-	if len(pids) > 0 {
-		return usage("processes of an earlier testbed %q still run (%d is one): `nori down --name %[1]s` ends them",
-			"예전 테스트베드 %q의 프로세스가 아직 실행 중입니다(그중 하나는 %d). `nori down --name %[1]s`로 끝내세요", want.Name, pids[0])
+	defer l.release()
+	if err := t.reread(l); err != nil {
+		return err
 	}
-	return netns.Delete(want.Name)
+	return t.ensureNamespace()
+}
+
+// makeRoom removes what is left of an earlier testbed of the name, if that was nothing
+// that a person could want: processes, mounts and empty folders. A network namespace of
+// the name that is of another home is in the way.
+func (h Home) makeRoom(ctx context.Context, name string, o DeclareOptions) error {
+	left := h.Leftovers(ctx, name)
+	if err := left.inTheWay(); err != nil {
+		return err
+	}
+	if !left.Any() {
+		return nil
+	}
+	if left.holdsFiles() {
+		return lang.Errorf("there is no testbed %q, but something is left of one (%s): `%s` removes it",
+			"테스트베드 %q은(는) 없지만 그 이름의 테스트베드에서 남은 것이 있습니다(%s). `%s` 명령으로 지우세요", name, left.What(), h.Command(name, "down"))
+	}
+	if err := left.remove(ctx); err != nil {
+		return err
+	}
+	o.Cleared(left.What())
+	return nil
 }
 
 func newState(ctx context.Context, home Home, want Spec) (State, error) {

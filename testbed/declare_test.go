@@ -1,55 +1,72 @@
 package testbed
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/netns"
 )
 
-// TestNamespaceOfAnother declares a testbed whose network namespace exists: that of
-// another folder, then one of its own folder in which processes are, then one that
-// nobody is in.
-func TestNamespaceOfAnother(t *testing.T) {
+func needsRoot(t *testing.T) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("needs root")
 		}
 		t.Skip("needs root")
 	}
+}
+
+// TestNamespaceOfAnother declares a testbed whose network namespace exists: that of
+// another home, then one of its own in which somebody is, with what was in it.
+func TestNamespaceOfAnother(t *testing.T) {
+	needsRoot(t)
 	want := Spec{Name: "test-declare", Driver: "nspawn", Nodes: 1, Isolated: true}
-	home := Home{Dir: t.TempDir()}
-	stranger := Home{Dir: t.TempDir()}
-	if err := netns.Create(want.Name, stranger.testbed(want.Name)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Declare(context.Background(), home, want, nil, nil); !isHostError(err) {
-		t.Errorf("in a namespace of another folder: %v, want an error that the host has it", err)
-	}
-	if err := netns.Delete(want.Name); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.RemoveAll(home.testbed(want.Name)); err != nil {
-		t.Fatal(err)
-	}
-	if err := netns.Create(want.Name, home.testbed(want.Name)); err != nil {
-		t.Fatal(err)
-	}
+	home, stranger := Home{Dir: t.TempDir()}, Home{Dir: t.TempDir()}
+	var cleared []string
+	options := DeclareOptions{Cleared: func(what lang.Text) { cleared = append(cleared, what.String()) }}
 	t.Cleanup(func() {
 		if err := netns.Delete(want.Name); err != nil {
 			t.Error(err)
 		}
 	})
+	if err := netns.Create(want.Name, stranger.testbed(want.Name)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Declare(t.Context(), home, want, nil, options)
+	if !isHostError(err) || !strings.Contains(err.Error(), "NORI_HOME='"+stranger.Dir+"' nori down --name test-declare") {
+		t.Errorf("in a namespace of another home: %v, want an error that the host has it, and what to type", err)
+	}
+	if left, _ := filepath.Glob(home.Dir + "/*/*"); len(left) > 0 {
+		t.Errorf("what was refused left %v", left)
+	}
+	if other := home.Leftovers(t.Context(), want.Name); other.Any() || !strings.Contains(other.Elsewhere(), stranger.Dir) {
+		t.Errorf("of the other's: own %v, elsewhere %q", other.What(), other.Elsewhere())
+	}
+	if err := netns.Delete(want.Name); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := netns.Create(want.Name, home.testbed(want.Name)); err != nil {
+		t.Fatal(err)
+	}
 	if err := exec.Command("nsenter", "--net="+netns.Path(want.Name), "ip", "link", "add", "old", "type", "bridge").Run(); err != nil {
 		t.Fatal(err)
 	}
-	argv := netns.Argv(want.Name, "sleep", "60")
+	argv := netns.Argv(want.Name, "cat")
 	other := exec.Command(argv[0], argv[1:]...)
+	stdin, err := other.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,18 +75,17 @@ func TestNamespaceOfAnother(t *testing.T) {
 			break // it has entered
 		}
 	}
-	_, err := Declare(context.Background(), home, want, nil, nil)
-	var u *UsageError
-	if !errors.As(err, &u) {
-		t.Errorf("while another testbed runs in it: %v, want a usage error", err)
+	if _, err := Declare(t.Context(), home, want, nil, options); err != nil {
+		t.Errorf("in its own that was left: %v", err)
 	}
-	_ = other.Process.Kill()
-	_ = other.Wait()
-	if _, err := Declare(context.Background(), home, want, nil, nil); err != nil {
-		t.Fatalf("when nobody is in it: %v", err)
+	if !slices.Equal(cleared, []string{"its network namespace"}) {
+		t.Errorf("cleared %q", cleared)
 	}
 	if out, err := exec.Command("nsenter", "--net="+netns.Path(want.Name), "ip", "link", "show", "old").CombinedOutput(); err == nil {
 		t.Errorf("the old bridge is still there: %s", out)
+	}
+	if err := errors.Join(stdin.Close(), other.Wait()); err != nil {
+		t.Errorf("a person's process in it was ended: %v", err)
 	}
 }
 

@@ -3,7 +3,6 @@ package testbed
 import (
 	"context"
 	"errors"
-	"os"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
@@ -18,9 +17,8 @@ func (t *Testbed) Down(ctx context.Context, waiting func(holder string)) error {
 		return err
 	}
 	defer l.release()
-	if err := t.reread(); err != nil {
+	if err := t.reread(l); err != nil {
 		if errors.Is(err, ErrNoTestbed) { // who held the lock before has removed it
-			l.remove()
 			return nil
 		}
 		return err
@@ -34,22 +32,24 @@ func (t *Testbed) Down(ctx context.Context, waiting func(holder string)) error {
 			return lang.Errorf("removing the machines of testbed %q: %w", "테스트베드 %q의 머신 지우기: %w", t.Name(), err)
 		}
 	}
-	return t.forget(l)
+	return t.forget(ctx, l)
 }
 
 // made says that there may be machines: the image they are made from is noted
 // before the first of them is.
 func (t *Testbed) made() bool { return t.state.ImageID != "" }
 
-// forget removes what is left of a testbed without machines.
-func (t *Testbed) forget(l *lock) error {
+// forget removes what is left of a testbed without machines: its namespace, its folder,
+// and whatever its state does not tell of.
+func (t *Testbed) forget(ctx context.Context, l *lock) error {
 	if ns := t.Namespace(); ns != "" {
 		if err := netns.Delete(ns); err != nil {
 			return err
 		}
 	}
-	if err := os.RemoveAll(t.Dir()); err != nil {
-		return lang.Errorf("removing the testbed's folder: %w", "테스트베드의 폴더 지우기: %w", err)
+	// What can't be looked at here was looked at by the driver.
+	if err := t.home.Leftovers(ctx, t.Name()).remove(ctx); err != nil {
+		return err
 	}
 	l.remove()
 	return nil

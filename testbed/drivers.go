@@ -46,6 +46,9 @@ type driver struct {
 	lessMemory string
 	// provider makes the machines of a testbed from an image.
 	provider func(t *Testbed, of machine.Testbed, from image.Image) (provider, error)
+	// leftovers lists what testbeds have on this host, and where `connect:` leads to,
+	// whether their state is known or not.
+	leftovers func(ctx context.Context, look machine.Look, connects []string) ([]machine.Leftover, error)
 }
 
 // drivers are the ways to have machines, in the order in which auto tries them;
@@ -63,6 +66,9 @@ var drivers = []driver{{
 			Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated, CacheDir: t.home.Cache(), Parcel: t.ensureParcel,
 		})
 	},
+	leftovers: func(ctx context.Context, _ machine.Look, connects []string) ([]machine.Leftover, error) {
+		return libvirt.Leftovers(ctx, connects...)
+	},
 }, {
 	name: "nspawn",
 	what: lang.Text{EN: "container machines", KO: "컨테이너 머신"},
@@ -74,6 +80,9 @@ var drivers = []driver{{
 	host:   nspawn.Preflight(nspawn.ThisHost()), lessMemory: "nori up --nodes 1   # or end other programs",
 	provider: func(t *Testbed, of machine.Testbed, from image.Image) (provider, error) {
 		return nspawn.New(of, from.Root, nspawn.Options{Isolated: t.state.Spec.Isolated}), nil
+	},
+	leftovers: func(_ context.Context, look machine.Look, _ []string) ([]machine.Leftover, error) {
+		return nspawn.Leftovers(look)
 	},
 }}
 
@@ -182,10 +191,14 @@ func Rootless() (names []string) {
 func (t *Testbed) driver() (driver, error) {
 	d, ok := driverNamed(t.state.Spec.Driver)
 	if !ok {
-		return d, lang.Errorf("testbed %q has the driver %q, which this version of nori does not know",
-			"테스트베드 %q의 드라이버 %q을(를) 이 버전의 nori는 모릅니다", t.Name(), t.state.Spec.Driver)
+		return d, unknownDriver(t.Name(), t.state.Spec.Driver)
 	}
 	return d, nil
+}
+
+func unknownDriver(testbed, name string) error {
+	return lang.Errorf("testbed %q has the driver %q, which this version of nori does not know: use the nori that made it",
+		"테스트베드 %q의 드라이버 %q을(를) 이 버전의 nori는 모릅니다. 테스트베드를 만든 nori를 쓰세요", testbed, name)
 }
 
 // Traits say what the testbed's machines are like.

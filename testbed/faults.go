@@ -52,11 +52,11 @@ func without(all []Fault, name string) []Fault {
 // LockFaults keeps two commands from putting faults in and out at a time. It is
 // apart from the testbed's own lock, which each step of a fault takes for itself.
 func (t *Testbed) LockFaults(ctx context.Context, waiting func(string)) (release func(), err error) {
-	l, err := t.home.lock(ctx, t.Name()+".fault", "fault", waiting)
+	l, err := t.home.lock(ctx, t.Name()+faultLock, "fault", waiting)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.reread(); err != nil {
+	if err := t.reread(l); err != nil {
 		l.remove()
 		return nil, err
 	}

@@ -1,15 +1,14 @@
 package testbed
 
 import (
-	"encoding/json"
 	"errors"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"sort"
-	"time"
+	"slices"
+	"strings"
 
+	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
 )
 
@@ -17,23 +16,42 @@ import (
 type Home struct{ Dir string }
 
 // FindHome is $NORI_HOME, or else /var/lib/noriter for root and
-// ~/.local/share/noriter for others.
+// ~/.local/share/noriter for others. Links on the way to it are followed: the kernel
+// tells of mounts by the paths without them.
 func FindHome() (Home, error) {
+	dir, err := homeDir()
+	if err != nil {
+		return Home{}, err
+	}
+	return Home{followed(dir)}, nil
+}
+
+func homeDir() (string, error) {
 	if d := os.Getenv("NORI_HOME"); d != "" {
-		abs, err := filepath.Abs(d)
-		return Home{abs}, err
+		return filepath.Abs(d)
 	}
 	if os.Geteuid() == 0 {
-		return Home{"/var/lib/noriter"}, nil
+		return "/var/lib/noriter", nil
 	}
 	if d := os.Getenv("XDG_DATA_HOME"); d != "" {
-		return Home{filepath.Join(d, "noriter")}, nil
+		return filepath.Join(d, "noriter"), nil
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return Home{}, lang.Errorf("looking for a home folder: %w", "홈 폴더 찾기: %w", err)
+		return "", lang.Errorf("looking for a home folder: %w", "홈 폴더 찾기: %w", err)
 	}
-	return Home{filepath.Join(home, ".local", "share", "noriter")}, nil
+	return filepath.Join(home, ".local", "share", "noriter"), nil
+}
+
+// followed is a path without links, as far as it exists.
+func followed(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if parent := filepath.Dir(path); parent != path {
+		return filepath.Join(followed(parent), filepath.Base(path))
+	}
+	return path
 }
 
 // Cache holds what takes long to make and may be kept: images. $NORI_CACHE
@@ -55,80 +73,8 @@ func (h Home) testbeds() string        { return filepath.Join(h.Dir, "testbeds")
 func (h Home) testbed(n string) string { return filepath.Join(h.testbeds(), n) }
 func (h Home) locks() string           { return filepath.Join(h.Dir, "locks") }
 
-// State is what must be remembered of a testbed. It is written before
-// anything of the testbed is made, so that `nori down` always finds its way.
-type State struct {
-	Spec   Spec         `json:"spec"`
-	Subnet netip.Prefix `json:"subnet"`
-	// ImageID is the machine image that the machines were made from.
-	ImageID string    `json:"imageID,omitempty"`
-	Created time.Time `json:"created"`
-	// Ready says that `nori up` once came to its end.
-	Ready bool `json:"ready"`
-	// Workers are the workers' names; empty means node1 to nodeN, as Spec says.
-	Workers []string `json:"workers,omitempty"`
-	// Joining is a worker whose `nori node add` has not come to its end.
-	Joining string `json:"joining,omitempty"`
-	// Resetting is the snapshot of a reset that has not come to its end.
-	Resetting string `json:"resetting,omitempty"`
-	// Faults are those that `nori fault` has put in and not taken out.
-	Faults []Fault `json:"faults,omitempty"`
-	// Emulated says whether the machines' processors are imitated, as the
-	// driver last saw; nil before it was asked.
-	Emulated *bool `json:"emulated,omitempty"`
-	// Why tells how auto came to its driver.
-	Why string `json:"why,omitempty"`
-}
-
-const stateFile = "state.json"
-
-// ErrNoTestbed is a testbed that was never made, or is down.
-var ErrNoTestbed = lang.Errorf("there is no such testbed; `nori up` makes one", "그런 테스트베드가 없습니다. `nori up`으로 만드세요")
-
-// ErrNotUp is a testbed whose `nori up` has not come far enough for a cluster.
-var ErrNotUp = lang.Errorf("there is no cluster yet; `nori up` makes one", "아직 클러스터가 없습니다. `nori up`으로 만드세요")
-
-func (h Home) readState(name string) (State, error) {
-	var s State
-	data, err := os.ReadFile(filepath.Join(h.testbed(name), stateFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, lang.Errorf("testbed %q: %w", "테스트베드 %q: %w", name, ErrNoTestbed)
-	}
-	if err != nil {
-		return s, lang.Errorf("reading the state of testbed %q: %w", "테스트베드 %q의 상태 읽기: %w", name, err)
-	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, lang.Errorf("reading the state of testbed %q: %w; mend or remove the file in %s", "테스트베드 %q의 상태 읽기: %w. %s에 있는 파일을 고치거나 지우세요", name, err, h.testbed(name))
-	}
-	return s, nil
-}
-
-func (h Home) writeState(name string, s State) error {
-	data, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := writeFile(filepath.Join(h.testbed(name), stateFile), append(data, '\n'), 0o600); err != nil {
-		return lang.Errorf("keeping the state of testbed %q: %w", "테스트베드 %q의 상태 저장: %w", name, err)
-	}
-	return nil
-}
-
-// writeState keeps the testbed's state.
-func (t *Testbed) writeState() error { return t.home.writeState(t.Name(), t.state) }
-
-// reread reads the state anew. Whoever held the testbed's lock before may have
-// changed it, so nothing that was read before counts once the lock is held.
-func (t *Testbed) reread() error {
-	state, err := t.home.readState(t.Name())
-	if err != nil {
-		return err
-	}
-	t.state = state
-	return nil
-}
-
-// Names lists the testbeds of this home.
+// Names lists the testbeds of this home: all that lies where a testbed's folder would,
+// whether its state can be used or not.
 func (h Home) Names() ([]string, error) {
 	entries, err := os.ReadDir(h.testbeds())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -138,13 +84,65 @@ func (h Home) Names() ([]string, error) {
 		return nil, lang.Errorf("listing the testbeds: %w", "테스트베드 목록 읽기: %w", err)
 	}
 	var names []string
-	for _, e := range entries {
-		if e.IsDir() {
+	for _, e := range entries { // in order
+		if ValidateName(e.Name()) == nil {
 			names = append(names, e.Name())
 		}
 	}
-	sort.Strings(names)
 	return names, nil
+}
+
+// Meant is the testbed that a command means to which none was named: the only one
+// there is, or else the default.
+func (h Home) Meant() (string, error) {
+	names, err := h.Names()
+	switch {
+	case err != nil:
+		return "", err
+	case len(names) == 1:
+		return names[0], nil
+	case len(names) == 0 || slices.Contains(names, DefaultName):
+		return DefaultName, nil
+	}
+	return "", usage("there are %d testbeds, %v: say which with --name", "테스트베드가 %d개 있습니다(%v). --name으로 하나를 지정하세요", len(names), names)
+}
+
+// Nori is how a command line for a testbed begins: "nori", or "nori --name NAME" where
+// that alone would mean another one.
+func (h Home) Nori(name string) string {
+	if h.isMeant(name) {
+		return "nori"
+	}
+	return "nori --name " + name
+}
+
+// Command is what to type for a command on a testbed, such as "up" or "reset --to x":
+// with --name where it would mean another one without.
+func (h Home) Command(name, words string) string {
+	if h.isMeant(name) {
+		return "nori " + words
+	}
+	return "nori " + words + " --name " + name
+}
+
+// isMeant says that a person who types a command without --name means this testbed. In
+// a shell that `nori shell` opened that is the shell's.
+func (h Home) isMeant(name string) bool {
+	for _, v := range ambient.Original() {
+		if of, ok := strings.CutPrefix(v, "NORI_TESTBED="); ok && of != "" {
+			return of == name
+		}
+	}
+	meant, err := h.Meant()
+	return err == nil && meant == name
+}
+
+// Command is what to type for a command on this testbed: see Home.Command.
+func (t *Testbed) Command(words string) string { return t.home.Command(t.Name(), words) }
+
+// Repairs says what to do about a testbed that is not as it should be.
+func (t *Testbed) Repairs() lang.Text {
+	return lang.Textf("`%s` repairs, `%s` puts back", "`%s` 명령으로 고치고, `%s` 명령으로 되돌립니다", t.Command("up"), t.Command("reset"))
 }
 
 // writeFile writes a file whole or not at all.

@@ -20,8 +20,8 @@ import (
 // machine. With force its pods are not asked to leave.
 func (t *Testbed) RemoveNode(ctx context.Context, name string, force bool, o RunOptions) error {
 	if name == ControlName {
-		return usage("%s holds the control plane and can't be removed; `nori down` removes the testbed",
-			"%s에는 컨트롤 플레인이 있어서 뺄 수 없습니다. `nori down`이 테스트베드를 지웁니다", name)
+		return usage("%s holds the control plane and can't be removed; `%s` removes the testbed",
+			"%s에는 컨트롤 플레인이 있어서 뺄 수 없습니다. `%s` 명령이 테스트베드를 지웁니다", name, t.Command("down"))
 	}
 	return t.locked(ctx, "node remove", o.Waiting, func(p provider) error {
 		workers := t.state.workers()
@@ -29,8 +29,8 @@ func (t *Testbed) RemoveNode(ctx context.Context, name string, force bool, o Run
 			return usage("testbed %q has no worker %q; it has %v", "테스트베드 %q에는 워커 %q이(가) 없습니다. 있는 워커: %v", t.Name(), name, workers)
 		}
 		if len(workers) == 1 {
-			return usage("%s is the last worker of testbed %q; `nori down` removes the testbed",
-				"%s은(는) 테스트베드 %q의 마지막 워커입니다. `nori down`이 테스트베드를 지웁니다", name, t.Name())
+			return usage("%s is the last worker of testbed %q; `%s` removes the testbed",
+				"%s은(는) 테스트베드 %q의 마지막 워커입니다. `%s` 명령이 테스트베드를 지웁니다", name, t.Name(), t.Command("down"))
 		}
 		if err := t.Answering(ctx); err != nil {
 			return err

@@ -23,7 +23,7 @@ func (h Home) lock(ctx context.Context, name, doing string, waiting func(holder 
 	if err := os.MkdirAll(h.locks(), 0o755); err != nil {
 		return nil, lang.Errorf("locking testbed %q: %w", "테스트베드 %q 잠그기: %w", name, err)
 	}
-	path, told := filepath.Join(h.locks(), name), false
+	path, told := h.lockFile(name), false
 	var held *lock
 	what := lang.Textf("testbed %q, at which another command is at work", "다른 명령이 작업 중인 테스트베드 %q", name)
 	err := wait.Until(ctx, 100*time.Millisecond, what, func(context.Context) (bool, string, error) {
@@ -43,6 +43,21 @@ func (h Home) lock(ctx context.Context, name, doing string, waiting func(holder 
 	return held, err
 }
 
+func (h Home) lockFile(name string) string { return filepath.Join(h.locks(), name) }
+
+// faultLock is added to the name of the testbed for LockFaults.
+const faultLock = ".fault"
+
+// abandoned says that a lock's file is there and nobody has the lock.
+func abandoned(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil
+}
+
 // hold writes down who has the lock.
 func hold(f *os.File, path, doing string) (*lock, error) {
 	who := fmt.Sprintf("nori %s, process %d", doing, os.Getpid())
@@ -60,9 +75,13 @@ type lock struct {
 
 func (l *lock) release() { l.file.Close() }
 
-// remove takes the lock's file away, too, before it lets go.
+// remove takes the lock's file away, too, before it lets go. Doing so again does
+// nothing: the file may be another's by then.
 func (l *lock) remove() {
-	os.Remove(l.path)
+	if l.path != "" {
+		os.Remove(l.path)
+	}
+	l.path = ""
 	l.file.Close()
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -80,30 +79,5 @@ func TestRemovedLock(t *testing.T) {
 	defer n.release()
 	if !stillThere(n.file, filepath.Join(h.Dir, "locks", "a")) {
 		t.Error("the waiter holds a lock on a file that nobody else can find")
-	}
-}
-
-func TestState(t *testing.T) {
-	h := Home{t.TempDir()}
-	if _, err := Open(h, "x"); err == nil || !strings.Contains(err.Error(), "nori up") {
-		t.Errorf("opening what is not there: %v", err)
-	}
-	s := State{Spec: DefaultSpec(), Ready: true}
-	s.Spec.Name = "x"
-	if err := h.writeState("x", s); err != nil {
-		t.Fatal(err)
-	}
-	got, err := Open(h, "x")
-	if err != nil || !reflect.DeepEqual(got.State(), s) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	if err := os.WriteFile(filepath.Join(h.testbed("x"), stateFile), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(h, "x"); err == nil || !strings.Contains(err.Error(), h.testbed("x")) {
-		t.Errorf("opening a broken state: %v", err)
-	}
-	if names, err := h.Names(); err != nil || len(names) != 1 || names[0] != "x" {
-		t.Errorf("names: %v, %v", names, err)
 	}
 }

@@ -129,7 +129,7 @@ func registryName(name string) string {
 func (t *Testbed) registry() (*registry.Client, error) {
 	ca, err := os.ReadFile(filepath.Join(t.Dir(), "pki", "registry", "ca.crt"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, lang.Errorf("testbed %q has no registry yet; `nori up` adds it", "테스트베드 %q에는 아직 레지스트리가 없습니다. `nori up`이 만듭니다", t.Name())
+		return nil, lang.Errorf("testbed %q has no registry yet; `%s` adds it", "테스트베드 %q에는 아직 레지스트리가 없습니다. `%s` 명령이 만듭니다", t.Name(), t.Command("up"))
 	}
 	if err != nil {
 		return nil, err

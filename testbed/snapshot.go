@@ -38,7 +38,8 @@ func (t *Testbed) Save(ctx context.Context, name string, waiting func(string)) e
 	return t.locked(ctx, "snapshot save", waiting, func(p provider) error {
 		if len(t.state.Faults) > 0 {
 			// Whoever goes back to it would have a fault that nobody knows of.
-			return lang.Errorf("the fault %s is in testbed %q; `nori fault recover` takes it out first", "테스트베드 %[2]q에 장애 %[1]s이(가) 주입되어 있습니다. 먼저 `nori fault recover`로 복구하세요", t.state.Faults[0].Name, t.Name())
+			return lang.Errorf("the fault %s is in testbed %q; `%s` takes it out first",
+				"테스트베드 %[2]q에 장애 %[1]s이(가) 주입되어 있습니다. 먼저 `%[3]s` 명령으로 복구하세요", t.state.Faults[0].Name, t.Name(), t.Command("fault recover"))
 		}
 		clocks := t.clocks()
 		reached, done := clocks.reach(ctx)
@@ -81,7 +82,7 @@ func (t *Testbed) locked(ctx context.Context, what string, waiting func(string),
 		return err
 	}
 	defer l.release()
-	if err := t.reread(); err != nil {
+	if err := t.reread(l); err != nil {
 		return err
 	}
 	if _, err := t.sshKeys(); err != nil {
@@ -115,7 +116,7 @@ func (t *Testbed) find(ctx context.Context, p provider, name string) (machine.Sn
 		names = append(names, s.Name)
 	}
 	if name == StartSnapshot {
-		return machine.Snapshot{}, usage("testbed %q was never brought up to its end; `nori up` does that", "테스트베드 %q은(는) 끝까지 켜진 적이 없습니다. `nori up`으로 켜세요", t.Name())
+		return machine.Snapshot{}, usage("testbed %q was never brought up to its end; `%s` does that", "테스트베드 %q은(는) 끝까지 켜진 적이 없습니다. `%s` 명령으로 켜세요", t.Name(), t.Command("up"))
 	}
 	return machine.Snapshot{}, usage("testbed %q has no snapshot %q; it has %v", "테스트베드 %q에는 스냅샷 %q이(가) 없습니다. 있는 것: %v", t.Name(), name, names)
 }

@@ -53,7 +53,7 @@ type MachineStatus struct {
 func (t *Testbed) RESTConfig() (*rest.Config, error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", t.Kubeconfig())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, lang.Errorf("testbed %q: %w", "테스트베드 %q: %w", t.Name(), ErrNotUp)
+		return nil, t.NotUp()
 	}
 	if err != nil {
 		return nil, lang.Errorf("reading the kubeconfig of testbed %q: %w", "테스트베드 %q의 kubeconfig 읽기: %w", t.Name(), err)
@@ -81,8 +81,8 @@ func (t *Testbed) Answering(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, statusLimit)
 	defer cancel()
 	if _, err := client.RESTClient().Get().AbsPath("/readyz").DoRaw(ctx); err != nil {
-		return lang.Errorf("the cluster of testbed %q does not answer; `nori up` repairs, `nori reset` puts back: %w",
-			"테스트베드 %q의 클러스터가 응답하지 않습니다. `nori up`으로 고치고, `nori reset`으로 되돌립니다: %w", t.Name(), err)
+		return lang.Errorf("the cluster of testbed %q does not answer; %s: %w",
+			"테스트베드 %q의 클러스터가 응답하지 않습니다. %s: %w", t.Name(), t.Repairs(), err)
 	}
 	return nil
 }

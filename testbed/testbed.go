@@ -119,7 +119,11 @@ func (t *Testbed) providerWith(keys *sshKeys, img image.Image) (provider, error)
 
 // open makes the provider of a testbed that exists.
 func (t *Testbed) open() (provider, error) {
-	if err := t.EnsureNamespace(); err != nil {
+	// Of one that was removed meanwhile nothing must come back.
+	if _, err := t.home.readState(t.Name()); err != nil {
+		return nil, err
+	}
+	if err := t.ensureNamespace(); err != nil {
 		return nil, err
 	}
 	img, err := t.image()

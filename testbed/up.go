@@ -40,14 +40,14 @@ func (t *Testbed) Up(ctx context.Context, o RunOptions) error {
 		return err
 	}
 	defer l.release()
-	if err := t.reread(); err != nil {
+	if err := t.reread(l); err != nil {
 		return err
 	}
 	begin := time.Now()
 	if err := preflight.Must(ctx, preflight.ForUp(t.Preflight())); err != nil {
 		if !t.made() {
 			// Nothing of it is there but its declaration.
-			err = errors.Join(err, t.forget(l))
+			err = errors.Join(err, t.forget(ctx, l))
 		}
 		return err
 	}

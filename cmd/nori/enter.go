@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,16 +14,16 @@ import (
 )
 
 // enter goes into the network namespace of an isolated testbed by running this
-// program again inside it: a running Go program can't move all its threads.
-func enter(t *testbed.Testbed) error {
-	name := t.Namespace()
-	if name == "" {
+// program again inside it: a running Go program can't move all its threads. After a
+// reboot of the host it is made anew; the machines come with `nori up`.
+func (g *globals) enter(ctx context.Context, t *testbed.Testbed) error {
+	if t.Namespace() == "" {
 		return nil
 	}
-	if err := t.EnsureNamespace(); err != nil {
+	if err := t.EnsureNamespace(ctx, g.waitingFor); err != nil {
 		return err
 	}
-	return netns.Enter(name)
+	return netns.Enter(t.Namespace())
 }
 
 // becomeRoot runs this program again under sudo where the testbeds of this

@@ -69,7 +69,7 @@ type faultLine struct {
 
 // listFaults works without a testbed, too: one may want to read before `nori up`.
 func (g *globals) listFaults(ctx context.Context) error {
-	t, err := g.open()
+	t, err := g.open(ctx)
 	if err != nil && !errors.Is(err, testbed.ErrNoTestbed) {
 		return err
 	}
@@ -135,7 +135,7 @@ until the effect can be seen. "nori fault recover" takes it out again; "nori res
 }
 
 func (g *globals) injectFault(ctx context.Context, f *fault.Fault, o fault.Options) error {
-	t, err := g.open()
+	t, err := g.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (g *globals) injectFault(ctx context.Context, f *fault.Fault, o fault.Optio
 	}
 	g.tell("%s is in: %s (seed %d)", "%s 장애를 주입했습니다: %s (시드 %d)", color.New(color.Bold).Sprint(r.Name), fault.TargetOf(r), r.Seed)
 	g.tell("What is seen: %s.", "나타나는 증상: %s.", f.Symptom)
-	g.tell("To take it out: %s", "복구하려면: %s", color.CyanString("nori fault recover "+r.Name))
+	g.tell("To take it out: %s", "복구하려면: %s", color.CyanString(t.Command("fault recover "+r.Name)))
 	return nil
 }
 
@@ -159,7 +159,7 @@ func newFaultRecoverCommand(g *globals) *cobra.Command {
 		Use: "recover [FAULT]", Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeFault,
 		Short: lang.T("Take a fault out, or all of them", "장애를 하나 또는 모두 복구하기"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, err := g.open()
+			t, err := g.open(c.Context())
 			if err != nil {
 				return err
 			}
@@ -212,7 +212,7 @@ func newFaultVerifyCommand(g *globals) *cobra.Command {
 }
 
 func (g *globals) verifyFaults(ctx context.Context, faults []*fault.Fault, o fault.Options) error {
-	t, err := g.open()
+	t, err := g.open(ctx)
 	if err != nil {
 		return err
 	}

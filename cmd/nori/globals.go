@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -169,12 +170,12 @@ func (g *globals) usage(en, ko string, args ...any) error {
 
 // open finds the testbed that is meant, and goes into its namespace: without
 // --name, and with one testbed on this host, that one is meant.
-func (g *globals) open() (*testbed.Testbed, error) {
+func (g *globals) open(ctx context.Context) (*testbed.Testbed, error) {
 	t, err := g.find()
 	if err != nil {
 		return nil, err
 	}
-	return t, enter(t)
+	return t, g.enter(ctx, t)
 }
 
 // find is open without going into the namespace.
@@ -202,27 +203,16 @@ func (g *globals) findWithPrograms() (t *testbed.Testbed, bin string, err error)
 	return t, bin, err
 }
 
+// meant is the name of the testbed that is meant.
 func (g *globals) meant(home testbed.Home) (string, error) {
 	if g.name != "" {
 		return g.name, nil
 	}
-	names, err := home.Names()
-	if err != nil {
-		return "", err
-	}
-	if len(names) == 1 {
-		return names[0], nil
-	}
-	for _, n := range names {
-		if n == testbed.DefaultName {
-			return n, nil
-		}
-	}
-	if len(names) > 1 {
-		return "", g.usage("there are %d testbeds, %v: say which with --name", "테스트베드가 %d개 있습니다(%v). --name으로 하나를 지정하세요", len(names), names)
-	}
-	return testbed.DefaultName, nil
+	return home.Meant()
 }
+
+// commandLine is that of this process, for others to see.
+func commandLine() string { return "nori " + strings.Join(os.Args[1:], " ") }
 
 // binDir is where this program lies, with those that go to the machines.
 func binDir() (string, error) {

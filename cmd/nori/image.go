@@ -41,7 +41,7 @@ list 참고)나 "docker save"로 만든 파일을 쓸 수 있습니다. NAME은 
 }
 
 func (g *globals) listImages(ctx context.Context) error {
-	t, bin, err := g.openWithPrograms()
+	t, bin, err := g.openWithPrograms(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,12 +63,12 @@ func (g *globals) listImages(ctx context.Context) error {
 }
 
 // openWithPrograms is open, and the folder of the programs that images are made of.
-func (g *globals) openWithPrograms() (*testbed.Testbed, string, error) {
+func (g *globals) openWithPrograms(ctx context.Context) (*testbed.Testbed, string, error) {
 	t, bin, err := g.findWithPrograms()
 	if err != nil {
 		return nil, "", err
 	}
-	return t, bin, enter(t)
+	return t, bin, g.enter(ctx, t)
 }
 
 // shortDigest is as much of a digest as people compare.
@@ -81,7 +81,7 @@ func shortDigest(digest string) string {
 }
 
 func (g *globals) pushImage(ctx context.Context, args []string) error {
-	t, bin, err := g.openWithPrograms()
+	t, bin, err := g.openWithPrograms(ctx)
 	if err != nil {
 		return err
 	}

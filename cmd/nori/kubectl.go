@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -28,18 +29,18 @@ func newKubectlCommand(g *globals) *cobra.Command {
 		DisableFlagParsing: true,
 		// kubectl's own flags are kubectl's; ours come before the word kubectl.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
-		RunE:              func(_ *cobra.Command, args []string) error { return g.kubectl(args) },
+		RunE:              func(c *cobra.Command, args []string) error { return g.kubectl(c.Context(), args) },
 	}
 }
 
 // kubectl becomes the real kubectl, which is in this program.
-func (g *globals) kubectl(args []string) error {
+func (g *globals) kubectl(ctx context.Context, args []string) error {
 	if err := g.settle(nil); err != nil {
 		return err
 	}
 	// The link named kubectl honours KUBECONFIG, as kubectl does; `nori
 	// kubectl` means the testbed whatever the environment says.
-	t, err := g.open()
+	t, err := g.open(ctx)
 	if err != nil && (!g.link || os.Getenv("KUBECONFIG") == "") {
 		return err
 	}

@@ -129,8 +129,8 @@ func (g *globals) openLab(ctx context.Context, args []string) (*run.Session, *sc
 			return nil, nil, err
 		}
 		if id = state.Current; id == "" {
-			return nil, nil, lang.Errorf("no lab is open; `nori lab list` shows them, `nori lab start LAB` opens one",
-				"진행 중인 실습이 없습니다. `nori lab list`로 목록을 보고 `nori lab start 실습`으로 시작하세요")
+			return nil, nil, lang.Errorf("no lab is open; `%s lab list` shows them, `%[1]s lab start LAB` opens one",
+				"진행 중인 실습이 없습니다. `%s lab list`로 목록을 보고 `%[1]s lab start 실습`으로 시작하세요", env.Nori())
 		}
 	}
 	lab, err := g.findLab(id)

@@ -6,12 +6,11 @@ import (
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
-	"noriter.dev/noriter/testbed"
 )
 
 // labEnv opens the testbed for the labs, which it must be up for.
 func (g *globals) labEnv(ctx context.Context) (*labs.Env, error) {
-	t, err := g.open()
+	t, err := g.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -33,14 +32,11 @@ func (g *globals) labEnv(ctx context.Context) (*labs.Env, error) {
 			return nil, err
 		}
 	}
-	command := "nori"
-	if t.Name() != testbed.DefaultName {
-		command += " --name " + t.Name()
-	}
+	t.Visit(commandLine()) // until this process ends
 	return &labs.Env{
 		Patience: t.Traits().Patience(),
 		Testbed:  t.Name(), Kubeconfig: t.Kubeconfig(), Config: config, Nodes: &nodes{testbed: t},
-		BinDir: bin, ProgressDir: t.Home().Learner(), Command: command,
+		BinDir: bin, ProgressDir: t.Home().Learner(), Command: t.Home().Nori(t.Name()),
 		Lang: lang.Current(), In: g.stdin, Out: g.stdout, Err: g.stderr,
 	}, nil
 }

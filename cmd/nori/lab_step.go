@@ -24,7 +24,7 @@ func (g *globals) labCommand(use, en, ko string, do func(context.Context, *run.S
 			}
 			err = do(c.Context(), s, ui)
 			if errors.Is(err, run.ErrNotStarted) {
-				return lang.Errorf("%w; `nori lab start %s` does", "%w. `nori lab start %s`(으)로 시작하세요", err, s.Lab.ID)
+				return lang.Errorf("%w; `%s lab start %s` does", "%w. `%s lab start %s`(으)로 시작하세요", err, ui.Command, s.Lab.ID)
 			}
 			return err
 		},
@@ -75,8 +75,8 @@ func newLabHintCommand(g *globals) *cobra.Command {
 				return err
 			}
 			if !ok {
-				ui.Say(lang.T("There are no more hints for this step; `nori lab solve` shows and types its solution.",
-					"이 단계에는 힌트가 더 없습니다. `nori lab solve`가 풀이를 보여 주고 실행합니다."))
+				ui.Say(lang.Textf("There are no more hints for this step; `%s lab solve` shows and types its solution.",
+					"이 단계에는 힌트가 더 없습니다. `%s lab solve`가 풀이를 보여 주고 실행합니다.", ui.Command).String())
 				return nil
 			}
 			return ui.Hint(text, cost)
@@ -139,8 +139,8 @@ func newLabResetCommand(g *globals) *cobra.Command {
 	cmd := g.labCommand("reset", "Put a lab back to its beginning; the scores are kept", "실습을 처음 상태로 되돌리기 (점수 기록은 남음)",
 		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
 			if state, err := s.State(); step && err == nil && state.Phase == progress.Done {
-				return g.usage("the lab %[1]s is finished, and has no open step; `nori lab reset %[1]s` begins it anew",
-					"실습 %[1]s은(는) 이미 끝나서 진행 중인 단계가 없습니다. `nori lab reset %[1]s`(으)로 새로 시작할 수 있습니다", s.Lab.ID)
+				return g.usage("the lab %[1]s is finished, and has no open step; `%[2]s lab reset %[1]s` begins it anew",
+					"실습 %[1]s은(는) 이미 끝나서 진행 중인 단계가 없습니다. `%[2]s lab reset %[1]s`(으)로 새로 시작할 수 있습니다", s.Lab.ID, ui.Command)
 			}
 			question := lang.Text{EN: "Begin the lab anew?", KO: "실습을 새로 시작할까요?"}
 			if step {

@@ -68,7 +68,7 @@ func (g *globals) enterWithImages(ctx context.Context, t *testbed.Testbed, bin s
 			return err
 		}
 	}
-	return enter(t)
+	return g.enter(ctx, t)
 }
 
 func (g *globals) addNode(c *cobra.Command, args []string) error {
@@ -92,7 +92,7 @@ func (g *globals) addNode(c *cobra.Command, args []string) error {
 }
 
 func (g *globals) removeNode(c *cobra.Command, name string, force bool) error {
-	t, err := g.open()
+	t, err := g.open(c.Context())
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (g *globals) openWay(ctx context.Context, what string, o openOptions) error
 		return err
 	}
 	if ns := t.Namespace(); ns != "" && !netns.Exists(ns) {
-		return lang.Errorf("testbed %q: %w", "테스트베드 %q: %w", t.Name(), testbed.ErrNotUp)
+		return t.NotUp()
 	}
 	route, err := findWay(ctx, t, kind, name, o)
 	if err != nil {
@@ -124,6 +124,7 @@ func (g *globals) forwardWay(ctx context.Context, t *testbed.Testbed, what strin
 	if err != nil {
 		return lang.Errorf("listening on 127.0.0.1: %w", "127.0.0.1에서 수신 대기: %w", err)
 	}
+	defer t.Visit(commandLine())()
 	fmt.Fprintln(g.stdout, route.Local(l))
 	to := route.Address
 	if route.Host != "" {

@@ -68,7 +68,7 @@ func (g *globals) openToReset(ctx context.Context, to string) (*testbed.Testbed,
 	if newer, err := t.Newer(ctx, to); err == nil && len(newer) > 0 {
 		return t, bin, g.enterWithImages(ctx, t, bin)
 	}
-	return t, bin, enter(t)
+	return t, bin, g.enter(ctx, t)
 }
 
 // resetAll puts every testbed of this host back, all at once. Each is reset by
@@ -97,7 +97,7 @@ func (g *globals) resetAll(ctx context.Context, to string) error {
 		return err
 	}
 	begin := time.Now()
-	failed := resetEach(ctx, names, g.stderr, func(ctx context.Context, name string) *exec.Cmd {
+	failed := eachTestbed(ctx, names, g.stderr, func(ctx context.Context, name string) *exec.Cmd {
 		return exec.CommandContext(ctx, self, "--name", name, "--plain", "--lang", lang.Current(), "reset", "--to", to)
 	})
 	if ctx.Err() != nil {
@@ -112,10 +112,10 @@ func (g *globals) resetAll(ctx context.Context, to string) error {
 	return nil
 }
 
-// resetEach runs a command per testbed, prints what they say line by line with
+// eachTestbed runs a command per testbed, prints what they say line by line with
 // the testbed's name before it, and gives the names of those that failed. One
 // that fails leaves the others alone.
-func resetEach(ctx context.Context, names []string, out io.Writer, command func(context.Context, string) *exec.Cmd) (failed []string) {
+func eachTestbed(ctx context.Context, names []string, out io.Writer, command func(context.Context, string) *exec.Cmd) (failed []string) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	bad := make([]bool, len(names))
@@ -145,7 +145,7 @@ func resetEach(ctx context.Context, names []string, out io.Writer, command func(
 }
 
 // runSaying runs a command to its end. Where ours is interrupted, it gets the
-// time to leave something behind that the next reset can take up.
+// time to leave something behind that the next one can take up.
 func runSaying(c *exec.Cmd, say func(string)) error {
 	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
 	c.WaitDelay = 30 * time.Second

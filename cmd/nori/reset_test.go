@@ -11,7 +11,7 @@ import (
 
 func TestResetEach(t *testing.T) {
 	var out bytes.Buffer
-	failed := resetEach(t.Context(), []string{"a", "b", "c", "d"}, &out, func(ctx context.Context, name string) *exec.Cmd {
+	failed := eachTestbed(t.Context(), []string{"a", "b", "c", "d"}, &out, func(ctx context.Context, name string) *exec.Cmd {
 		switch name {
 		case "b":
 			return exec.CommandContext(ctx, "sh", "-c", "echo no snapshot >&2; exit 2")
@@ -35,7 +35,7 @@ func TestResetEachIsParallel(t *testing.T) {
 	dir := t.TempDir()
 	var out bytes.Buffer
 	script := `touch "$1"; for i in $(seq 600); do [ -e "$2" ] && exit 0; sleep 0.05; done; exit 1`
-	failed := resetEach(t.Context(), []string{"a", "b"}, &out, func(ctx context.Context, name string) *exec.Cmd {
+	failed := eachTestbed(t.Context(), []string{"a", "b"}, &out, func(ctx context.Context, name string) *exec.Cmd {
 		other := map[string]string{"a": "b", "b": "a"}[name]
 		return exec.CommandContext(ctx, "sh", "-c", script, "sh", dir+"/"+name, dir+"/"+other)
 	})

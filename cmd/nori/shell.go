@@ -20,10 +20,11 @@ func newShellCommand(g *globals) *cobra.Command {
 		Short: lang.T("Open a shell with kubectl ready for the testbed", "테스트베드용 kubectl이 준비된 셸 열기"),
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			t, err := g.open()
+			t, err := g.open(c.Context())
 			if err != nil {
 				return err
 			}
+			defer t.Visit(commandLine())()
 			sh, err := shell(t)
 			if err != nil {
 				return err

@@ -23,7 +23,7 @@ func newSnapshotCommand(g *globals) *cobra.Command {
 	c.AddCommand(list, &cobra.Command{
 		Use: "save NAME", Short: lang.T("Save the state of all machines", "모든 머신의 상태 저장하기"), Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, err := g.open()
+			t, err := g.open(c.Context())
 			if err != nil {
 				return err
 			}
@@ -40,7 +40,7 @@ func newSnapshotCommand(g *globals) *cobra.Command {
 	}, &cobra.Command{
 		Use: "delete NAME", Short: lang.T("Forget a snapshot", "스냅샷 지우기"), Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, err := g.open()
+			t, err := g.open(c.Context())
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ func newSnapshotCommand(g *globals) *cobra.Command {
 }
 
 func (g *globals) listSnapshots(c *cobra.Command) error {
-	t, err := g.open()
+	t, err := g.open(c.Context())
 	if err != nil {
 		return err
 	}

@@ -44,10 +44,11 @@ func newSSHCommand(g *globals) *cobra.Command {
 }
 
 func (g *globals) ssh(ctx context.Context, node string, args []string, tty bool) error {
-	t, err := g.open()
+	t, err := g.open(ctx)
 	if err != nil {
 		return err
 	}
+	defer t.Visit(commandLine())()
 	connect, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	m, err := t.Dial(connect, node)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -20,7 +22,10 @@ func newStatusCommand(g *globals) *cobra.Command {
 		Short: lang.T("Show machines, nodes and components", "머신, 노드, 구성 요소 보기"),
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			t, err := g.open()
+			t, err := g.open(c.Context())
+			if errors.Is(err, testbed.ErrNoTestbed) {
+				return g.statusOfNone(c.Context(), err)
+			}
 			if err != nil {
 				return err
 			}
@@ -28,7 +33,7 @@ func newStatusCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := g.show(s, func() { g.printStatus(s) }); err != nil {
+			if err := g.show(s, func() { g.printStatus(t, s) }); err != nil {
 				return err
 			}
 			if !s.Ready {
@@ -41,6 +46,23 @@ func newStatusCommand(g *globals) *cobra.Command {
 	return c
 }
 
+// statusOfNone is the status of a testbed that there is not: something may be left of it.
+func (g *globals) statusOfNone(ctx context.Context, none error) error {
+	home, name, err := g.meantToRemove(ctx)
+	if err != nil {
+		return err
+	}
+	left := home.Leftovers(ctx, name)
+	if left.Any() {
+		return lang.Errorf("testbed %q: %w, but something is left of one (%s); `%s` removes it",
+			"테스트베드 %q: %w. 하지만 남은 것이 있습니다(%s). `%s` 명령으로 지우세요", name, testbed.ErrNoTestbed, left.What(), home.Command(name, "down"))
+	}
+	if other := left.Elsewhere(); other != "" {
+		return lang.Errorf("%w\n      %s", "%w\n      %s", none, other)
+	}
+	return none
+}
+
 // show prints a value as JSON where that was asked for, or else for people.
 func (g *globals) show(v any, people func()) error {
 	if g.output != "json" {
@@ -50,7 +72,7 @@ func (g *globals) show(v any, people func()) error {
 	return g.printJSON(v)
 }
 
-func (g *globals) printStatus(s testbed.Status) {
+func (g *globals) printStatus(t *testbed.Testbed, s testbed.Status) {
 	kind := s.Driver
 	if s.Isolated {
 		kind += lang.T(", isolated", ", 격리")
@@ -74,7 +96,7 @@ func (g *globals) printStatus(s testbed.Status) {
 		fmt.Fprintln(g.stdout, color.GreenString(lang.T("ready", "준비됨")))
 	} else {
 		fmt.Fprintln(g.stdout, color.YellowString(lang.T("not ready", "준비되지 않음"))+"  "+
-			lang.T("`nori up` repairs, `nori reset` puts back", "`nori up`으로 고치고, `nori reset`으로 되돌립니다"))
+			t.Repairs().String())
 	}
 }
 

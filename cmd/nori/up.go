@@ -97,7 +97,9 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 	if err != nil {
 		return err
 	}
-	t, err := testbed.Declare(c.Context(), home, spec, given, g.waitingFor)
+	t, err := testbed.Declare(c.Context(), home, spec, given, testbed.DeclareOptions{Waiting: g.waitingFor, Cleared: func(what lang.Text) {
+		g.tell("removed what was left of an earlier testbed %s: %s", "이전의 테스트베드 %s에서 남은 것을 지웠습니다: %s", spec.Name, what)
+	}})
 	if err != nil {
 		return err
 	}
@@ -121,6 +123,6 @@ func (g *globals) bringUp(ctx context.Context, t *testbed.Testbed, bin string) e
 		return err
 	}
 	g.tell("Ready in %.1f s. Next: %s or %s", "%.1f초 만에 준비했습니다. 다음: %s 또는 %s",
-		t.Took().Seconds(), color.CyanString("nori lab start pods"), color.CyanString("nori shell"))
+		t.Took().Seconds(), color.CyanString(t.Command("lab start pods")), color.CyanString(t.Command("shell")))
 	return nil
 }

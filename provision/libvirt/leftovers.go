@@ -19,15 +19,16 @@ import (
 )
 
 // Leftovers lists what virtual machines have on this host, with or without the files
-// of their testbeds: what libvirt at connect (empty: the host's) has with the mark of
-// a testbed, and the processes of testbeds' own libvirtds.
-func Leftovers(ctx context.Context, connect string) ([]machine.Leftover, error) {
-	own, err := lostDaemons()
-	if err != nil {
-		return nil, err
+// of their testbeds: the processes of testbeds' own libvirtds, and what libvirt at these
+// addresses (empty: the host's) has with the mark of a testbed. Where one can't be asked,
+// the error says so, and the rest is listed.
+func Leftovers(ctx context.Context, connects ...string) ([]machine.Leftover, error) {
+	found, err := lostDaemons()
+	for _, connect := range connects {
+		marked, merr := lostMarked(ctx, connect)
+		found, err = append(found, marked...), errors.Join(err, merr)
 	}
-	marked, err := lostMarked(ctx, connect)
-	return append(own, marked...), err
+	return found, err
 }
 
 // lostDaemons are the processes of testbeds' own libvirtds. They see a folder of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -122,38 +123,49 @@ var ofUpper = regexp.MustCompile(`^(/.*)/nspawn/machines/([^/]+)/upper$`)
 // lostRoots are the machines' roots that are mounted. Each knows the folder that it
 // was made with, also where that was moved or removed since.
 func lostRoots(mounts []mountinfo.Mount) (found []machine.Leftover) {
+	machines, roots := map[string][]string{}, map[string][]string{} // by folder
 	for _, m := range mounts {
 		upper := ofUpper.FindStringSubmatch(m.Options["upperdir"])
 		if m.Type != "overlay" || m.Source != overlaySource || upper == nil {
 			continue
 		}
 		dir := overlayPath.Replace(upper[1])
+		machines[dir], roots[dir] = append(machines[dir], upper[2]), append(roots[dir], m.Point)
+	}
+	for _, dir := range slices.Sorted(maps.Keys(roots)) {
 		found = append(found, machine.Leftover{Testbed: filepath.Base(dir), Dir: dir,
-			What:   lang.Textf("the mounted disk of machine %s", "마운트된 머신 %s의 디스크", upper[2]),
-			Remove: func(ctx context.Context) error { return unmountLost(ctx, m.Point) }})
+			What:   lang.Textf("mounted disks (%s)", "마운트된 디스크(%s)", names(machines[dir])),
+			Remove: func(ctx context.Context) error { return unmountLost(ctx, roots[dir]) }})
 	}
 	return found
+}
+
+func names(of []string) string {
+	slices.Sort(of)
+	return strings.Join(of, ", ")
 }
 
 // overlayPath undoes escapeOption: older kernels show the options as they were given.
 var overlayPath = strings.NewReplacer(`\\`, `\`, `\:`, `:`, `\,`, `,`)
 
-// unmountLost takes a machine's root away, and what is mounted below, and the lock
-// that systemd-nspawn has for it.
-func unmountLost(ctx context.Context, root string) error {
-	if st, err := stat(root); err == nil {
-		if err := removeIfThere(nspawnLock(st)); err != nil {
+// unmountLost takes machines' roots away, and what is mounted below, and the locks
+// that systemd-nspawn has for them.
+func unmountLost(ctx context.Context, roots []string) error {
+	for _, root := range roots {
+		if st, err := stat(root); err == nil {
+			if err := removeIfThere(nspawnLock(st)); err != nil {
+				return err
+			}
+		}
+		mounted, err := mountinfo.Under(root)
+		if err != nil {
 			return err
 		}
-	}
-	mounted, err := mountinfo.Under(root)
-	if err != nil {
-		return err
-	}
-	slices.Reverse(mounted)
-	for _, target := range mounted {
-		if err := unmount(ctx, target); err != nil {
-			return lang.Errorf("unmounting %s: %w", "%s 마운트 해제: %w", target, err)
+		slices.Reverse(mounted)
+		for _, target := range mounted {
+			if err := unmount(ctx, target); err != nil {
+				return lang.Errorf("unmounting %s: %w", "%s 마운트 해제: %w", target, err)
+			}
 		}
 	}
 	return nil
@@ -164,20 +176,23 @@ func unmountLost(ctx context.Context, root string) error {
 func lostRuntime(look machine.Look) (found []machine.Leftover) {
 	for _, name := range look.Names {
 		p := lostProvider(name, filepath.Join(look.Testbeds, name))
-		for _, of := range look.Machines {
-			m := p.machine(of)
-			if !slices.ContainsFunc(m.runtimeDirs(), exists) {
-				continue
-			}
-			found = append(found, machine.Leftover{Testbed: name, Dir: p.tb.Dir,
-				What: lang.Textf("what systemd-nspawn keeps of machine %s", "systemd-nspawn이 보관한 머신 %s의 정보", of),
-				Remove: func(ctx context.Context) error {
+		there := slices.DeleteFunc(slices.Clone(look.Machines), func(of string) bool {
+			return !slices.ContainsFunc(p.machine(of).runtimeDirs(), exists)
+		})
+		if len(there) == 0 {
+			continue
+		}
+		found = append(found, machine.Leftover{Testbed: name, Dir: p.tb.Dir,
+			What: lang.Textf("what systemd-nspawn keeps of machines (%s)", "systemd-nspawn이 보관한 머신 정보(%s)", names(there)),
+			Remove: func(ctx context.Context) error {
+				return each(there, func(of string) error {
+					m := p.machine(of)
 					if err := m.unmountRoot(ctx); err != nil {
 						return err
 					}
 					return m.removeRuntime()
-				}})
-		}
+				})
+			}})
 	}
 	return found
 }

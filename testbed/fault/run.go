@@ -43,8 +43,8 @@ func Inject(ctx context.Context, t *testbed.Testbed, f *Fault, o Options) (testb
 
 func inject(ctx context.Context, t *testbed.Testbed, f *Fault, o Options) (testbed.Fault, error) {
 	if have := t.Faults(); len(have) > 0 {
-		return testbed.Fault{}, lang.Errorf("%w: the fault %s is in already; `nori fault recover` takes it out",
-			"%w: 장애 %s이(가) 이미 주입되어 있습니다. `nori fault recover`로 복구하세요", errNotSteady, have[0].Name)
+		return testbed.Fault{}, lang.Errorf("%w: the fault %s is in already; `%s` takes it out",
+			"%w: 장애 %s이(가) 이미 주입되어 있습니다. `%s` 명령으로 복구하세요", errNotSteady, have[0].Name, t.Command("fault recover"))
 	}
 	if o.Namespace != "" && !f.workload {
 		return testbed.Fault{}, &testbed.UsageError{Err: lang.Errorf("%s breaks the testbed, not a namespace; leave --namespace out",
@@ -68,11 +68,8 @@ type injection struct {
 func (i *injection) steps() []step.Step {
 	steps := []step.Step{{
 		ID: "steady", Title: lang.Text{EN: "The testbed is steady", KO: "테스트베드가 정상인지 확인"},
-		Advice: lang.Text{
-			EN: "`nori status` shows it, `nori up` repairs, `nori reset` puts back",
-			KO: "`nori status`로 보고, `nori up`으로 고치고, `nori reset`으로 되돌립니다",
-		},
-		Run: func(ctx context.Context, note func(string)) error { return i.steady(ctx) },
+		Advice: lang.Textf("`%s` shows it, %s", "`%s` 명령으로 보고, %s", i.Command("status"), i.Repairs()),
+		Run:    func(ctx context.Context, note func(string)) error { return i.steady(ctx) },
 	}}
 	last := "steady"
 	if i.fault.workload && i.options.Namespace == "" {
@@ -94,7 +91,7 @@ func (i *injection) steps() []step.Step {
 		},
 	}, step.Step{
 		ID: "proof", Title: lang.Text{EN: "Proof that it took effect", KO: "효과 확인"}, Needs: []string{"inject"},
-		Advice: lang.Text{EN: "`nori fault recover` takes out what there is of it", KO: "`nori fault recover`로 복구할 수 있습니다"},
+		Advice: lang.Textf("`%s` takes out what there is of it", "`%s` 명령으로 복구할 수 있습니다", i.Command("fault recover")),
 		Run: func(ctx context.Context, note func(string)) error {
 			if err := i.await(ctx, i.fault, i.record, Broken, proofLimit, note); err != nil {
 				return err
@@ -227,7 +224,7 @@ func (w *world) recovery(f *Fault, r testbed.Fault, o Options) []step.Step {
 		},
 	}, {
 		ID: "steady", Title: lang.Text{EN: "The testbed is steady again", KO: "테스트베드가 다시 정상"}, Needs: []string{"whole"}, Limit: 2 * recoverLimit,
-		Advice: lang.Text{EN: "`nori up` repairs, `nori reset` puts back", KO: "`nori up`으로 고치고, `nori reset`으로 되돌립니다"},
+		Advice: w.Repairs(),
 		Run: func(ctx context.Context, _ func(string)) error {
 			if r.Practice && !o.keepShop {
 				if err := w.closeShop(ctx); err != nil {

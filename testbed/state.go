@@ -1,0 +1,194 @@
+package testbed
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/lang"
+)
+
+// stateVersion is the form that states have now. It grows when an older nori would
+// read a state wrongly.
+const stateVersion = 1
+
+// State is what must be remembered of a testbed. It is written before
+// anything of the testbed is made, so that `nori down` always finds its way.
+type State struct {
+	// Version is stateVersion when it was written.
+	Version int          `json:"version"`
+	Spec    Spec         `json:"spec"`
+	Subnet  netip.Prefix `json:"subnet"`
+	// ImageID is the machine image that the machines were made from.
+	ImageID string    `json:"imageID,omitempty"`
+	Created time.Time `json:"created"`
+	// Ready says that `nori up` once came to its end.
+	Ready bool `json:"ready"`
+	// Workers are the workers' names; empty means node1 to nodeN, as Spec says.
+	Workers []string `json:"workers,omitempty"`
+	// Joining is a worker whose `nori node add` has not come to its end.
+	Joining string `json:"joining,omitempty"`
+	// Resetting is the snapshot of a reset that has not come to its end.
+	Resetting string `json:"resetting,omitempty"`
+	// Faults are those that `nori fault` has put in and not taken out.
+	Faults []Fault `json:"faults,omitempty"`
+	// Emulated says whether the machines' processors are imitated, as the
+	// driver last saw; nil before it was asked.
+	Emulated *bool `json:"emulated,omitempty"`
+	// Why tells how auto came to its driver.
+	Why string `json:"why,omitempty"`
+}
+
+const stateFile = "state.json"
+
+// ErrNoTestbed is a testbed that was never made, or is down.
+var ErrNoTestbed = lang.Errorf("there is no such testbed", "그런 테스트베드가 없습니다")
+
+// ErrNotUp is a testbed whose `nori up` has not come far enough for a cluster.
+var ErrNotUp = lang.Errorf("there is no cluster yet", "아직 클러스터가 없습니다")
+
+// NotUp is ErrNotUp of this testbed, with what to type.
+func (t *Testbed) NotUp() error {
+	return lang.Errorf("testbed %q: %w; `%s` makes one", "테스트베드 %q: %w. `%s` 명령으로 만드세요", t.Name(), ErrNotUp, t.Command("up"))
+}
+
+// BrokenState is a state that is there and can't be used: it is damaged, or a newer
+// nori wrote it. Such a testbed can be removed, and nothing else.
+type BrokenState struct{ Err error }
+
+// Error says what is wrong with it, and what to do.
+func (e *BrokenState) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *BrokenState) Unwrap() error { return e.Err }
+
+func (h Home) readState(name string) (State, error) {
+	if err := h.isFolder(name); err != nil {
+		return State{}, h.broken(name, err)
+	}
+	data, err := os.ReadFile(filepath.Join(h.testbed(name), stateFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return State{}, lang.Errorf("testbed %q: %w; `%s` makes one", "테스트베드 %q: %w. `%s` 명령으로 만드세요", name, ErrNoTestbed, h.Command(name, "up"))
+	case errors.Is(err, unix.EISDIR), errors.Is(err, unix.ELOOP):
+		return State{}, h.broken(name, err)
+	case err != nil:
+		return State{}, lang.Errorf("reading the state of testbed %q: %w", "테스트베드 %q의 상태 읽기: %w", name, err)
+	}
+	s, err := parseState(name, data)
+	var newer *newerState
+	switch {
+	case errors.As(err, &newer):
+		return State{}, &BrokenState{lang.Errorf("testbed %q was made by a newer nori (%w): use that one, or remove the testbed with `%s`",
+			"테스트베드 %q은(는) 더 새로운 nori로 만들었습니다(%w). 그 nori를 쓰거나 `%s` 명령으로 테스트베드를 지우세요", name, err, h.Command(name, "down"))}
+	case err != nil:
+		return State{}, h.broken(name, err)
+	}
+	return s, nil
+}
+
+// isFolder refuses what is in the place of a testbed's folder: a link's other end is
+// not ours to write to, and what is mounted there has another name.
+func (h Home) isFolder(name string) error {
+	fi, err := os.Lstat(h.testbed(name))
+	switch {
+	case err != nil, fi.IsDir():
+		return nil // the state says what is wrong
+	case fi.Mode()&fs.ModeSymlink != 0:
+		return lang.Errorf("%s is a symbolic link", "%s은(는) 심볼릭 링크입니다", h.testbed(name))
+	}
+	return lang.Errorf("%s is no folder", "%s은(는) 폴더가 아닙니다", h.testbed(name))
+}
+
+// broken says of a state that can't be used what to do.
+func (h Home) broken(name string, err error) error {
+	return &BrokenState{lang.Errorf("the state of testbed %q is damaged (%w): `%s` removes the testbed, then `%s` makes it anew",
+		"테스트베드 %q의 상태가 손상되었습니다(%w). `%s` 명령으로 테스트베드를 지운 뒤 `%s` 명령으로 새로 만드세요",
+		name, err, h.Command(name, "down"), h.Command(name, "up"))}
+}
+
+// newerState is a state whose form this program does not know.
+type newerState struct{ version int }
+
+func (e *newerState) Error() string {
+	return lang.Textf("its state has version %d, and this nori knows %d", "상태의 버전이 %d인데 이 nori는 %d까지 압니다", e.version, stateVersion).String()
+}
+
+// parseState reads the state of the testbed of that name. What it gives can be
+// relied upon: all that is made of it later has a subnet and names that are some.
+func parseState(name string, data []byte) (s State, err error) {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return s, lang.Errorf("%s is empty", "%s이(가) 비어 있습니다", stateFile)
+	}
+	var form struct{ Version int }
+	if err := json.Unmarshal(data, &form); err == nil && form.Version > stateVersion {
+		return s, &newerState{form.Version}
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, lang.Errorf("%s: %w", "%s: %w", stateFile, err)
+	}
+	if s.Spec.Name != name {
+		return s, lang.Errorf("%s is of a testbed called %q", "%s이(가) 이름이 %q인 테스트베드의 것입니다", stateFile, s.Spec.Name)
+	}
+	if err := errors.Join(validateSubnet(s.Subnet.String()), between("nodes", s.Spec.Nodes, 1, MaxNodes)); err != nil {
+		return s, lang.Errorf("%s: %w", "%s: %w", stateFile, err)
+	}
+	for _, w := range s.workers() {
+		if err := checkWorker(w); err != nil {
+			return s, lang.Errorf("%s: %w", "%s: %w", stateFile, err)
+		}
+	}
+	return s, nil
+}
+
+// salvage reads a text out of a state that can't be used; "" if it is not in there.
+func (h Home) salvage(name, key string) string {
+	data, err := os.ReadFile(filepath.Join(h.testbed(name), stateFile))
+	if err != nil {
+		return ""
+	}
+	m := regexp.MustCompile(`"` + regexp.QuoteMeta(key) + `":\s*"([^"\\]*)"`).FindSubmatch(data)
+	if m == nil {
+		return ""
+	}
+	return string(m[1])
+}
+
+func (h Home) writeState(name string, s State) error {
+	s.Version = stateVersion
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(h.testbed(name), stateFile), append(data, '\n'), 0o600); err != nil {
+		return lang.Errorf("keeping the state of testbed %q: %w", "테스트베드 %q의 상태 저장: %w", name, err)
+	}
+	return nil
+}
+
+// writeState keeps the testbed's state.
+func (t *Testbed) writeState() error { return t.home.writeState(t.Name(), t.state) }
+
+// reread reads the state anew. Whoever held the testbed's lock before may have
+// changed it, so nothing that was read before counts once the lock is held. Of a
+// testbed that is gone the lock goes, too.
+func (t *Testbed) reread(l *lock) error {
+	state, err := t.home.readState(t.Name())
+	if errors.Is(err, ErrNoTestbed) {
+		l.remove()
+		return lang.Errorf("testbed %q was removed meanwhile: %w", "그 사이에 테스트베드 %q이(가) 지워졌습니다: %w", t.Name(), err)
+	}
+	if err != nil {
+		return err
+	}
+	t.state = state
+	return nil
+}
