@@ -55,6 +55,9 @@ type Power interface {
 type Env struct {
 	// Testbed is the testbed's name; progress is kept per testbed.
 	Testbed string
+	// Gone says that the testbed was removed since, or made anew, so that no answer of
+	// its cluster is to be waited for; nil means that it stays.
+	Gone func() bool
 	// Learner is who works; empty means the user of this process.
 	Learner string
 	// Kubeconfig is the file that the learner's kubectl uses. A lab sets the

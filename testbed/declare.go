@@ -25,13 +25,18 @@ func Declare(ctx context.Context, home Home, want Spec, given Given, o DeclareOp
 	state, err := home.readState(want.Name)
 	isNew := errors.Is(err, ErrNoTestbed)
 	switch {
+	case isNew && o.Again:
+		l.remove()
+		return nil, removed(want.Name)
 	case isNew:
 		if err := home.makeRoom(ctx, want.Name, o); err != nil {
 			return nil, err
 		}
 		state, err = newState(ctx, home, want)
 	case err == nil:
-		state, err = merge(state, want, given)
+		if state, err = merge(state, want, given); err == nil {
+			err = (&Testbed{home: home, state: state}).canStay()
+		}
 	}
 	if err != nil {
 		if isNew {
@@ -52,6 +57,8 @@ func Declare(ctx context.Context, home Home, want Spec, given Given, o DeclareOp
 
 // DeclareOptions are what Declare tells meanwhile.
 type DeclareOptions struct {
+	// Again says that this command declared it before, and went into its namespace then.
+	Again bool
 	// Waiting is called when another process holds the testbed.
 	Waiting func(holder string)
 	// Cleared is called when something that was left of an earlier testbed of the name

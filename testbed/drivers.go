@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ type driver struct {
 	suits func(ctx context.Context, want Spec) (bool, lang.Text)
 	// host is what is checked on the host.
 	host preflight.Driver
-	// lessMemory is the command that needs less memory.
+	// lessMemory is what `nori up` takes that needs less memory.
 	lessMemory string
 	// provider makes the machines of a testbed from an image.
 	provider func(t *Testbed, of machine.Testbed, from image.Image) (provider, error)
@@ -60,7 +61,7 @@ var drivers = []driver{{
 		EN: "virtual machines (%s). Each has a kernel of its own; booting takes some seconds.",
 		KO: "가상 머신 (%s). 저마다 커널이 있고 부팅에 몇 초 걸립니다."},
 	traits: libvirt.Traits, connects: true, suits: suitsVirtual,
-	host: libvirt.Preflight(libvirt.ThisHost()), lessMemory: "nori up --driver nspawn   # or --nodes 1",
+	host: libvirt.Preflight(libvirt.ThisHost()), lessMemory: "--driver nspawn   # or --nodes 1",
 	provider: func(t *Testbed, of machine.Testbed, from image.Image) (provider, error) {
 		return libvirt.New(of, libvirt.Image{Disk: from.Disk, Kernel: from.Kernel, Initrd: from.Initrd}, libvirt.Options{
 			Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated, CacheDir: t.home.Cache(), Parcel: t.ensureParcel,
@@ -77,7 +78,7 @@ var drivers = []driver{{
 		KO: "컨테이너 머신. 여기서는 가상 머신이 에뮬레이션되기 때문입니다 (%s). 호스트 커널을 함께 쓰고 약 1초 만에 켜집니다."},
 	traits: nspawn.Traits,
 	suits:  func(context.Context, Spec) (bool, lang.Text) { return true, lang.Text{} },
-	host:   nspawn.Preflight(nspawn.ThisHost()), lessMemory: "nori up --nodes 1   # or end other programs",
+	host:   nspawn.Preflight(nspawn.ThisHost()), lessMemory: "--nodes 1   # or end other programs",
 	provider: func(t *Testbed, of machine.Testbed, from image.Image) (provider, error) {
 		return nspawn.New(of, from.Root, nspawn.Options{Isolated: t.state.Spec.Isolated}), nil
 	},
@@ -233,16 +234,17 @@ func PreflightFor(home Home, driverName, testbed string) (preflight.Options, err
 		return preflight.Options{}, &UsageError{err}
 	}
 	return preflight.Options{
-		Drivers: hostDrivers(driverName), StateDir: home.Dir, Testbed: testbed, MachinesMiB: spec.sizes(),
+		Drivers: hostDrivers(driverName, home.Command(cmp.Or(testbed, spec.Name), "up")), StateDir: home.Dir, Testbed: testbed, MachinesMiB: spec.sizes(),
 		ImageStocked: imageStocked(),
 	}, nil
 }
 
-// hostDrivers are what the host is checked for: one driver, or all for auto.
-func hostDrivers(name string) (out []preflight.Driver) {
+// hostDrivers are what the host is checked for: one driver, or all for auto. The
+// command that brings the testbed up is for remedies.
+func hostDrivers(name, up string) (out []preflight.Driver) {
 	for _, d := range drivers {
 		if name == Auto || name == d.name {
-			d.host.LessMemory = d.lessMemory
+			d.host.LessMemory = up + " " + d.lessMemory
 			out = append(out, d.host)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
@@ -128,10 +127,8 @@ func (h Home) Command(name, words string) string {
 // isMeant says that a person who types a command without --name means this testbed. In
 // a shell that `nori shell` opened that is the shell's.
 func (h Home) isMeant(name string) bool {
-	for _, v := range ambient.Original() {
-		if of, ok := strings.CutPrefix(v, "NORI_TESTBED="); ok && of != "" {
-			return of == name
-		}
+	if of := ambient.Getenv("NORI_TESTBED"); of != "" {
+		return of == name
 	}
 	meant, err := h.Meant()
 	return err == nil && meant == name

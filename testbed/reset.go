@@ -15,6 +15,7 @@ import (
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/wait"
+	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 )
@@ -77,6 +78,15 @@ func (t *Testbed) canBoot() error {
 			"테스트베드 %q을(를) 만든 머신 이미지가 캐시에 없습니다. `nori down --name %[1]s`, `nori up --name %[1]s`로 새로 만드세요: %w", t.Name(), err)
 	}
 	return nil
+}
+
+// canStay refuses to bring up what was made from an image that is gone and that this
+// nori would not make: it makes another.
+func (t *Testbed) canStay() error {
+	if now, _ := image.Find(t.home.Cache()); !t.made() || now.ID == t.state.ImageID {
+		return nil
+	}
+	return t.canBoot()
 }
 
 // resetRun is one run of Reset.

@@ -55,9 +55,25 @@ var ErrNoTestbed = lang.Errorf("there is no such testbed", "그런 테스트베�
 // ErrNotUp is a testbed whose `nori up` has not come far enough for a cluster.
 var ErrNotUp = lang.Errorf("there is no cluster yet", "아직 클러스터가 없습니다")
 
+// Gone says that the testbed was removed since it was opened, or made anew.
+func (t *Testbed) Gone() bool {
+	now, err := t.home.readState(t.Name())
+	return errors.Is(err, ErrNoTestbed) || err == nil && !now.Created.Equal(t.state.Created)
+}
+
 // NotUp is ErrNotUp of this testbed, with what to type.
 func (t *Testbed) NotUp() error {
 	return lang.Errorf("testbed %q: %w; `%s` makes one", "테스트베드 %q: %w. `%s` 명령으로 만드세요", t.Name(), ErrNotUp, t.Command("up"))
+}
+
+// removedMeanwhile is ErrNoTestbed of one that was there a moment before.
+type removedMeanwhile struct{ error }
+
+func (removedMeanwhile) Is(target error) bool { return target == ErrNoTestbed }
+
+func removed(name string) error {
+	return removedMeanwhile{lang.Errorf("testbed %q was removed meanwhile; `nori up --name %[1]s` makes it anew",
+		"그 사이에 테스트베드 %q이(가) 지워졌습니다. `nori up --name %[1]s` 명령으로 새로 만드세요", name)}
 }
 
 // BrokenState is a state that is there and can't be used: it is damaged, or a newer
@@ -110,9 +126,9 @@ func (h Home) isFolder(name string) error {
 
 // broken says of a state that can't be used what to do.
 func (h Home) broken(name string, err error) error {
-	return &BrokenState{lang.Errorf("the state of testbed %q is damaged (%w): `%s` removes the testbed, then `%s` makes it anew",
-		"테스트베드 %q의 상태가 손상되었습니다(%w). `%s` 명령으로 테스트베드를 지운 뒤 `%s` 명령으로 새로 만드세요",
-		name, err, h.Command(name, "down"), h.Command(name, "up"))}
+	return &BrokenState{lang.Errorf("the state of testbed %q is damaged (%w): `%s` removes the testbed, then `nori up --name %[1]s` makes it anew",
+		"테스트베드 %q의 상태가 손상되었습니다(%w). `%s` 명령으로 테스트베드를 지운 뒤 `nori up --name %[1]s` 명령으로 새로 만드세요",
+		name, err, h.Command(name, "down"))}
 }
 
 // newerState is a state whose form this program does not know.
@@ -184,7 +200,7 @@ func (t *Testbed) reread(l *lock) error {
 	state, err := t.home.readState(t.Name())
 	if errors.Is(err, ErrNoTestbed) {
 		l.remove()
-		return lang.Errorf("testbed %q was removed meanwhile: %w", "그 사이에 테스트베드 %q이(가) 지워졌습니다: %w", t.Name(), err)
+		return removed(t.Name())
 	}
 	if err != nil {
 		return err

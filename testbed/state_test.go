@@ -109,7 +109,7 @@ func TestBrokenState(t *testing.T) {
 			}
 			_, err := Open(h, "x")
 			var broken *BrokenState
-			if !errors.As(err, &broken) || !strings.Contains(err.Error(), "`nori down` removes the testbed, then `nori up` makes it anew") {
+			if !errors.As(err, &broken) || !strings.Contains(err.Error(), "`nori down` removes the testbed, then `nori up --name x` makes it anew") {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -71,7 +71,7 @@ func (t *Testbed) Took() time.Duration { return t.took }
 func (t *Testbed) Preflight() preflight.Options {
 	_, ready := image.Find(t.home.Cache())
 	return preflight.Options{
-		Drivers: hostDrivers(t.state.Spec.Driver), Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
+		Drivers: hostDrivers(t.state.Spec.Driver, t.Command("up")), Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
 		Testbed: t.Name(), Dir: t.Dir(), Known: t.made(), Subnet: t.state.Subnet,
 		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), ImageReady: ready, ImageStocked: imageStocked(),
 	}
@@ -132,22 +132,21 @@ func (u *upRun) steps() []step.Step {
 
 func (u *upRun) ensureImage(ctx context.Context, note func(string)) error {
 	t := u.testbed
+	if now, _ := image.Find(t.home.Cache()); t.made() && now.ID != t.state.ImageID {
+		// Machines stay on the image they were made from.
+		img, err := t.image()
+		if err == nil {
+			u.provider, err = t.newProvider(img)
+		}
+		return err
+	}
 	img, err := t.home.machineImage(ctx, t.Traits(), note)
 	if err != nil {
 		return err
 	}
-	if t.state.ImageID == "" {
+	if !t.made() {
 		t.state.ImageID = img.ID
 		if err := t.writeState(); err != nil {
-			return err
-		}
-	}
-	// Machines stay on the image they were made from.
-	if img.ID != t.state.ImageID {
-		if err := t.canBoot(); err != nil {
-			return err
-		}
-		if img, err = t.image(); err != nil {
 			return err
 		}
 	}

@@ -20,10 +20,30 @@ func (g *globals) enter(ctx context.Context, t *testbed.Testbed) error {
 	if t.Namespace() == "" {
 		return nil
 	}
-	if err := t.EnsureNamespace(ctx, g.waitingFor); err != nil {
-		return err
+	ambient.Again(enteredVariable, t.Name())
+	for {
+		if err := t.EnsureNamespace(ctx, g.waitingFor); err != nil {
+			return err
+		}
+		err := netns.Enter(t.Namespace())
+		if err == nil || netns.Exists(t.Namespace()) {
+			return err
+		} // else it was removed at this moment, and the testbed with it
 	}
-	return netns.Enter(t.Namespace())
+}
+
+// enteredVariable tells this program, when it is run again inside a namespace, which
+// testbed it was run for.
+const enteredVariable = "NORI_ENTERED"
+
+// entered is the testbed whose namespace this program was run again in; "" if it was
+// started by somebody else. What it starts is not told.
+func entered() string {
+	name := os.Getenv(enteredVariable)
+	if err := os.Unsetenv(enteredVariable); err != nil {
+		return ""
+	}
+	return name
 }
 
 // becomeRoot runs this program again under sudo where the testbeds of this

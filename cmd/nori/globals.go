@@ -26,13 +26,15 @@ type globals struct {
 	plain, noColor     bool
 	// link says that this program was called as kubectl.
 	link bool
+	// entered is the testbed whose namespace this program was run again in.
+	entered string
 
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
 func newGlobals() *globals {
-	return &globals{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	return &globals{entered: entered(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 }
 
 func newRootCommand(g *globals) *cobra.Command {

@@ -35,7 +35,7 @@ func (g *globals) labEnv(ctx context.Context) (*labs.Env, error) {
 	t.Visit(commandLine()) // until this process ends
 	return &labs.Env{
 		Patience: t.Traits().Patience(),
-		Testbed:  t.Name(), Kubeconfig: t.Kubeconfig(), Config: config, Nodes: &nodes{testbed: t},
+		Testbed:  t.Name(), Gone: t.Gone, Kubeconfig: t.Kubeconfig(), Config: config, Nodes: &nodes{testbed: t},
 		BinDir: bin, ProgressDir: t.Home().Learner(), Command: t.Home().Nori(t.Name()),
 		Lang: lang.Current(), In: g.stdin, Out: g.stdout, Err: g.stderr,
 	}, nil

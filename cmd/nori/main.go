@@ -64,6 +64,9 @@ func (g *globals) explain(err error, interrupted bool) int {
 		fmt.Fprintln(g.stderr, red("nori:"), lang.T("interrupted; the same command takes up from here", "중단했습니다. 같은 명령을 다시 실행하면 이어서 진행합니다"))
 		return 130
 	}
+	if home, herr := testbed.FindHome(); herr == nil {
+		err = home.Trouble(err)
+	}
 	fmt.Fprintln(g.stderr, red("nori:"), lang.Particles(err.Error()))
 	for _, a := range advice(err) {
 		fmt.Fprintln(g.stderr, "     ", a)

@@ -97,7 +97,7 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 	if err != nil {
 		return err
 	}
-	t, err := testbed.Declare(c.Context(), home, spec, given, testbed.DeclareOptions{Waiting: g.waitingFor, Cleared: func(what lang.Text) {
+	t, err := testbed.Declare(c.Context(), home, spec, given, testbed.DeclareOptions{Waiting: g.waitingFor, Again: g.entered == spec.Name, Cleared: func(what lang.Text) {
 		g.tell("removed what was left of an earlier testbed %s: %s", "이전의 테스트베드 %s에서 남은 것을 지웠습니다: %s", spec.Name, what)
 	}})
 	if err != nil {

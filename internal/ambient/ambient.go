@@ -171,6 +171,14 @@ func Getenv(name string) string {
 	return ""
 }
 
+// Again adds a variable to Original: a word to this program when it is run once more.
+func Again(name, value string) {
+	env := append(Original(), name+"="+value)
+	mu.Lock()
+	defer mu.Unlock()
+	original = env
+}
+
 // Outgoing is the environment of programs that fetch something from elsewhere:
 // this one, with the caller's proxies.
 func Outgoing() []string { return append(os.Environ(), proxies()...) }

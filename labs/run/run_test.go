@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -308,6 +310,19 @@ func TestWatchNoticesThatTheClusterWasPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Watch(ctx, func(run.Update) {}); !errors.Is(err, run.ErrWorldGone) {
+		t.Errorf("Watch = %v", err)
+	}
+}
+
+// TestWatchNoticesThatTheTestbedIsGone, whatever its cluster does not answer.
+func TestWatchNoticesThatTheTestbedIsGone(t *testing.T) {
+	s, _ := started(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var gone atomic.Bool
+	s.Env.Gone = gone.Load
+	first := sync.OnceFunc(func() { gone.Store(true) })
+	if err := s.Watch(ctx, func(run.Update) { first() }); !errors.Is(err, run.ErrTestbedGone) {
 		t.Errorf("Watch = %v", err)
 	}
 }

@@ -45,8 +45,9 @@ func (s *Session) Watch(ctx context.Context, on func(Update)) error {
 		on(Update{Step: step, Passed: true, Facts: state.Steps[step.ID].Facts, Results: heldResults(step, state)})
 		return nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go s.lookIfGone(ctx, cancel)
 	g := &grader{s: s, step: step, on: on, opened: state.StepState(step.ID).Opened}
 	changed := s.changes(ctx, step)
 	beat := slowBeat
@@ -60,11 +61,11 @@ func (s *Session) Watch(ctx context.Context, on func(Update)) error {
 	for {
 		passed, err := g.grade(ctx)
 		if err != nil || passed {
-			return err
+			return orGone(ctx, err)
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return orGone(ctx, ctx.Err())
 		case <-ticker.C:
 			if s.worldIsGone(ctx) {
 				return ErrWorldGone
@@ -72,7 +73,7 @@ func (s *Session) Watch(ctx context.Context, on func(Update)) error {
 		case <-changed:
 			select {
 			case <-ctx.Done():
-				return ctx.Err()
+				return orGone(ctx, ctx.Err())
 			case <-time.After(settle):
 			}
 		}
@@ -86,6 +87,38 @@ var ErrMoved = errors.New("another step is open now")
 // ErrWorldGone means that the cluster was put back meanwhile to a state that does
 // not have the lab's world; Start builds it again.
 var ErrWorldGone = errors.New("the lab's world is not there any more")
+
+// ErrTestbedGone means that the testbed was removed meanwhile.
+var ErrTestbedGone = errors.New("the testbed is not there any more")
+
+// goneBeat is how often it is looked whether the testbed is there: apart from all
+// else, since what asks a cluster that is gone waits long for the answer.
+const goneBeat = time.Second
+
+// lookIfGone ends a watch with ErrTestbedGone when the testbed is gone.
+func (s *Session) lookIfGone(ctx context.Context, end context.CancelCauseFunc) {
+	if s.Env.Gone == nil {
+		return
+	}
+	ticker := time.NewTicker(goneBeat)
+	defer ticker.Stop()
+	for !s.Env.Gone() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+	end(ErrTestbedGone)
+}
+
+// orGone is err, or that the testbed is gone, if that is why.
+func orGone(ctx context.Context, err error) error {
+	if gone := context.Cause(ctx); errors.Is(gone, ErrTestbedGone) {
+		return gone
+	}
+	return err
+}
 
 // worldIsGone is sure of it: no answer, or a reset that is under way, is no sign.
 func (s *Session) worldIsGone(ctx context.Context) bool {

@@ -40,6 +40,9 @@ func (u *UI) Play(ctx context.Context, s *run.Session) error {
 	case errors.Is(err, run.ErrWorldGone):
 		u.Say("\n" + u.worldGone(s))
 		return ErrLeft
+	case errors.Is(err, run.ErrTestbedGone):
+		u.Say("\n" + u.testbedGone(s.Env.Testbed))
+		return ErrLeft
 	case errors.Is(err, ErrLeft) || ctx.Err() != nil:
 		return errors.Join(u.Leaving(s), ErrLeft)
 	}
@@ -51,6 +54,12 @@ func (u *UI) worldGone(s *run.Session) string {
 	start := u.Offer("lab start " + s.Lab.ID)
 	return lang.T("The cluster was put back meanwhile, and the lab is not in it any more. "+start+" builds it again up to where you are.",
 		"그 사이 클러스터가 되돌려져서 실습 환경이 없습니다. "+start+" 명령이 진행하던 곳까지 다시 만듭니다.")
+}
+
+// testbedGone says that the testbed was removed, and what helps.
+func (u *UI) testbedGone(name string) string {
+	return lang.Textf("Testbed %s was removed meanwhile; your progress is kept. `nori up --name %[1]s` makes it anew.",
+		"그 사이에 테스트베드 %s이(가) 지워졌습니다. 진행 상황은 남아 있습니다. `nori up --name %[1]s` 명령으로 새로 만드세요.", name).String()
 }
 
 // live is the view that redraws itself.

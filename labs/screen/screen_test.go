@@ -58,6 +58,7 @@ type player struct {
 	cancel   context.CancelFunc
 	ended    chan error
 	slow     atomic.Bool // patches of pods take 600 ms
+	gone     atomic.Bool // the testbed was removed
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -105,6 +106,7 @@ func playLab(t *testing.T, language string, plain, noColor bool, lab *format.Lab
 			}
 		}
 	}()
+	env.Gone = p.gone.Load
 	ui := screen.New(env, plain, noColor)
 	if err := s.Start(ctx, ui.Say); err != nil {
 		t.Fatal(err)
@@ -310,6 +312,19 @@ func TestResetElsewhere(t *testing.T) {
 			t.Fatalf("the screen stays in a step that is not open any more:\n%s", p.text())
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// TestTestbedGone removes the testbed while a lab is open: its screen would show what was.
+func TestTestbedGone(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		p := play(t, "en", plain, true)
+		p.sees("step 1 of 2")
+		p.gone.Store(true)
+		p.sees("was removed meanwhile; your progress is kept.")
+		if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+			t.Errorf("plain %v: %v", plain, err)
+		}
 	}
 }
 

@@ -37,3 +37,23 @@ func TestShell(t *testing.T) {
 		t.Errorf("%v %v", state, err)
 	}
 }
+
+// TestShellOfTestbedGone: the next prompt says that the testbed was removed, and so does
+// the screen to which the shell leads back.
+func TestShellOfTestbedGone(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("needs bash")
+	}
+	t.Setenv("HOME", t.TempDir())
+	p := play(t, "en", false, true)
+	p.sees("t: shell")
+	p.press("t")
+	p.sees("(lab demo)")
+	p.gone.Store(true)
+	p.press("sleep 1.5\n")
+	p.sees("removed meanwhile")
+	p.press("exit\n")
+	if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+		t.Fatal(err)
+	}
+}

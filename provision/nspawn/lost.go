@@ -37,7 +37,9 @@ func Leftovers(look machine.Look) ([]machine.Leftover, error) {
 }
 
 // lostProvider is that of a testbed of which nothing is known but its folder.
-func lostProvider(name, dir string) *Provider { return New(machine.Testbed{Name: name, Dir: dir}, "", Options{}) }
+func lostProvider(name, dir string) *Provider {
+	return New(machine.Testbed{Name: name, Dir: dir}, "", Options{})
+}
 
 // lostGroups are the cgroups of testbeds. Their names have a hash of the folder,
 // which tells whether a testbed is below the folder looked at; the folder of another

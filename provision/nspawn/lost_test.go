@@ -137,7 +137,7 @@ func TestLeftovers(t *testing.T) {
 	_ = exec.Command("rm", "-rf", b.tb.Dir).Run() // it can't remove what is mounted
 	found := b.look(b.testbeds)
 	if len(found) != 3 {
-		t.Fatalf("found %d: %v; want processes, a mount and systemd-nspawn's folders", len(found), found)
+		t.Fatalf("found %d: %v; want processes, mounts and systemd-nspawn's folders", len(found), found)
 	}
 	for _, l := range found {
 		if l.Dir != b.tb.Dir {
