@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -139,11 +140,13 @@ func (c *Cluster) nodesReady(ctx context.Context, client kubernetes.Interface, s
 // activeLimit is how long a unit may take to be active when all else is ready.
 const activeLimit = 30 * time.Second
 
-// unitsActive waits until every unit of a node says that it is.
+// unitsActive waits until every unit of a node says that it is, but for the registry,
+// which is started when the cluster is ready.
 func (c *Cluster) unitsActive(ctx context.Context, n Node, m machine.Machine) error {
 	ctx, cancel := context.WithTimeout(ctx, c.patient(activeLimit))
 	defer cancel()
-	w := &unitWatch{machine: m, units: unitsOf(n)}
+	units := slices.DeleteFunc(unitsOf(n), func(u string) bool { return u == unitRegistry })
+	w := &unitWatch{machine: m, units: units}
 	return wait.UntilResting(ctx, pollEvery, lang.Textf("the units of %s", "%s의 유닛", n.Name), w.look)
 }
 
