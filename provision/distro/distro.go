@@ -31,12 +31,16 @@ type Family struct {
 
 // families are those whose packages' names are known, a row each.
 var families = []Family{
-	{ID: "debian", Manager: "apt-get", Install: []string{"install", "-y", "--no-install-recommends"}, Refresh: []string{"update"}, Query: dpkg, Tried: []string{"12", "13"}},
-	{ID: "ubuntu", Manager: "apt-get", Install: []string{"install", "-y", "--no-install-recommends"}, Refresh: []string{"update"}, Query: dpkg},
+	{ID: "debian", Manager: "apt-get", Install: aptInstall, Refresh: []string{"update"}, Query: dpkg, Tried: []string{"12", "13"}},
+	{ID: "ubuntu", Manager: "apt-get", Install: aptInstall, Refresh: []string{"update"}, Query: dpkg},
 	{ID: "fedora", Manager: "dnf", Install: []string{"install", "-y"}, Refresh: []string{"makecache"}, Query: []string{"rpm", "-q"}},
 }
 
-var dpkg = []string{"dpkg-query", "-W"}
+var (
+	dpkg = []string{"dpkg-query", "-W"}
+	// Unattended upgrades hold the lock for some time, each day.
+	aptInstall = []string{"install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"}
+)
 
 // Release is the distribution of a host, as its os-release(5) tells.
 type Release struct {

@@ -2,7 +2,9 @@ package nspawn
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,9 +77,7 @@ func (p hostChecks) overlay(context.Context) preflight.Result {
 			dir = os.TempDir()
 		}
 		if err := p.probes.Overlay(dir); err != nil {
-			r := preflight.Failed("modprobe overlay   # "+lang.T("or another state folder, on ext4 or xfs", "또는 ext4나 xfs에 있는 다른 상태 폴더를 쓰세요"), err.Error(), err.Error())
-			r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "modprobe", "overlay") }
-			return p.Optional(r)
+			return p.Optional(p.Module(err, "overlay", lang.T("# or another state folder, on ext4 or xfs", "# 또는 ext4나 xfs에 있는 다른 상태 폴더를 쓰세요")))
 		}
 		return preflight.Passed("one was mounted and unmounted", "하나를 마운트했다가 내렸습니다")
 	}
@@ -97,7 +97,8 @@ func (p hostChecks) cgroup(context.Context) preflight.Result {
 	if data, err := os.ReadFile(p.Path("sys/fs/cgroup/cgroup.controllers")); err == nil {
 		have = string(data)
 	} else {
-		version = 1                                       // or hybrid, which has the controllers where version 1 has them
+		// Or hybrid, which has the controllers where version 1 has them.
+		version = 1
 		entries, _ := os.ReadDir(p.Path("sys/fs/cgroup")) // none: nothing is found, which is said below
 		for _, e := range entries {
 			have += " " + strings.ReplaceAll(e.Name(), ",", " ")
@@ -118,11 +119,14 @@ func (p hostChecks) cgroup(context.Context) preflight.Result {
 		fmt.Sprintf("버전 %d, %s", version, strings.Join(neededControllers, ", ")))
 }
 
-// tryOverlay mounts an overlay below a folder, on a thread with a mount
-// namespace of its own that ends with it.
+// tryOverlay mounts an overlay below a folder, or below the nearest one above it that
+// exists, on a thread with a mount namespace of its own that ends with it.
 func tryOverlay(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+	for dir != filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		dir = filepath.Dir(dir)
 	}
 	tmp, err := os.MkdirTemp(dir, ".doctor-*")
 	if err != nil {

@@ -2,6 +2,7 @@ package nspawn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -62,7 +63,7 @@ func (p hostChecks) privileges(context.Context) preflight.Result {
 	if p.Host.EUID != 0 {
 		return preflight.Passed("to be tried by root", "root로 실행해야 확인할 수 있습니다")
 	}
-	remedy := lang.T("nori doctor   # on the machine itself, or in a container with --privileged", "nori doctor   # 머신에서 직접, 또는 --privileged 컨테이너에서")
+	remedy := preflight.OwnMachine()
 	if ids := strings.Fields(p.Word("proc/self/uid_map")); len(ids) == 3 && ids[2] != "4294967295" {
 		return p.Optional(preflight.Failed(remedy, "root of a user namespace, which is not the machine's", "사용자 네임스페이스의 root이며, 머신의 root가 아닙니다"))
 	}
@@ -106,7 +107,11 @@ func (p hostChecks) rules(ctx context.Context) preflight.Result {
 		r.Status = preflight.Warn // the machines have one of their own
 		return r
 	}
-	if err := p.probes.Rules(ctx, nft); err != nil {
+	err = p.probes.Rules(ctx, nft)
+	if errors.Is(err, unix.EPERM) {
+		return p.Optional(preflight.Failed(preflight.OwnMachine(), err.Error(), err.Error()))
+	}
+	if err != nil {
 		return p.Optional(preflight.Failed(lang.T("modprobe -a nf_tables nft_fib_inet nft_numgen nft_masq nft_reject_inet   # or a kernel that has them", "modprobe -a nf_tables nft_fib_inet nft_numgen nft_masq nft_reject_inet   # 또는 이것들이 있는 커널"),
 			"the kernel does not take a Service's rules: "+err.Error(), "커널이 서비스의 규칙을 받아들이지 않습니다: "+err.Error()))
 	}

@@ -159,9 +159,7 @@ func (p Prober) bridge(context.Context) Result {
 		return Passed("a service of the host makes it", "호스트의 서비스가 만듭니다")
 	}
 	if err := p.Host.Bridge(); err != nil {
-		r := Failed("modprobe bridge", err.Error(), err.Error())
-		r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "modprobe", "bridge") }
-		return r
+		return p.Module(err, "bridge", "")
 	}
 	return Passed("one was made, with a virtual cable, and removed", "하나를 가상 케이블과 함께 만들었다가 지웠습니다")
 }

@@ -3,12 +3,15 @@ package preflight_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/libvirt"
@@ -200,7 +203,7 @@ func TestBrokenHosts(t *testing.T) {
 		{"full disk of a known testbed", "disk", "auto", func(_ *testing.T, h *host, o *Options) {
 			h.Free, o.Known = func(string) (uint64, error) { return 1 << 30, nil }, true
 		}, Warn, "1.0 GiB", "df -h", ""},
-		{"no mmdebstrap", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.Look = without("mmdebstrap") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", "apt-get install -y --no-install-recommends mmdebstrap"},
+		{"no mmdebstrap", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.Look = without("mmdebstrap") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 mmdebstrap"},
 		{"Ubuntu", "system", "auto", func(t *testing.T, h *host, _ *Options) {
 			h.put(t, "etc/os-release", "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=24.04\nPRETTY_NAME=\"Ubuntu 24.04\"\n")
 		}, Warn, "Ubuntu 24.04, amd64: not tried", "", ""},
@@ -253,7 +256,7 @@ func TestBrokenHosts(t *testing.T) {
 		{"a kernel without sets", "nftables", "nspawn", func(_ *testing.T, h *host, _ *Options) {
 			h.container.Rules = func(context.Context, string) error { return boom }
 		}, Fail, "boom", "modprobe -a", ""},
-		{"no nft to try it with", "nftables", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Look = without("nft") }, Warn, "nft is not installed", "apt-get install nftables", "apt-get install -y --no-install-recommends nftables"},
+		{"no nft to try it with", "nftables", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Look = without("nft") }, Warn, "nft is not installed", "apt-get install nftables", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 nftables"},
 		{"a user namespace that AppArmor forbids", "image", "libvirt", func(t *testing.T, h *host, _ *Options) {
 			h.EUID = 1000
 			h.put(t, "proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n")
@@ -264,7 +267,7 @@ func TestBrokenHosts(t *testing.T) {
 		}, Fail, "mmdebstrap", "dnf install mmdebstrap", "dnf install -y mmdebstrap"},
 		{"all of QEMU", "qemu", "libvirt", func(_ *testing.T, h *host, _ *Options) {
 			h.Look = without("qemu-system-x86_64", "qemu-img")
-		}, Fail, "qemu-system-x86_64 and qemu-img are not installed", "apt-get install qemu-system-x86 qemu-utils", "apt-get install -y --no-install-recommends qemu-system-x86 qemu-utils"},
+		}, Fail, "qemu-system-x86_64 and qemu-img are not installed", "apt-get install qemu-system-x86 qemu-utils", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 qemu-system-x86 qemu-utils"},
 		{"virtual machines on arm64", "guests", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.Arch = "arm64" }, Fail, "amd64 alone", "--driver auto", ""},
 		{"no mmdebstrap, no apt-get", "image", "auto", func(_ *testing.T, h *host, _ *Options) { h.Look = without("mmdebstrap", "apt-get") }, Fail, "mmdebstrap", "apt-get install mmdebstrap", ""},
 		{"no mmdebstrap needed", "image", "auto", func(_ *testing.T, h *host, o *Options) {
@@ -285,12 +288,12 @@ func TestBrokenHosts(t *testing.T) {
 			h.put(t, "proc/cpuinfo", "flags: sse2\n")
 			h.virtual.KVM = func(context.Context) (bool, lang.Text) { return false, said("/dev/kvm is not there") }
 		}, Warn, "firmware", "", ""},
-		{"no QEMU", "qemu", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.Look = without("qemu-system-x86_64") }, Fail, "qemu", "apt-get install qemu-system-x86", "apt-get install -y --no-install-recommends qemu-system-x86"},
-		{"no QEMU, but containers do", "qemu", "auto", func(_ *testing.T, h *host, _ *Options) { h.Look = without("qemu-img") }, Warn, "qemu-img", "qemu-utils", "apt-get install -y --no-install-recommends qemu-utils"},
-		{"no dnsmasq", "dhcp", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.Look = without("dnsmasq") }, Fail, "dnsmasq", "dnsmasq-base", "apt-get install -y --no-install-recommends dnsmasq-base"},
+		{"no QEMU", "qemu", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.Look = without("qemu-system-x86_64") }, Fail, "qemu", "apt-get install qemu-system-x86", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 qemu-system-x86"},
+		{"no QEMU, but containers do", "qemu", "auto", func(_ *testing.T, h *host, _ *Options) { h.Look = without("qemu-img") }, Warn, "qemu-img", "qemu-utils", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 qemu-utils"},
+		{"no dnsmasq", "dhcp", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.Look = without("dnsmasq") }, Fail, "dnsmasq", "dnsmasq-base", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 dnsmasq-base"},
 		{"no libvirt", "libvirt", "libvirt", func(_ *testing.T, h *host, _ *Options) {
 			h.Look, h.virtual.Connect = without("libvirtd"), func(context.Context, string) error { return boom }
-		}, Fail, "boom", "libvirt-daemon-system", "apt-get install -y --no-install-recommends libvirt-daemon-system qemu-system-x86 qemu-utils dnsmasq-base"},
+		}, Fail, "boom", "libvirt-daemon-system", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 libvirt-daemon-system qemu-system-x86 qemu-utils dnsmasq-base"},
 		{"libvirt forbidden", "libvirt", "libvirt", func(_ *testing.T, h *host, _ *Options) {
 			h.virtual.Connect = func(context.Context, string) error {
 				return &machine.HostError{What: "may not be used", Remedy: "adduser you libvirt"}
@@ -320,7 +323,7 @@ func TestBrokenHosts(t *testing.T) {
 		{"one that bridges don't meet", "firewall", "libvirt", func(_ *testing.T, h *host, _ *Options) {
 			h.virtual.ClosedChain = func() (string, error) { return "ip filter FORWARD", nil }
 		}, OK, "don't pass", "", ""},
-		{"no nspawn", "nspawn", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Look = without("systemd-nspawn") }, Fail, "nspawn", "systemd-container", "apt-get install -y --no-install-recommends systemd-container"},
+		{"no nspawn", "nspawn", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Look = without("systemd-nspawn") }, Fail, "nspawn", "systemd-container", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 systemd-container"},
 		{"no overlay", "overlayfs", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.container.Overlay = func(string) error { return boom } }, Fail, "boom", "modprobe overlay", "modprobe overlay"},
 		{"no overlay, seen without root", "overlayfs", "nspawn", func(t *testing.T, h *host, _ *Options) {
 			h.EUID = 1000
@@ -336,6 +339,15 @@ func TestBrokenHosts(t *testing.T) {
 			}
 		}, OK, "version 1", "", ""},
 		{"no cgroup at all", "cgroup", "nspawn", func(t *testing.T, h *host, _ *Options) { h.remove(t, "sys") }, Fail, "lacks cpu", "/proc/cgroups", ""},
+		{"no right to make a bridge", "bridge", "nspawn", func(_ *testing.T, h *host, _ *Options) {
+			h.Bridge = func() error { return fmt.Errorf("a namespace: %w", unix.EPERM) }
+		}, Fail, "operation not permitted", "--privileged", ""},
+		{"no right to try rules", "nftables", "nspawn", func(_ *testing.T, h *host, _ *Options) {
+			h.container.Rules = func(context.Context, string) error { return unix.EPERM }
+		}, Fail, "operation not permitted", "--privileged", ""},
+		{"no right to mount", "overlayfs", "auto", func(_ *testing.T, h *host, _ *Options) {
+			h.container.Overlay = func(string) error { return unix.EPERM }
+		}, Warn, "operation not permitted", "--privileged", ""},
 		{"no bridge", "bridge", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Bridge = func() error { return boom } }, Fail, "boom", "modprobe bridge", "modprobe bridge"},
 		{"addresses taken", "subnet", "auto", func(_ *testing.T, h *host, _ *Options) {
 			h.Links = func() (map[string][]netip.Prefix, error) {
@@ -456,7 +468,7 @@ func TestThisHost(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	o := options()
-	o.StateDir = dir
+	o.StateDir = filepath.Join(dir, "not", "there yet")
 	o.Drivers = []Driver{libvirt.Preflight(libvirt.ThisHost()), nspawn.Preflight(nspawn.ThisHost())}
 	for _, c := range All(o) {
 		r := c.Run(ctx)

@@ -2,9 +2,12 @@ package preflight
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/distro"
@@ -13,6 +16,22 @@ import (
 // debianHost is the remedy where a host can't be mended: another one, on this.
 func debianHost() string {
 	return lang.T("vagrant up   # a Debian host on this one", "vagrant up   # 이 호스트 위에 Debian 호스트를 만듭니다")
+}
+
+// OwnMachine is the remedy where root is root in name alone.
+func OwnMachine() string {
+	return lang.T("nori doctor   # on the machine itself, or in a container with --privileged", "nori doctor   # 머신에서 직접, 또는 --privileged 컨테이너에서")
+}
+
+// Module is what a check saw that needs a module of the kernel: the remedy loads it,
+// unless it was the right to try that is missing.
+func (p Prober) Module(err error, module, otherwise string) Result {
+	if errors.Is(err, unix.EPERM) {
+		return Failed(OwnMachine(), err.Error(), err.Error())
+	}
+	r := Failed(strings.TrimSpace("modprobe "+module+"   "+otherwise), err.Error(), err.Error())
+	r.Fix = func(ctx context.Context) error { return p.Host.Run(ctx, "modprobe", module) }
+	return r
 }
 
 // processors are those that Noriter's programs and images are made for. The tests
