@@ -29,10 +29,9 @@ func Declare(ctx context.Context, home Home, want Spec, given Given, o DeclareOp
 		l.remove()
 		return nil, removed(want.Name)
 	case isNew:
-		if err := home.makeRoom(ctx, want.Name, o); err != nil {
-			return nil, err
+		if err = home.makeRoom(ctx, want.Name, o); err == nil {
+			state, err = newState(ctx, home, want)
 		}
-		state, err = newState(ctx, home, want)
 	case err == nil:
 		if state, err = merge(state, want, given); err == nil {
 			err = (&Testbed{home: home, state: state}).canStay()

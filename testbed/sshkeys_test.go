@@ -21,6 +21,9 @@ func TestLostKeys(t *testing.T) {
 		} {
 			b := bedOf(t, "node1")
 			b.state.Spec.Driver = "nspawn"
+			if err := b.writeState(); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := b.sshKeys(); err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -57,7 +58,7 @@ func (g *globals) report(c *cobra.Command, file string, lines int, yes bool) err
 	if err != nil {
 		return err
 	}
-	source, err := g.reportSource()
+	source, err := g.reportSource(c.Context())
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func reportFile(file string, now time.Time) (string, error) {
 
 // reportSource finds the testbed, as far as there is one: what is in the way is part of
 // the report. Only where several may be meant a person has to say which.
-func (g *globals) reportSource() (report.Source, error) {
+func (g *globals) reportSource(ctx context.Context) (report.Source, error) {
 	s := report.Source{Version: build.Version(), Getenv: ambient.Getenv}
 	home, err := testbed.FindHome()
 	if err != nil {
@@ -122,7 +123,7 @@ func (g *globals) reportSource() (report.Source, error) {
 		return s, nil
 	}
 	s.Testbed = t
-	if err := enter(t); err != nil {
+	if err := g.enter(ctx, t); err != nil {
 		s.Trouble = append(s.Trouble, err)
 	}
 	return s, nil
