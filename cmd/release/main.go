@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/testbed/release"
 )
 
@@ -31,7 +32,10 @@ func main() {
 	o.Epoch = time.Unix(*epoch, 0)
 	o.Progress = func(s string) { fmt.Fprintln(os.Stderr, "package:", s) }
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o, flag.Args())
+	err := ambient.Settle() // what is built must not depend on who builds it
+	if err == nil {
+		err = run(ctx, o, flag.Args())
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "package:", err)
