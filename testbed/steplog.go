@@ -21,7 +21,7 @@ func (t *Testbed) noteSteps(doing string, report step.Reporter) step.Reporter {
 		return report
 	}
 	return func(e step.Event) {
-		if e.Kind >= step.Waiting {
+		if e.Kind >= step.Waiting && e.Kind != step.Said {
 			t.noteStep(e)
 		}
 		report(e)

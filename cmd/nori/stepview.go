@@ -63,6 +63,10 @@ func (g *globals) showSteps(do func(step.Reporter) error) error {
 func (p *stepView) report(e step.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if e.Kind == step.Said {
+		p.line(e.Note)
+		return
+	}
 	r := p.byID[e.Step.ID]
 	if r == nil {
 		r = &row{title: e.Step.Title.String(), begin: time.Now()}
@@ -106,6 +110,18 @@ func (p *stepView) say(text string) {
 func (p *stepView) sayWaiting(r *row) {
 	if r.said.due(r.waiting, time.Now()) {
 		p.say(r.title + ": " + r.waiting)
+	}
+}
+
+// line prints a line that stays, above the list where that is redrawn.
+func (p *stepView) line(text string) {
+	if p.up > 0 {
+		fmt.Fprintf(p.out, "\x1b[%dA\r\x1b[J", p.up)
+		p.up = 0
+	}
+	fmt.Fprintln(p.out, lang.Particles(text))
+	if p.live {
+		p.draw()
 	}
 }
 

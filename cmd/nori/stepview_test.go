@@ -153,3 +153,24 @@ func TestPlainWaitsAreNotRepeatedTooOften(t *testing.T) {
 		}
 	})
 }
+
+// TestALineStays: it comes before the list, which is drawn again below it.
+func TestALineStays(t *testing.T) {
+	image := &step.Step{ID: "image", Title: lang.Text{EN: "Machine image", KO: "머신 이미지"}}
+	for _, live := range []bool{true, false} {
+		var out bytes.Buffer
+		v := newStepView(&out, live)
+		v.report(step.Event{Kind: step.Said, Note: "before"})
+		v.report(step.Event{Step: image, Kind: step.Started})
+		v.report(step.Event{Step: image, Kind: step.Said, Note: "it was damaged"})
+		v.report(step.Event{Step: image, Kind: step.Done})
+		text := out.String()
+		_, after, found := strings.Cut(text, "it was damaged\n")
+		if !strings.HasPrefix(text, "before\n") || !found || !strings.Contains(after, "Machine image") {
+			t.Errorf("live %v: %q", live, text)
+		}
+		if erased := strings.Contains(text, "\x1b[1A\r\x1b[Jit was"); erased != live {
+			t.Errorf("live %v: %q", live, text)
+		}
+	}
+}

@@ -197,7 +197,7 @@ func (r *run) runStep(ctx context.Context, s *Step) {
 	begin := time.Now()
 	ctx = wait.Showing(ctx, func(n string) { r.tell(Event{Step: s, Kind: Waiting, Note: n, Elapsed: time.Since(begin)}) })
 	r.tell(Event{Step: s, Kind: Started})
-	err := s.Run(ctx, func(n string) { r.tell(Event{Step: s, Kind: Noted, Note: n, Elapsed: time.Since(begin)}) })
+	err := s.Run(r.saying(ctx, s), func(n string) { r.tell(Event{Step: s, Kind: Noted, Note: n, Elapsed: time.Since(begin)}) })
 	if err != nil && errors.Is(context.Cause(ctx), cause) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}

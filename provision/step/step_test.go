@@ -183,3 +183,20 @@ func TestCheck(t *testing.T) {
 		t.Error("a step listed twice was accepted")
 	}
 }
+
+func TestSay(t *testing.T) {
+	var got []Event
+	steps := []Step{{ID: "a", Run: func(ctx context.Context, _ func(string)) error { Say(ctx, "a line"); return nil }}}
+	if err := Run(t.Context(), steps, func(e Event) { got = append(got, e) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 3 || got[1].Kind != Said || got[1].Note != "a line" || got[1].Step.ID != "a" || got[2].Kind != Done {
+		t.Errorf("got %+v", got)
+	}
+	Say(Hearing(t.Context(), func(e Event) { got = append(got, e) }), "another")
+	if last := got[len(got)-1]; last.Kind != Said || last.Note != "another" || last.Step != nil {
+		t.Errorf("got %+v", last)
+	}
+	Say(t.Context(), "to nobody")
+	Say(Hearing(t.Context(), nil), "to nobody")
+}
