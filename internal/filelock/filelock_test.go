@@ -102,3 +102,19 @@ func TestKeep(t *testing.T) {
 		}
 	}
 }
+
+// TestKeepWaits: one who only asks whether anybody uses something is not in the way.
+func TestKeepWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "use.lock")
+	synctest.Test(t, func(t *testing.T) {
+		release, taken, err := Try(path)
+		if err != nil || !taken {
+			t.Fatal(taken, err)
+		}
+		begun := time.Now()
+		time.AfterFunc(time.Second, release)
+		if ok, err := Keep(path); !ok || err != nil || time.Since(begun) < time.Second {
+			t.Errorf("%v, %v, after %s", ok, err, time.Since(begun))
+		}
+	})
+}

@@ -1,14 +1,17 @@
 package filelock
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
 // Share holds the lock of the file at path together with all others who share it, and
@@ -41,32 +44,49 @@ var kept struct {
 	files map[string]*os.File
 }
 
+// patience is how long Keep waits for one who has the lock alone: who asks whether
+// anybody shares it has it for a moment, who removes what it stands for a little longer.
+const patience = 10 * time.Second
+
 // Keep is Share until this process ends, however that comes. Asked again it holds the
 // same lock, or that of a new file where the old one is gone. It says false where
-// there is nothing to hold: the folder is gone, or about to be.
+// there is nothing to hold: the folder is gone, or going.
 func Keep(path string) (bool, error) {
 	kept.Lock()
 	defer kept.Unlock()
 	if f := kept.files[path]; f != nil {
-		a, errA := f.Stat()
-		b, errB := os.Stat(path)
-		if errA == nil && errB == nil && os.SameFile(a, b) {
+		if isAt(f, path) {
 			return true, nil
 		}
 		delete(kept.files, path)
 		_ = f.Close()
 	}
-	f, taken, err := share(path)
+	var f *os.File
+	what := lang.Textf("the lock %s", "잠금 %s", path)
+	taken, err := wait.Within(context.Background(), patience, tryEvery, what, func(context.Context) (taken bool, _ string, err error) {
+		f, taken, err = share(path)
+		return taken, "", err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if f != nil {
-		if kept.files == nil {
-			kept.files = map[string]*os.File{}
-		}
-		kept.files[path] = f
+	if err != nil || !taken || f == nil {
+		return taken, err
 	}
-	return taken, err
+	if !isAt(f, path) { // it was removed while we waited
+		return false, f.Close()
+	}
+	if kept.files == nil {
+		kept.files = map[string]*os.File{}
+	}
+	kept.files[path] = f
+	return true, nil
+}
+
+func isAt(f *os.File, path string) bool {
+	a, errA := f.Stat()
+	b, errB := os.Stat(path)
+	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
 // Try takes the lock of the file at path alone, if nobody else has it or shares it; it
