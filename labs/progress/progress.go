@@ -8,12 +8,14 @@ import (
 	"time"
 )
 
-// Version is the format of the file. A newer one is refused, not guessed at.
+// Version is the format of the file. A newer one is refused, not guessed at (see
+// format.Check).
 const Version = 1
 
 // State is the whole file.
 type State struct {
 	Version int    `json:"version"`
+	Nori    string `json:"nori,omitempty"` // that wrote it
 	Learner string `json:"learner"`
 	Testbed string `json:"testbed"`
 	// Current is the lab that is open, or empty.

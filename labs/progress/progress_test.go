@@ -51,7 +51,7 @@ func TestFailedChangeWritesNothing(t *testing.T) {
 }
 
 func TestUnreadableFileIsKeptAndNamed(t *testing.T) {
-	for _, content := range []string{"{half", `{"version": 99}`, `[]`, `{"version":1,"labs":{"x":null}}`} {
+	for _, content := range []string{"{half", `{"version": 99, "nori": "v9", "labs": 7}`, `[]`, `{"version":1,"labs":{"x":null}}`} {
 		s := Open(t.TempDir(), "a", "b")
 		if err := os.WriteFile(s.Path(), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -63,7 +63,11 @@ func TestUnreadableFileIsKeptAndNamed(t *testing.T) {
 			}
 			continue
 		}
-		if err == nil || !strings.Contains(err.Error(), s.Path()) || !strings.Contains(err.Error(), "remedy") {
+		says := "remedy"
+		if strings.Contains(content, "99") {
+			says = "was written by nori v9 in format 99"
+		}
+		if err == nil || !strings.Contains(err.Error(), s.Path()) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: got %v", content, err)
 		}
 		if err := s.Update(func(*State) error { return nil }); err == nil {

@@ -11,6 +11,10 @@ import (
 	"regexp"
 
 	"golang.org/x/sys/unix"
+
+	"noriter.dev/noriter/internal/build"
+	"noriter.dev/noriter/internal/format"
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Store is the file of one learner on one testbed. Several processes may use
@@ -43,10 +47,16 @@ func (s *Store) Load() (*State, error) {
 		return nil, fmt.Errorf("reading the progress: %w", err)
 	}
 	var versioned struct {
-		Version int `json:"version"`
+		Version int    `json:"version"`
+		Nori    string `json:"nori"`
 	}
 	state := &State{}
-	if err := errors.Join(json.Unmarshal(data, &versioned), json.Unmarshal(data, state)); err != nil {
+	unread := json.Unmarshal(data, &versioned)
+	what := lang.Textf("the progress in %s", "%s의 진행 상황", s.path)
+	if err := format.Check(what, versioned.Version, Version, versioned.Nori); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(unread, json.Unmarshal(data, state)); err != nil {
 		return nil, fmt.Errorf("the progress in %s can't be read: %w\n"+
 			"    remedy: put back a copy of it, or move it away to start anew", s.path, err)
 	}
@@ -146,6 +156,7 @@ func flock(path string, how int) (unlock func(), err error) {
 // write replaces the file: a new one beside it, synced, renamed, and the
 // folder synced, so that the name is on disk too.
 func (s *Store) write(state *State) error {
+	state.Nori = build.Version()
 	var data bytes.Buffer
 	enc := json.NewEncoder(&data)
 	enc.SetIndent("", "  ")

@@ -20,8 +20,11 @@ func (p *Provider) poolPath() string {
 	if p.daemon != nil {
 		return filepath.Join(p.dir, "pool")
 	}
-	return path.Join(imagesDir, poolName(p.tb.Name))
+	return HostFolder(p.tb.Name)
 }
+
+// HostFolder is where the host's libvirtd has the disks of a testbed's machines.
+func HostFolder(testbed string) string { return path.Join(imagesDir, poolName(testbed)) }
 
 // ensurePool defines a folder pool, makes its folder and starts it. A pool of
 // the name with another folder is not ours.

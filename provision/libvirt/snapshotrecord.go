@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"noriter.dev/noriter/internal/build"
+	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
 )
 
@@ -18,6 +20,9 @@ import (
 // DIR/snapshots/NAME.json. It is written when every machine has its part, and
 // removed before any of them loses it.
 type snapshotRecord struct {
+	// Version is the format of the snapshot, and Nori the one that saved it.
+	Version  int       `json:"version"`
+	Nori     string    `json:"nori"`
 	Name     string    `json:"name"`
 	Tag      string    `json:"tag"`
 	Created  time.Time `json:"created"`
@@ -47,7 +52,11 @@ func (p *Provider) recordPath(name string) string {
 	return filepath.Join(p.dir, "snapshots", name+".json")
 }
 
+// snapshotVersion is the format of snapshots; before 1 there was no number.
+const snapshotVersion = 1
+
 func (p *Provider) writeRecord(n snapshotRecord) error {
+	n.Version, n.Nori = snapshotVersion, build.Version()
 	b, err := json.MarshalIndent(n, "", "  ")
 	if err == nil {
 		err = os.MkdirAll(filepath.Join(p.dir, "snapshots"), 0o700)
@@ -73,6 +82,9 @@ func (p *Provider) readRecord(name string) (snapshotRecord, error) {
 	err = json.Unmarshal(b, &n)
 	if err == nil && (n.Name != name || n.Tag == "" || len(n.Machines) == 0) {
 		err = lang.Errorf("it is not of this snapshot", "이 스냅샷의 것이 아닙니다")
+	}
+	if newer := format.Check(lang.Textf("the snapshot %q", "스냅샷 %q", name), n.Version, snapshotVersion, n.Nori); newer != nil {
+		return n, newer
 	}
 	if err != nil {
 		return n, &damagedRecord{lang.Errorf("the record of snapshot %s is damaged (%s): %w",

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 
+	"noriter.dev/noriter/internal/build"
+	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
@@ -45,6 +47,10 @@ func (m *node) unit() string {
 
 // record is what a machine was made as. It is written when all else is there.
 type record struct {
+	// Version is the format of the machine's folder; before 1 there was no number.
+	Version int    `json:"version"`
+	Nori    string `json:"nori"`
+
 	Spec machine.Spec `json:"spec"`
 	// Layers are the folders between the machine's own and the image, the
 	// uppermost first; a restored snapshot is one.
@@ -68,7 +74,15 @@ func (m *node) readRecord() (record, error) {
 	if n.Spec.Name != m.name || !n.Spec.Address.IsValid() {
 		return n, m.damaged(lang.Errorf("it is not of this machine", "이 머신의 것이 아닙니다"))
 	}
-	return n, nil
+	return n, format.Check(lang.Textf("the machine %s", "머신 %s", m.name), n.Version, recordVersion, n.Nori)
+}
+
+// recordVersion is the format of a machine's folder.
+const recordVersion = 1
+
+func (m *node) writeRecord(n record) error {
+	n.Version, n.Nori = recordVersion, build.Version()
+	return writeJSON(m.recordFile(), n)
 }
 
 // started says whether the machine was ever switched on, which it is only with a
@@ -93,7 +107,7 @@ func (m *node) ensureFiles(spec machine.Spec) error {
 		}
 		if old.Spec != spec {
 			old.Spec = spec // limits; they apply from the next start
-			return writeJSON(m.recordFile(), old)
+			return m.writeRecord(old)
 		}
 		return nil
 	}
@@ -117,7 +131,7 @@ func (m *node) ensureFiles(spec machine.Spec) error {
 	if err := m.writeFirstBoot(spec); err != nil {
 		return err
 	}
-	return writeJSON(m.recordFile(), record{Spec: spec})
+	return m.writeRecord(record{Spec: spec})
 }
 
 // makeUpper makes an empty upper folder that looks like the image's root, since

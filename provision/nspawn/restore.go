@@ -111,7 +111,7 @@ func (m *node) restore(ctx context.Context, snap savedSnapshot) error {
 	if err := newCopier(share).tree(saved, m.containerd()); err != nil {
 		return err
 	}
-	return writeJSON(m.recordFile(), then)
+	return m.writeRecord(then)
 }
 
 // finishInterrupted takes up what an interrupted call left: a snapshot to be renamed,

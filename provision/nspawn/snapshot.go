@@ -13,12 +13,17 @@ import (
 	"syscall"
 	"time"
 
+	"noriter.dev/noriter/internal/build"
+	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 )
 
 // savedSnapshot is a snapshot as its file tells it; the file is written last.
 type savedSnapshot struct {
+	// Version is the format of the snapshot, and Nori the one that saved it.
+	Version  int               `json:"version"`
+	Nori     string            `json:"nori"`
 	Name     string            `json:"name"`
 	Created  time.Time         `json:"created"`
 	Bytes    int64             `json:"bytes"`
@@ -34,7 +39,9 @@ func (p *Provider) snapshotsDir() string { return filepath.Join(p.dir, "snapshot
 func (p *Provider) snapshotDir(name string) string { return filepath.Join(p.snapshotsDir(), name) }
 
 const (
-	snapshotFile = "snapshot.json"
+	// snapshotVersion is the format of snapshots; before 1 there was no number.
+	snapshotVersion = 1
+	snapshotFile    = "snapshot.json"
 	// unfinished starts the name of a snapshot that is being saved.
 	unfinished = ".new-"
 )
@@ -72,7 +79,9 @@ func (p *Provider) save(ctx context.Context, name string) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return lang.Errorf("making the snapshot's folder: %w", "스냅샷 폴더 만들기: %w", err)
 	}
-	snap := savedSnapshot{Name: name, Created: time.Now().UTC().Truncate(time.Second), Machines: map[string]record{}}
+	snap := savedSnapshot{
+		Version: snapshotVersion, Nori: build.Version(), Name: name, Created: time.Now().UTC().Truncate(time.Second), Machines: map[string]record{},
+	}
 	records := make([]record, len(names))
 	thaw, err := p.freezeAll(ctx, names)
 	if err == nil {
@@ -237,7 +246,7 @@ func (p *Provider) readSnapshot(folder string) (savedSnapshot, error) {
 	if err != nil {
 		return s, &damagedError{lang.Errorf("the record of snapshot %s is damaged (%s): %w", "스냅샷 %s의 기록이 손상되었습니다(%s): %w", folder, path, err)}
 	}
-	return s, nil
+	return s, format.Check(lang.Textf("the snapshot %q", "스냅샷 %q", s.Name), s.Version, snapshotVersion, s.Nori)
 }
 
 // hasLayers says that there is a disk for each of its machines.
