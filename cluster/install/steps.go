@@ -21,10 +21,9 @@ func Steps(c *Cluster, machines string) []step.Step {
 	return []step.Step{
 		{
 			ID: "pki", Title: lang.Text{EN: "Certificates", KO: "인증서"},
-			Advice: lang.Text{
-				EN: "remove the pki folder of the testbed to have all certificates made anew",
-				KO: "테스트베드의 pki 폴더를 지우면 모든 인증서를 새로 만듭니다",
-			},
+			// Not to remove the folder: a cluster that is there could read its Secrets no more.
+			Advice: lang.Textf("`nori down --name %[1]s` and `nori up --name %[1]s` make the testbed anew, with all certificates",
+				"`nori down --name %[1]s`, `nori up --name %[1]s`로 모든 인증서를 포함해 테스트베드를 새로 만들 수 있습니다", c.Name),
 			Run: func(_ context.Context, note func(string)) error { return c.makePKI(note) },
 		}, {
 			ID: "runtime", Title: lang.Text{EN: "Container runtime and units", KO: "컨테이너 런타임과 유닛"},

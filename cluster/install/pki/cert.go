@@ -122,7 +122,7 @@ func (b *Bundle) garbage(file string, want lang.Text, err error) error {
 func moveAway(paths ...string) string {
 	var commands []string
 	for _, p := range paths {
-		commands = append(commands, shell.Join("mv", p, p+".old"))
+		commands = append(commands, "mv "+shell.Join(p, p+".old"))
 	}
 	return strings.Join(commands, " && ")
 }

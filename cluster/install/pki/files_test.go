@@ -154,6 +154,9 @@ func TestGarbageIsNamedAndKept(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "run again") {
 				t.Errorf("error %v, want %q and a remedy", err, tt.want)
 			}
+			if err == nil || !strings.Contains(err.Error(), "`mv ") && !strings.Contains(err.Error(), "`nori ssh ") {
+				t.Errorf("error %v, want what to type", err)
+			}
 			if got, _ := os.ReadFile(path); string(got) != tt.content {
 				t.Error("the file was overwritten")
 			}
