@@ -68,7 +68,8 @@ func (g *globals) explain(err error, interrupted bool) int {
 		err = home.Trouble(err)
 	}
 	fmt.Fprintln(g.stderr, red("nori:"), lang.Particles(err.Error()))
-	for _, a := range advice(err) {
+	lines := advice(err)
+	for _, a := range append(lines, g.lastResort(err, lines)...) {
 		fmt.Fprintln(g.stderr, "     ", a)
 	}
 	var usage *testbed.UsageError
@@ -99,6 +100,23 @@ func advice(err error) (lines []string) {
 			"머신이 다시 시작되었거나 네트워크가 끊겼습니다. 같은 명령을 다시 실행하면 이어서 진행합니다. 자세한 내용은 머신의 콘솔 기록에 있습니다"))
 	}
 	return lines
+}
+
+// lastResort is what may be done about a failed step that names no command itself, such
+// as one that ended at its time limit.
+func (g *globals) lastResort(err error, lines []string) []string {
+	var failed *step.Error
+	var host *machine.HostError
+	said := strings.Join(append([]string{err.Error()}, lines...), " ")
+	if !errors.As(err, &failed) || errors.As(err, &host) || strings.Contains(said, "`nori ") {
+		return nil
+	}
+	name := ""
+	if g.name != "" {
+		name = " --name " + g.name
+	}
+	return []string{lang.Textf("`nori up%[1]s` takes up from here, `nori reset%[1]s` puts back to the start; `nori report%[1]s` collects what tells more",
+		"`nori up%[1]s`로 이어서 진행하거나, `nori reset%[1]s`로 처음 상태로 되돌리세요. `nori report%[1]s`는 더 알아볼 자료를 모읍니다", name).String()}
 }
 
 // exitStatus ends the command with a code and without another word, because

@@ -11,6 +11,31 @@ import (
 	"noriter.dev/noriter/provision/step"
 )
 
+// TestLastResort: a failed step always comes with a command to type, and with no second
+// one where it names one itself.
+func TestLastResort(t *testing.T) {
+	g := &globals{name: "a"}
+	fails := func(text, advice string) error {
+		return &step.Error{Step: &step.Step{Advice: lang.Text{EN: advice, KO: advice}}, Err: errors.New(text)}
+	}
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{fails("ended at its time limit", ""), true},
+		{fails("ended at its time limit", "look with: nori ssh NODE"), true},
+		{fails("x", "`nori doctor` checks this host"), false},
+		{fails("x; `nori down --name a`", ""), false},
+		{&step.Error{Step: &step.Step{}, Err: &machine.HostError{What: "x"}}, false},
+		{errors.New("no step"), false},
+	} {
+		got := strings.Join(g.lastResort(c.err, advice(c.err)), "\n")
+		if strings.Contains(got, "`nori up --name a`") != c.want {
+			t.Errorf("%v: %q", c.err, got)
+		}
+	}
+}
+
 // TestErrorsInTheLearnersLanguage sees that a failed step has the name that the
 // list shows, and that a lost connection comes with what to do about it.
 func TestErrorsInTheLearnersLanguage(t *testing.T) {
