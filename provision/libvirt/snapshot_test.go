@@ -217,11 +217,13 @@ func TestDamagedRecord(t *testing.T) {
 		g.remember("now")
 		must(t, p.Restore(t.Context(), "b"))
 		g.want(t, "b")
+		must(t, p.Save(t.Context(), "c"))
 		for n, d := range g.domains {
-			if len(d.snapshots) != 2 {
+			if len(d.snapshots) != 3 {
 				t.Errorf("%q: %s holds %v: what the damaged record may name is gone", content, n, d.snapshots)
 			}
 		}
+		must(t, p.DeleteSnapshot(t.Context(), "c"))
 		must(t, p.Save(t.Context(), "a"))
 		must(t, os.WriteFile(p.recordPath("a"), []byte(content), 0o600))
 		must(t, p.DeleteSnapshot(t.Context(), "a"))

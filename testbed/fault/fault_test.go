@@ -68,7 +68,9 @@ func TestInKorean(t *testing.T) {
 
 // TestAwaitSaysItInWords: what is waited for is said as a person says it.
 func TestAwaitSaysItInWords(t *testing.T) {
-	still := &Fault{look: func(context.Context, *world, testbed.Fault) (Sight, error) { return seen(Between, "odd", "이상"), nil }}
+	still := &Fault{look: func(context.Context, *world, testbed.Fault) (Sight, error) {
+		return seen(Between, "odd", "이상"), nil
+	}}
 	for state, word := range map[State]string{Whole: "whole", Broken: "broken"} {
 		err := (&world{}).await(t.Context(), still, testbed.Fault{Node: "node1"}, state, time.Millisecond, nil)
 		if err == nil || !strings.Contains(err.Error(), "node1 to be "+word) {
