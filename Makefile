@@ -75,6 +75,12 @@ package: ## make a Debian package and an archive in bin/package: programs and im
 	@.ci/deps run
 	@.ci/release
 
+.PHONY: histories
+histories: ## live random histories of testbeds, held to what is promised (TIME=10m, DRIVER=nspawn, SEED=…, NORI_HISTORY='…')
+	@.ci/deps run
+	@$(MAKE) --no-print-directory build
+	@.ci/histories '$(TIME)' '$(DRIVER)' '$(SEED)'
+
 .PHONY: clean
 clean: ## remove what was built here; testbeds and caches stay
 	rm -rf $(BIN)

@@ -1,0 +1,99 @@
+package histories
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// status is what `nori status -o json` says.
+type status struct {
+	Ready    bool
+	API      string
+	Machines []struct{ Name, State, SSH, Node string }
+}
+
+// checkStatus holds `nori status` to what is there. What may only just be changing is
+// looked at again, before and after.
+func (w *world) checkStatus() error {
+	var wrong error
+	for try := range 8 {
+		if try > 0 {
+			time.Sleep(3 * time.Second)
+		}
+		before := w.look()
+		people := w.start("status") // both forms at once: each takes its time where nothing answers
+		r, s, err := w.askStatus()
+		text := people.end(w.limit("status"))
+		if err != nil {
+			return err
+		}
+		after := w.look()
+		if wrong = compare(r, s, before, after); wrong == nil {
+			return w.checkStatusText(text)
+		}
+		w.say("  status: %v (try %d)", wrong, try)
+	}
+	return wrong
+}
+
+// askStatus asks in the form for programs.
+func (w *world) askStatus() (result, status, error) {
+	var s status
+	r, err := w.obey("status", "-o", "json")
+	if err != nil {
+		return r, s, err
+	}
+	i := strings.Index(r.out, "{")
+	if i < 0 {
+		if r.code == 0 {
+			return r, s, breaks(exitCodes, "nori status ended with 0 and said %s", lastLine(r.out))
+		}
+		if len(advice(r.out)) == 0 && !w.full {
+			return r, s, breaks(forPeople, "nori status names no command to type: %s", said(r.out))
+		}
+		return r, s, nil
+	}
+	if err := json.NewDecoder(strings.NewReader(r.out[i:])).Decode(&s); err != nil {
+		return r, s, breaks(exitCodes, "nori status -o json: %v in %s", err, r.out)
+	}
+	if s.Ready != (r.code == 0) {
+		return r, s, breaks(exitCodes, "nori status ended with %d where ready is %v", r.code, s.Ready)
+	}
+	return r, s, nil
+}
+
+// compare finds where status says other than two looks, one before and one after.
+func compare(r result, s status, before, after sight) error {
+	if wholeBefore, why := before.whole(); s.Ready && !wholeBefore {
+		if wholeAfter, _ := after.whole(); !wholeAfter {
+			return breaks(honest, "it says ready, and %s", why)
+		}
+	}
+	for _, m := range s.Machines {
+		was, is := before.machines[m.Name], after.machines[m.Name]
+		switch {
+		case m.State != "running" && was.answers == "ok" && is.answers == "ok":
+			return breaks(honest, "it says that %s is %s, and that answers", m.Name, m.State)
+		case m.State == "running" && !was.alive && !is.alive:
+			return breaks(honest, "it says that %s is running, and there is no process of it", m.Name)
+		}
+	}
+	wholeBefore, _ := before.whole()
+	wholeAfter, _ := after.whole()
+	if !s.Ready && wholeBefore && wholeAfter {
+		return breaks(honest, "it says that the testbed is not ready, and all is well: %s", strings.Join(strings.Fields(r.out), " "))
+	}
+	return nil
+}
+
+// checkStatusText holds the form for people to naming what to type.
+func (w *world) checkStatusText(r result) error {
+	if err := ended(r); err != nil {
+		return err
+	}
+	if r.code != 0 && len(advice(r.out)) == 0 && !w.full {
+		return breaks(forPeople, "nori status names no command to type: %s", said(r.out))
+	}
+	return nil
+}
