@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,20 +131,29 @@ func TestShellScripts(t *testing.T) {
 	for _, s := range v.Scripts {
 		lint("the Vagrantfile's script", "bash", s)
 	}
-	scripts := glob(filepath.Join(repo(t), ".ci", "*"))
-	scripts = append(scripts, filepath.Join(repo(t), "testbed", "conformance", "run"))
 	read := 0
-	for _, file := range scripts {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	look := func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
 		}
-		shell := "sh" // what is sourced by both names none
-		if first, _, _ := strings.Cut(string(data), "\n"); strings.HasSuffix(first, "bash") {
-			shell = "bash"
+		data, err := os.ReadFile(file)
+		first, _, _ := strings.Cut(string(data), "\n")
+		shell := "bash"
+		switch {
+		case strings.HasPrefix(first, "#!") && strings.HasSuffix(first, "bash"):
+		case strings.HasPrefix(first, "#!/bin/sh"), strings.HasSuffix(file, ".sh"): // what is sourced by both names none
+			shell = "sh"
+		default:
+			return err // another language's, or a text
 		}
 		lint(file, shell, string(data))
 		read++
+		return err
+	}
+	for _, dir := range []string{".ci", filepath.Join("testbed", "conformance")} {
+		if err := filepath.WalkDir(filepath.Join(repo(t), dir), look); err != nil {
+			t.Error(err)
+		}
 	}
 	if read < 8 {
 		t.Errorf("only %d scripts were found", read)
