@@ -95,3 +95,33 @@ func TestTable(t *testing.T) {
 		t.Errorf("%d rows are read as %d", rows, len(table))
 	}
 }
+
+// TestDebianPackageAgrees: what our own Debian package asks for is what the table calls
+// so, and is installed by .ci/deps, too.
+func TestDebianPackageAgrees(t *testing.T) {
+	data, err := os.ReadFile("../../.ci/package/nfpm.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{"man-db": true} // which shows the manual that only the package has
+	for _, row := range table {
+		known[row["debian"]] = true
+	}
+	asked, list := 0, ""
+	for line := range strings.Lines(string(data)) {
+		if key, _, ok := strings.Cut(line, ":"); ok && !strings.HasPrefix(line, " ") {
+			list = key
+		}
+		name, ok := strings.CutPrefix(strings.TrimSpace(line), "- ")
+		if !ok || list != "depends" && list != "recommends" && list != "suggests" {
+			continue
+		}
+		asked++
+		if !known[name] {
+			t.Errorf("the package %s %s, which is not in packages.txt", list, name)
+		}
+	}
+	if asked < 5 {
+		t.Errorf("only %d packages were found", asked)
+	}
+}
