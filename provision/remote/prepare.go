@@ -17,7 +17,8 @@ import (
 
 const (
 	partInfix = ".nori-part-"
-	openFlags = os.O_WRONLY | os.O_CREATE
+	// openFlags make no file: makeParts did, closed to others.
+	openFlags = os.O_WRONLY
 )
 
 // outgoing is one file on its way to a machine.

@@ -23,9 +23,9 @@ const (
 	killPatience = 2 * time.Second
 )
 
-// Run runs a command to its end, its time limit or that of ctx. At a limit the
-// command is killed on the machine. A command during which the connection is
-// lost is not repeated.
+// Run runs a command to its end, its time limit, that of ctx, or that of what it
+// may print. At a limit the command is killed on the machine. A command during
+// which the connection is lost is not repeated.
 func (c *Client) Run(ctx context.Context, cmd machine.Command) (machine.Result, error) {
 	limit := cmd.Timeout
 	if limit == 0 {
@@ -59,20 +59,23 @@ func (c *Client) run(ctx context.Context, cmd machine.Command) (machine.Result, 
 		return machine.Result{}, err
 	}
 	defer end()
-	var stdout, stderr bytes.Buffer
-	s.Stdout, s.Stderr = &stdout, &stderr
+	out := captureOutput(s)
 	s.Stdin = bytes.NewReader(cmd.Stdin)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(shellLine(cmd.Line)) }()
 	select {
 	case err = <-ended:
+	case <-out.full:
+		kill(s, ended)
+		return machine.Result{}, c.flooded(cmd, out)
 	case <-ctx.Done():
 		kill(s, ended)
-		// The buffers are still being written if the machine hangs, so
-		// only a session that ended has output to show.
 		return machine.Result{}, c.stopped(ctx, cmd)
 	}
-	res := machine.Result{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
+	res, whole := out.result()
+	if !whole { // it ended by itself, with part of its output thrown away
+		return machine.Result{}, c.flooded(cmd, out)
+	}
 	if err != nil {
 		return res, c.exitError(cmd, res, err)
 	}

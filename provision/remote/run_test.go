@@ -46,9 +46,24 @@ func TestRun(t *testing.T) {
 	if !errors.As(err, &exit) || exit.Status != -1 || !strings.Contains(exit.Reason, "KILL") {
 		t.Errorf("killed: %v", err)
 	}
-	res, err = c.Run(t.Context(), machine.Command{Line: "head -c 20000000 /dev/zero"})
-	if err != nil || len(res.Stdout) != 20000000 {
+	res, err = c.Run(t.Context(), machine.Command{Line: "head -c 10000000 /dev/zero"})
+	if err != nil || len(res.Stdout) != 10000000 {
 		t.Errorf("large output: %d bytes, %v", len(res.Stdout), err)
+	}
+}
+
+// TestRunEndless: neither a command without end nor one that ends fills this host.
+func TestRunEndless(t *testing.T) {
+	c := newServer(t).dial(t)
+	for _, line := range []string{"yes", "yes >&2", fmt.Sprintf("head -c %d /dev/zero", outputLimit+1)} {
+		res, err := c.Run(t.Context(), machine.Command{Line: line})
+		var exit *machine.ExitError
+		if !errors.As(err, &exit) || exit.Status != -1 || !strings.Contains(err.Error(), "printed more than 16 MiB") || len(exit.Output) > 4*tailBytes {
+			t.Errorf("%s: %d bytes, error %.300v", line, len(res.Stdout)+len(res.Stderr), err)
+		}
+	}
+	if err := c.pipe(t.Context(), "yes", strings.NewReader("")); err == nil || !strings.Contains(err.Error(), "printed more than") {
+		t.Errorf("with an input: %.300v", err)
 	}
 }
 

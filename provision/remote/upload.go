@@ -136,6 +136,9 @@ func newSFTP(conn *ssh.Client) (*sftp.Client, error) {
 
 // sendAll sends the parts of all files.
 func (c *Client) sendAll(ctx context.Context, ft *sftp.Client, todo []*outgoing) error {
+	if err := c.makeParts(ctx, todo); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelFiles)
 	for _, s := range todo {
@@ -157,6 +160,20 @@ func (c *Client) sendAll(ctx context.Context, ft *sftp.Client, todo []*outgoing)
 		})
 	}
 	return g.Wait()
+}
+
+// makeParts makes the parts that are not there yet and closes all of them to
+// others before a byte is in them: whoever had opened one for reading by then
+// would read a key that is written later. SFTP can't be told the mode of a file
+// that it makes.
+func (c *Client) makeParts(ctx context.Context, todo []*outgoing) error {
+	parts := make([]string, len(todo))
+	for i, s := range todo {
+		parts[i] = s.part()
+	}
+	line := "umask 077 && for p in " + shell.Join(parts...) + "; do : >> \"$p\" && chmod 600 -- \"$p\" || exit; done"
+	_, err := c.Run(ctx, machine.Command{Line: line, Doing: lang.Text{EN: "making room for files", KO: "파일 받을 자리 만들기"}})
+	return err
 }
 
 // sendPlain sends a file's content from where an interrupted upload surely
@@ -216,26 +233,22 @@ func (c *Client) pipe(ctx context.Context, line string, in io.Reader) error {
 	}
 	defer end()
 	sess.Stdin = in
-	ended := make(chan outcome, 1)
 	cmd := machine.Command{Line: line, Doing: lang.Text{EN: "unpacking what arrives", KO: "도착한 것 풀기"}}
-	go func() {
-		out, err := sess.CombinedOutput(shellLine(line))
-		ended <- outcome{out, err}
-	}()
+	out := captureOutput(sess)
+	ended := make(chan error, 1)
+	go func() { ended <- sess.Run(shellLine(line)) }()
 	select {
-	case o := <-ended:
-		if o.err != nil {
-			return c.exitError(cmd, machine.Result{Stderr: o.out}, o.err)
+	case err := <-ended:
+		if err != nil {
+			res, _ := out.result()
+			return c.exitError(cmd, res, err)
 		}
 		return nil
+	case <-out.full:
+		return c.flooded(cmd, out)
 	case <-ctx.Done():
 		return ctx.Err() // the session's end ends the command: its input closes
 	}
-}
-
-type outcome struct {
-	out []byte
-	err error
 }
 
 // verify compares the checksums of the parts and renames those that are

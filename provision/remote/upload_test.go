@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"noriter.dev/noriter/provision/machine"
@@ -32,6 +33,38 @@ func source(t *testing.T, content []byte) string {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// TestUploadIsNeverOpen: a key on its way can't be read by others, whether its part
+// is new or was left by somebody who made it open.
+func TestUploadIsNeverOpen(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o022))
+	key := noise(2 << 20)
+	for _, compress := range []bool{false, true} {
+		for _, left := range []bool{false, true} {
+			s := newServer(t)
+			s.target.Compress = compress
+			s.cutAfter.Store(1 << 20)
+			c := s.dial(t)
+			dir := t.TempDir()
+			file := machine.File{Path: dir + "/ca.key", Mode: 0o600, Source: source(t, key)}
+			sends, err := prepare([]machine.File{file})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left {
+				if err := os.WriteFile(sends[0].part(), key[:1000], 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.Upload(t.Context(), file); err == nil {
+				t.Fatal("the connection was not cut")
+			}
+			if fi, err := os.Stat(sends[0].part()); err != nil || fi.Mode() != 0o600 {
+				t.Errorf("compressed %v, left behind %v: the part is %v, %v", compress, left, fi.Mode(), err)
+			}
+		}
+	}
 }
 
 func TestUpload(t *testing.T) {
