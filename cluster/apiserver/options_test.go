@@ -6,7 +6,10 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apiserver/pkg/apis/audit"
 	"k8s.io/apiserver/pkg/audit/policy"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"noriter.dev/noriter/cluster/apiserver/auditpolicy"
 )
@@ -96,6 +99,46 @@ func TestBuiltInAuditPolicy(t *testing.T) {
 	for i, r := range p.Rules {
 		if r.Level != "None" && r.Level != "Metadata" {
 			t.Errorf("rule %d logs bodies (%s), which may be Secrets", i, r.Level)
+		}
+	}
+}
+
+// TestAuditSeesEveryone: nobody reads a Secret or enters a container without a
+// line, whatever the verb is called and whoever it is.
+func TestAuditSeesEveryone(t *testing.T) {
+	p, err := policy.LoadPolicyFromBytes(auditpolicy.YAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := policy.NewPolicyRuleEvaluator(p)
+	pod := &user.DefaultInfo{Name: "system:serviceaccount:default:web", Groups: []string{"system:serviceaccounts", "system:authenticated"}}
+	agent := &user.DefaultInfo{Name: "system:node:node1", Groups: []string{"system:nodes", "system:authenticated"}}
+	controllers := &user.DefaultInfo{Name: "system:kube-controller-manager", Groups: []string{"system:authenticated"}}
+	for _, c := range []struct {
+		who                 user.Info
+		verb, resource, sub string
+		want                audit.Level
+	}{
+		{pod, "get", "secrets", "", audit.LevelMetadata},
+		{pod, "list", "secrets", "", audit.LevelMetadata},
+		{pod, "watch", "secrets", "", audit.LevelMetadata},
+		{agent, "get", "secrets", "", audit.LevelMetadata},
+		{controllers, "watch", "secrets", "", audit.LevelMetadata},
+		{pod, "get", "pods", "exec", audit.LevelMetadata},
+		{pod, "create", "pods", "exec", audit.LevelMetadata},
+		{pod, "get", "pods", "attach", audit.LevelMetadata},
+		{pod, "get", "pods", "portforward", audit.LevelMetadata},
+		{pod, "get", "nodes", "proxy", audit.LevelMetadata},
+		{pod, "create", "serviceaccounts", "token", audit.LevelMetadata},
+		{pod, "get", "pods", "", audit.LevelNone},
+		{controllers, "watch", "pods", "", audit.LevelNone},
+		{pod, "create", "pods", "", audit.LevelMetadata},
+	} {
+		got := rules.EvaluatePolicyRule(authorizer.AttributesRecord{
+			User: c.who, Verb: c.verb, Namespace: "default", APIVersion: "v1", Resource: c.resource, Subresource: c.sub, ResourceRequest: true,
+		})
+		if got.Level != c.want {
+			t.Errorf("%s: %s %s/%s is audited at %s, want %s", c.who.GetName(), c.verb, c.resource, c.sub, got.Level, c.want)
 		}
 	}
 }
