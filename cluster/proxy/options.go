@@ -20,6 +20,9 @@ type Options struct {
 	// ClusterCIDR is the pods' range. What reaches a ClusterIP from outside of it
 	// is masqueraded, so that the answer finds its way back. Empty: nothing is.
 	ClusterCIDR string
+	// OwnCIDRs are the networks of the machines, Services and pods. No Service gets
+	// what is sent to an address in them because it names it as an external one.
+	OwnCIDRs []string
 	// NodePortAddresses are the ranges of this node's addresses on which node
 	// ports answer; empty means all but loopback.
 	NodePortAddresses []string
@@ -43,6 +46,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", "/etc/kubernetes/kube-proxy.conf", "file that says how to reach the API server")
 	fs.StringVar(&o.Node, "hostname-override", host, "name of this node")
 	fs.StringVar(&o.ClusterCIDR, "cluster-cidr", "10.244.0.0/16", "the pods' address range; traffic to ClusterIPs from elsewhere is masqueraded")
+	fs.StringSliceVar(&o.OwnCIDRs, "own-cidrs", nil, "networks of the machines, Services and pods: external addresses in them are ignored")
 	fs.StringSliceVar(&o.NodePortAddresses, "nodeport-addresses", nil, "ranges of this node's addresses on which node ports answer (default: all but loopback)")
 	fs.DurationVar(&o.SyncPeriod, "sync-period", 30*time.Second, "how often the kernel's rules are checked against what they should be")
 	fs.DurationVar(&o.MinSyncPeriod, "min-sync-period", 20*time.Millisecond, "pause between two changes of the rules")
@@ -60,6 +64,9 @@ func (o *Options) Validate() error {
 	}
 	if o.ClusterCIDR != "" {
 		problems = append(problems, checkIPv4Range("--cluster-cidr", o.ClusterCIDR))
+	}
+	for _, cidr := range o.OwnCIDRs {
+		problems = append(problems, checkIPv4Range("--own-cidrs", cidr))
 	}
 	for _, cidr := range o.NodePortAddresses {
 		problems = append(problems, checkIPv4Range("--nodeport-addresses", cidr))

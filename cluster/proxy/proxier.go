@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ type source interface {
 // them as it is by then, so a hundred changes of one Service cost as much as one.
 type proxier struct {
 	node              string
+	own               []netip.Prefix // networks of which no external address is taken
 	source            source
 	writer            *writer
 	cleanStaleEntries func([]servicePort) (uint, error) // the function of that name, but in tests
@@ -113,7 +115,7 @@ func (p *proxier) updateServiceMap() {
 	p.mu.Unlock()
 
 	for name, since := range dirty {
-		ports := makeServicePorts(p.source.service(name), p.source.slices(name), p.node)
+		ports := makeServicePorts(p.source.service(name), p.source.slices(name), p.node, p.own)
 		var before []servicePort
 		if old := p.serviceMap[name]; old != nil {
 			before = old.ports

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"net/url"
 	"time"
 
 	"k8s.io/client-go/discovery"
@@ -42,6 +44,9 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making a client for EndpointSlices: %w", err)
 	}
+	if err := freeAPI(ctx, config.Host); err != nil {
+		return err
+	}
 	if err := waitForAPI(ctx, config); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -49,6 +54,33 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	return run(ctx, o, listWatch(core.RESTClient(), "services"), listWatch(endpoints.RESTClient(), "endpointslices"), component.NotifyReady)
+}
+
+// freeAPI makes sure that the API server can be reached at its machine's address,
+// whatever an earlier proxy wrote for a Service that named this address: without the
+// API server nobody would learn that the Service is gone.
+func freeAPI(ctx context.Context, server string) error {
+	u, err := url.Parse(server)
+	if err != nil {
+		return fmt.Errorf("reading the API server's address: %w", err)
+	}
+	address, ok := ipv4(u.Hostname())
+	if !ok {
+		return nil // a name, of which no rule can be
+	}
+	nft, err := openTable()
+	if err != nil {
+		return err
+	}
+	return newWriter(nft, "", nil).free(ctx, address)
+}
+
+func openTable() (knftables.Interface, error) {
+	nft, err := knftables.New(knftables.IPv4Family, kubeProxyTable)
+	if err != nil {
+		return nil, fmt.Errorf("nftables can't be used on this node (is the package nftables installed, and does the kernel have it?): %w", err)
+	}
+	return nft, nil
 }
 
 // waitForAPI returns when the API server is ready, or with ctx. Until then it
@@ -71,11 +103,14 @@ func waitForAPI(ctx context.Context, config *rest.Config) error {
 
 // run is Run with the API behind two lists that can be watched.
 func run(ctx context.Context, o Options, services, endpointSlices cache.ListerWatcher, ready func() error) error {
-	nft, err := knftables.New(knftables.IPv4Family, kubeProxyTable)
+	nft, err := openTable()
 	if err != nil {
-		return fmt.Errorf("nftables can't be used on this node (is the package nftables installed, and does the kernel have it?): %w", err)
+		return err
 	}
 	p := newProxier(o.Node, nil, newWriter(nft, o.ClusterCIDR, o.NodePortAddresses))
+	for _, cidr := range o.OwnCIDRs {
+		p.own = append(p.own, netip.MustParsePrefix(cidr)) // Validate has parsed it
+	}
 	health, err := serveHealth(ctx, o.HealthAddress, 2*o.SyncPeriod)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ func headless(s *v1.Service) bool {
 
 // makeServicePorts puts a Service and its slices together, seen from node
 // (newBaseServiceInfo in pkg/proxy/serviceport.go).
-func makeServicePorts(s *v1.Service, sl []*discoveryv1.EndpointSlice, node string) []servicePort {
+func makeServicePorts(s *v1.Service, sl []*discoveryv1.EndpointSlice, node string, own []netip.Prefix) []servicePort {
 	if s == nil || headless(s) {
 		return nil
 	}
@@ -53,8 +54,8 @@ func makeServicePorts(s *v1.Service, sl []*discoveryv1.EndpointSlice, node strin
 		internalLocal:            ptr.Deref(s.Spec.InternalTrafficPolicy, v1.ServiceInternalTrafficPolicyCluster) == v1.ServiceInternalTrafficPolicyLocal,
 		externalLocal:            s.Spec.ExternalTrafficPolicy == v1.ServiceExternalTrafficPolicyLocal,
 		affinity:                 stickyMaxAge(s),
-		externalIPs:              addresses(s.Spec.ExternalIPs),
-		loadBalancerVIPs:         loadBalancerVIPs(s),
+		externalIPs:              notIn(own, addresses(s.Spec.ExternalIPs)),
+		loadBalancerVIPs:         notIn(own, loadBalancerVIPs(s)),
 		loadBalancerSourceRanges: loadBalancerSourceRanges(s),
 	}
 	ports := make([]servicePort, 0, len(s.Spec.Ports))
@@ -114,6 +115,15 @@ func addresses(texts []string) []netip.Addr {
 		}
 	}
 	return all
+}
+
+// notIn leaves out what is the cluster's own. A policy refuses Services that name such
+// addresses (package guards), but one may be there from before. It would get what
+// is sent to the API server, also by this proxy.
+func notIn(own []netip.Prefix, all []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(all, func(a netip.Addr) bool {
+		return slices.ContainsFunc(own, func(n netip.Prefix) bool { return n.Contains(a) })
+	})
 }
 
 // ipv4 parses an address of the family that this proxy serves.

@@ -81,6 +81,9 @@ func (s *state) merge(other *state) {
 type nftContainer struct {
 	name, kind, about string
 	isMap             bool
+	// captures says that the first part of a key is where a packet is sent to, and
+	// that what is sent there does not arrive as it is.
+	captures bool
 }
 
 // The names are those of kube-proxy's nftables mode, so that whoever learned to read
@@ -107,11 +110,11 @@ const (
 
 // nftContainers are the fixed maps and sets.
 var nftContainers = []nftContainer{
-	{clusterIPsSet, "ipv4_addr", "every ClusterIP", false},
-	{serviceIPsMap, "ipv4_addr . inet_proto . inet_service : verdict", "ClusterIP, external IP and load balancer traffic", true},
-	{serviceNodePortsMap, "inet_proto . inet_service : verdict", "node port traffic", true},
-	{noEndpointServicesMap, "ipv4_addr . inet_proto . inet_service : verdict", "addresses with nobody to answer", true},
-	{noEndpointNodePortsMap, "inet_proto . inet_service : verdict", "node ports with nobody to answer", true},
-	{firewallIPsMap, "ipv4_addr . inet_proto . inet_service : verdict", "addresses with loadBalancerSourceRanges", true},
-	{hairpinConnectionsSet, "ipv4_addr . ipv4_addr . inet_proto . inet_service", "pods of this node reaching themselves", false},
+	{clusterIPsSet, "ipv4_addr", "every ClusterIP", false, false},
+	{serviceIPsMap, "ipv4_addr . inet_proto . inet_service : verdict", "ClusterIP, external IP and load balancer traffic", true, true},
+	{serviceNodePortsMap, "inet_proto . inet_service : verdict", "node port traffic", true, false},
+	{noEndpointServicesMap, "ipv4_addr . inet_proto . inet_service : verdict", "addresses with nobody to answer", true, true},
+	{noEndpointNodePortsMap, "inet_proto . inet_service : verdict", "node ports with nobody to answer", true, false},
+	{firewallIPsMap, "ipv4_addr . inet_proto . inet_service : verdict", "addresses with loadBalancerSourceRanges", true, true},
+	{hairpinConnectionsSet, "ipv4_addr . ipv4_addr . inet_proto . inet_service", "pods of this node reaching themselves", false, false},
 }

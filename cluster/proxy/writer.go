@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -126,6 +127,33 @@ func (w *writer) observe(ctx context.Context) (*state, error) {
 		}
 	}
 	return s, nil
+}
+
+// free deletes every element that captures what is sent to an address.
+func (w *writer) free(ctx context.Context, address netip.Addr) error {
+	have, err := w.observe(ctx)
+	if err != nil {
+		return err
+	}
+	tx := w.nft.NewTransaction()
+	for _, c := range nftContainers {
+		if !c.captures {
+			continue
+		}
+		for _, key := range sortedKeys(have.elements[c.name]) {
+			if e := have.elements[c.name][key]; e.key[0] == address.String() {
+				tx.Delete(c.element(e))
+			}
+		}
+	}
+	if tx.NumOperations() == 0 {
+		return nil
+	}
+	if err := w.nft.Run(ctx, tx); err != nil {
+		return fmt.Errorf("taking %s back from the Services: %w", address, err)
+	}
+	slog.Warn("a Service had captured the API server's address", "address", address.String())
+	return nil
 }
 
 // difference adds what leads from have to want to the transaction, in an order in
