@@ -32,6 +32,9 @@ var resources = map[string]string{
 	"Service":            "services",
 	"Deployment":         "deployments",
 	"IngressClass":       "ingressclasses",
+
+	"ValidatingAdmissionPolicy":        "validatingadmissionpolicies",
+	"ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
 
 // Decode reads a stream of documents.
