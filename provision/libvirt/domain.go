@@ -45,12 +45,13 @@ type domainSpec struct {
 	disk    string // the overlay's path
 	parcel  string // the parcel's; empty is none
 	console string // the log's path
+	hostKey string // the path of the machine's SSH host key
 }
 
 // domainXML is a machine as libvirt is told of it: as few devices as it can
 // do with, since each is found and set up at every boot.
 func domainXML(d domainSpec) (string, error) {
-	creds, err := credentials(d.tb, d.machine.Name)
+	login, err := loginCredential(d.tb, d.machine.Name)
 	if err != nil {
 		return "", err
 	}
@@ -70,7 +71,9 @@ func domainXML(d domainSpec) (string, error) {
 		Memory:   &libvirtxml.DomainMemory{Unit: "MiB", Value: uint(memory)},
 		VCPU:     &libvirtxml.DomainVCPU{Placement: "static", Value: processors(d)},
 		SysInfo: []libvirtxml.DomainSysInfo{{SMBIOS: &libvirtxml.DomainSysInfoSMBIOS{
-			OEMStrings: &libvirtxml.DomainSysInfoOEMStrings{Entry: creds},
+			OEMStrings: &libvirtxml.DomainSysInfoOEMStrings{Entry: []string{login}},
+		}}, {FWCfg: &libvirtxml.DomainSysInfoFWCfg{
+			Entry: []libvirtxml.DomainSysInfoEntry{{Name: hostKeyItem, File: d.hostKey}},
 		}}},
 		OS: &libvirtxml.DomainOS{
 			Type:   &libvirtxml.DomainOSType{Arch: "x86_64", Machine: "pc", Type: "hvm"},
@@ -125,24 +128,16 @@ func cmdline(d domainSpec) string {
 	return strings.Join(append(parts, "systemd.hostname="+d.machine.Name), " ")
 }
 
-// credentials are systemd's system credentials (systemd.system-credentials(7))
-// as SMBIOS strings of type 11: the key that may log in, and the machine's
-// own.
-func credentials(tb machine.Testbed, name string) ([]string, error) {
-	key, ok := tb.HostKeys[name]
-	if !ok || len(key) == 0 {
-		return nil, lang.Errorf("machine %s has no SSH host key, so nothing could check who answers at its address",
-			"머신 %s에 SSH 호스트 키가 없어서, 그 주소에서 누가 응답하는지 확인할 수 없습니다", name)
-	}
+// loginCredential is the key that may log in, as a systemd credential
+// (systemd.system-credentials(7)) in an SMBIOS string of type 11. It is a public one:
+// the machine's own, which is not, comes by another way (hostkey.go).
+func loginCredential(tb machine.Testbed, name string) (string, error) {
 	if strings.TrimSpace(tb.AuthorizedKey) == "" {
-		return nil, lang.Errorf("testbed %s has no SSH key, so nobody could log in to %s",
+		return "", lang.Errorf("testbed %s has no SSH key, so nobody could log in to %s",
 			"테스트베드 %s에 SSH 키가 없어서 %s에 로그인할 수 없습니다", tb.Name, name)
 	}
-	enc := base64.StdEncoding.EncodeToString
-	return []string{
-		"io.systemd.credential.binary:ssh.authorized_keys.root=" + enc([]byte(strings.TrimSpace(tb.AuthorizedKey)+"\n")),
-		"io.systemd.credential.binary:ssh.hostkey.ed25519=" + enc(key),
-	}, nil
+	line := strings.TrimSpace(tb.AuthorizedKey) + "\n"
+	return "io.systemd.credential.binary:ssh.authorized_keys.root=" + base64.StdEncoding.EncodeToString([]byte(line)), nil
 }
 
 // parcelDisk is the parcel: shared with other machines, so never written to, and

@@ -103,8 +103,12 @@ func (p *Provider) define(ctx context.Context, c *conn, spec machine.Spec) (goli
 	if err != nil {
 		return golibvirt.Domain{}, err
 	}
+	hostKey, err := p.ensureHostKey(ctx, c, spec.Name)
+	if err != nil {
+		return golibvirt.Domain{}, err
+	}
 	text, err := domainXML(domainSpec{
-		tb: p.tb, machine: spec, virt: virt, files: files, disk: overlay, parcel: parcel,
+		tb: p.tb, machine: spec, virt: virt, files: files, disk: overlay, parcel: parcel, hostKey: hostKey,
 		console: path.Join(path.Dir(overlay), consoleName(spec.Name)),
 	})
 	if err != nil {
@@ -264,7 +268,7 @@ func (p *Provider) removeDisk(ctx context.Context, c *conn, name string) error {
 	if err != nil {
 		return err
 	}
-	for _, vol := range []string{diskName(name), consoleName(name)} {
+	for _, vol := range []string{diskName(name), consoleName(name), hostKeyName(name)} {
 		if err := removeVolume(ctx, c, pool, vol); err != nil {
 			return err
 		}

@@ -101,6 +101,12 @@ func (g *playground) wantUp(t *testing.T) {
 			t.Errorf("volume %s is missing", v)
 		}
 	}
+	for name := range map[string]bool{"control": true, "node1": true} {
+		v := g.pools["nori-demo"].volumes[hostKeyName(name)]
+		if v == nil || string(v.content) != "key of "+name || !strings.Contains(v.xml, "<mode>0600</mode>") {
+			t.Errorf("the host key of %s is kept as %+v", name, v)
+		}
+	}
 }
 
 func TestUpIsIdempotent(t *testing.T) {

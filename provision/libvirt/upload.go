@@ -47,7 +47,7 @@ func (p *Provider) upload(ctx context.Context, c *conn, file, prefix string) (st
 	if err != nil {
 		return "", lang.Errorf("reading the image %s: %w", "이미지 %s 읽기: %w", file, err)
 	}
-	u := uploader{c: c, name: prefix + "-" + hex.EncodeToString(sum.Sum(nil)[:8]), size: uint64(size)}
+	u := uploader{c: c, name: prefix + "-" + hex.EncodeToString(sum.Sum(nil)[:8]), size: uint64(size), mode: "0644"}
 	if u.pool, err = lookupPool(ctx, c, cachePool); err != nil {
 		return "", err
 	}
@@ -66,6 +66,7 @@ type uploader struct {
 	pool golibvirt.StoragePool
 	name string
 	size uint64
+	mode string // of its file, in octal
 }
 
 func (u uploader) marker() string { return u.name + ".whole" }
@@ -137,7 +138,7 @@ func (u uploader) makeVolume(ctx context.Context, name string, size uint64) (gol
 		Capacity: &libvirtxml.StorageVolumeSize{Unit: "bytes", Value: size},
 		Target: &libvirtxml.StorageVolumeTarget{
 			Format:      &libvirtxml.StorageVolumeTargetFormat{Type: "raw"},
-			Permissions: &libvirtxml.StorageVolumeTargetPermissions{Mode: "0644"},
+			Permissions: &libvirtxml.StorageVolumeTargetPermissions{Mode: u.mode},
 		},
 	}
 	text, err := marshal(&x)

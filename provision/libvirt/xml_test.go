@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"encoding/base64"
 	"flag"
 	"net/netip"
 	"os"
@@ -33,14 +34,14 @@ func golden(t *testing.T, name, got string) {
 var goldenTestbed = machine.Testbed{
 	Name: "noriter", Dir: "/var/lib/noriter/testbeds/noriter", Subnet: netip.MustParsePrefix("10.77.0.0/24"),
 	AuthorizedKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample noriter",
-	HostKeys:      map[string][]byte{"control": []byte("-----BEGIN OPENSSH PRIVATE KEY-----\n"), "node1": []byte("key")},
+	HostKeys:      map[string][]byte{"control": []byte("-----BEGIN OPENSSH PRIVATE KEY-----\n"), "node1": []byte("the secret of node1")},
 }
 
 func TestDomainXML(t *testing.T) {
 	files := bootFiles{disk: backing{"/cache/disk.qcow2", "qcow2", 20 << 30}, kernel: "/cache/vmlinuz", initrd: "/cache/initrd"}
 	d := domainSpec{
 		tb: goldenTestbed, machine: machine.Spec{Name: "control", Address: netip.MustParseAddr("10.77.0.10"), MemoryMiB: 1536, CPUs: 2},
-		virt: "kvm", files: files, disk: "/pool/control.qcow2", console: "/pool/control.console.log",
+		virt: "kvm", files: files, disk: "/pool/control.qcow2", console: "/pool/control.console.log", hostKey: "/pool/control.hostkey",
 	}
 	text, err := domainXML(d)
 	must(t, err)
@@ -52,9 +53,16 @@ func TestDomainXML(t *testing.T) {
 	must(t, err)
 	golden(t, "domain-emulated.xml", text)
 
-	d.machine.Name = "node7"
-	if _, err := domainXML(d); err == nil || !strings.Contains(err.Error(), "host key") {
-		t.Errorf("a machine without a host key: %v", err)
+	for name, key := range d.tb.HostKeys {
+		for _, form := range []string{string(key), base64.StdEncoding.EncodeToString(key)} {
+			if strings.Contains(text, form) {
+				t.Errorf("the domain, which all users of the host may read, has the host key of %s", name)
+			}
+		}
+	}
+	d.tb.AuthorizedKey = ""
+	if _, err := domainXML(d); err == nil || !strings.Contains(err.Error(), "has no SSH key") {
+		t.Errorf("a testbed without a key: %v", err)
 	}
 }
 
