@@ -3,6 +3,7 @@ package podspec
 import (
 	"fmt"
 	"path/filepath"
+	"sync"
 
 	v1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -12,13 +13,25 @@ import (
 // containers or made read-only, unless procMount is Unmasked
 // (pkg/securitycontext/util.go).
 var (
-	maskedPaths = []string{
-		"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",
-		"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-		"/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
-	}
+	maskedPaths = sync.OnceValue(func() []string {
+		return append([]string{
+			"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",
+			"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+			"/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+		}, thermalThrottle("/sys")...)
+	})
 	readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 )
+
+// thermalThrottle are the folders, one for each processor that has it, which tell what
+// the processors are doing, down to other programs' work.
+func thermalThrottle(sys string) []string {
+	found, err := filepath.Glob(filepath.Join(sys, "devices/system/cpu/cpu[0-9]*/thermal_throttle"))
+	if err != nil {
+		return nil // only of a pattern that can't be parsed
+	}
+	return found
+}
 
 // namespaces says which kernel namespaces the pod has to itself and which it shares
 // with the node (hostNetwork, hostPID, hostIPC) or among its containers
@@ -139,7 +152,7 @@ func (n *Node) security(pod *v1.Pod, sc v1.SecurityContext, image ImageUser, tar
 		out.RunAsGroup = &cri.Int64Value{Value: *sc.RunAsGroup}
 	}
 	if sc.ProcMount == nil || *sc.ProcMount != v1.UnmaskedProcMount {
-		out.MaskedPaths, out.ReadonlyPaths = maskedPaths, readonlyPaths
+		out.MaskedPaths, out.ReadonlyPaths = maskedPaths(), readonlyPaths
 	}
 	groups, policy, err := supplementalGroups(pod)
 	if err != nil {
