@@ -1,7 +1,9 @@
 package nspawn
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,14 +71,25 @@ func (m *node) exitDetail() string {
 	return lang.T("powered off by itself", "스스로 전원을 끔")
 }
 
+// consoleTailBytes is how much of the console goes into an error.
+const consoleTailBytes = 2000
+
 // consoleTail is the end of what the machine printed while booting.
 func (m *node) consoleTail() string {
-	b, err := os.ReadFile(m.console())
+	f, err := os.Open(m.console())
 	if err != nil {
 		return err.Error()
 	}
-	if len(b) > 2000 {
-		b = b[len(b)-2000:]
+	defer f.Close()
+	// Not all of it: what a machine prints has no end.
+	fi, err := f.Stat()
+	if err != nil {
+		return err.Error()
 	}
-	return strings.ToValidUTF8(string(b), "?")
+	b := make([]byte, min(fi.Size(), consoleTailBytes))
+	n, err := f.ReadAt(b, fi.Size()-int64(len(b)))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err.Error()
+	}
+	return strings.ToValidUTF8(string(b[:n]), "?")
 }
