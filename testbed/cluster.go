@@ -20,7 +20,7 @@ import (
 // newCluster is the testbed's cluster, for one run; programs may be empty where
 // none are sent.
 func (t *Testbed) newCluster(programs string) *install.Cluster {
-	return &install.Cluster{Name: t.Name(), Nodes: t.nodes(), Dir: t.Dir(), Dial: t.Dialer(), BinDir: programs}
+	return &install.Cluster{Name: t.Name(), Nodes: t.nodes(), Subnet: t.state.Subnet, Dir: t.Dir(), Dial: t.Dialer(), BinDir: programs}
 }
 
 // useImages tells a cluster which container images its nodes get.

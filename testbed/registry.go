@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"noriter.dev/noriter/cluster/images"
+	"noriter.dev/noriter/cluster/install/pki"
 	"noriter.dev/noriter/cluster/registry"
 	"noriter.dev/noriter/internal/lang"
 )
@@ -134,5 +135,12 @@ func (t *Testbed) registry() (*registry.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &registry.Client{Address: t.nodes()[0].Address.String(), Dial: t.Dialer(), CA: ca}, nil
+	// A registry of an earlier version asks for none.
+	password, err := os.ReadFile(filepath.Join(t.Dir(), "pki", pki.RegistryPassword))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return &registry.Client{
+		Address: t.nodes()[0].Address.String(), Dial: t.Dialer(), CA: ca, Writer: pki.RegistryUser, WriterPassword: string(password),
+	}, nil
 }

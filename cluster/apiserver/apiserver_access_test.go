@@ -12,6 +12,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"noriter.dev/noriter/cluster/install/pki"
 )
 
 func (e *env) anonymous(t *testing.T) {
@@ -67,6 +69,29 @@ func (e *env) controllerRights(t *testing.T) {
 		got, err := controllers.AuthorizationV1().SelfSubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
 		if err != nil || !got.Status.Allowed {
 			t.Errorf("the controllers may not %s %s/%s/%s (%v)", r.Verb, r.Group, r.Resource, r.Subresource, err)
+		}
+	}
+}
+
+// identityRights: what admin.conf and the API server as the agents' client may do
+// comes from bindings, and the latter may not do more.
+func (e *env) identityRights(t *testing.T) {
+	for _, c := range []struct {
+		user, group string
+		may         authorizationv1.ResourceAttributes
+		want        bool
+	}{
+		{"kubernetes-admin", pki.AdminGroup, authorizationv1.ResourceAttributes{Verb: "*", Group: "*", Resource: "*"}, true},
+		{pki.KubeletClient, "", authorizationv1.ResourceAttributes{Verb: "create", Resource: "nodes", Subresource: "proxy", Name: "node1"}, true},
+		{pki.KubeletClient, "", authorizationv1.ResourceAttributes{Verb: "get", Resource: "nodes", Subresource: "pods", Name: "node1"}, true},
+		{pki.KubeletClient, "", authorizationv1.ResourceAttributes{Verb: "get", Resource: "secrets", Namespace: "default"}, false},
+		{pki.KubeletClient, "", authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Namespace: "default"}, false},
+	} {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: c.user, Groups: []string{c.group, "system:authenticated"}, ResourceAttributes: &c.may}}
+		got := must[*authorizationv1.SubjectAccessReview](t)(e.admin.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{}))
+		if got.Status.Allowed != c.want {
+			t.Errorf("%s: %s %s/%s is %v", c.user, c.may.Verb, c.may.Resource, c.may.Subresource, got.Status.Allowed)
 		}
 	}
 }

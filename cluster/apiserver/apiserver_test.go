@@ -46,6 +46,7 @@ func TestServer(t *testing.T) {
 		{"anonymous", e.anonymous},
 		{"rbac", e.rbac},
 		{"controllers' rights", e.controllerRights},
+		{"identities' rights", e.identityRights},
 		{"nodes", e.nodes},
 		{"tokens", e.tokens},
 		{"front proxy", e.frontProxy},

@@ -16,7 +16,7 @@ func (a *assembly) setUpAuthorization() error {
 	nodes, roles := a.nodeAuthorizer(), a.roleAuthorizer()
 	all, err := union.New(
 		// system:masters may do all, so that nobody can lock out the person
-		// who holds admin.conf.
+		// who holds super-admin.conf.
 		union.NamedAuthorizer{
 			AuthorizerName: "kubernetes.io/system-privileged-group",
 			Authorizer:     authorizerfactory.NewPrivilegedGroups(user.SystemPrivilegedGroup),

@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,8 +15,11 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/component-helpers/auth/rbac/reconciliation"
+	rbacv1helpers "k8s.io/kubernetes/pkg/apis/rbac/v1"
 	schedulingapiv1 "k8s.io/kubernetes/pkg/apis/scheduling/v1"
 	"k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac/bootstrappolicy"
+
+	"noriter.dev/noriter/cluster/install/pki"
 )
 
 const (
@@ -81,7 +85,7 @@ func (a *assembly) bootstrapRoles(ctx genericapiserver.PostStartHookContext) err
 		for _, r := range append(bootstrappolicy.ClusterRoles(), bootstrappolicy.ControllerRoles()...) {
 			writers.Go(func() error { return have.reconcileClusterRole(&r) })
 		}
-		for _, b := range append(bootstrappolicy.ClusterRoleBindings(), controllerBindings()...) {
+		for _, b := range slices.Concat(bootstrappolicy.ClusterRoleBindings(), controllerBindings(), identityBindings()) {
 			writers.Go(func() error { return have.reconcileClusterRoleBinding(&b) })
 		}
 		for _, roles := range bootstrappolicy.NamespaceRoles() {
@@ -96,6 +100,19 @@ func (a *assembly) bootstrapRoles(ctx genericapiserver.PostStartHookContext) err
 		}
 		return writers.Wait()
 	})
+}
+
+// identityBindings give the installed identities their rights: admin.conf's group,
+// which is kubeadm's (cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go), and the
+// user that this server is to the agents.
+func identityBindings() []rbacv1.ClusterRoleBinding {
+	all := []rbacv1.ClusterRoleBinding{
+		rbacv1helpers.NewClusterBinding("cluster-admin").Groups(pki.AdminGroup).BindingOrDie(),
+		rbacv1helpers.NewClusterBinding("system:kubelet-api-admin").Users(pki.KubeletClient).BindingOrDie(),
+	}
+	// Upstream has bindings of the roles' names.
+	all[0].Name, all[1].Name = pki.AdminGroup, pki.KubeletClient
+	return all
 }
 
 // controllerBindings gives the controllers their rights. Upstream's manager

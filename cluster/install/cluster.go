@@ -46,6 +46,8 @@ type Cluster struct {
 	// Only limits the steps that are done on all nodes to some of them, by
 	// name; empty is all. The control node is spoken to in any case.
 	Only []string
+	// Subnet is the machines' network.
+	Subnet netip.Prefix
 	// Dir keeps the PKI and the kubeconfig on this host.
 	Dir string
 	// Traits say what the machines are like: their time limits follow.
@@ -104,6 +106,15 @@ func (c *Cluster) Control() Node { return c.Nodes[0] }
 
 // control is the connection to the control node.
 func (c *Cluster) control() machine.Machine { return c.Machine(c.Nodes[0].Name) }
+
+// ownNetworks are those of which no Service may claim an address.
+func (c *Cluster) ownNetworks() []netip.Prefix {
+	own := []netip.Prefix{netip.MustParsePrefix(ServiceCIDR), netip.MustParsePrefix(PodCIDR)}
+	if c.Subnet.IsValid() {
+		own = append([]netip.Prefix{c.Subnet.Masked()}, own...)
+	}
+	return own
+}
 
 // targets are the nodes that the steps are about.
 func (c *Cluster) targets() []Node {

@@ -11,6 +11,7 @@ import (
 	"noriter.dev/noriter/cluster/install/pki"
 	"noriter.dev/noriter/cluster/registry"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -88,18 +89,22 @@ func (c *Cluster) prepareNode(ctx context.Context, n Node, m machine.Machine) er
 		machine.File{Path: "/etc/hosts", Content: c.hosts(n)},
 		machine.File{Path: "/etc/crictl.yaml", Content: []byte("runtime-endpoint: unix:///run/containerd/containerd.sock\n")},
 	)
+	files = append(files, userFile(n))
 	if n.Control {
-		files = append(files, machine.File{Path: pki.RegistryDir + "/htpasswd", Mode: 0o600, Content: []byte(registry.Htpasswd)})
+		files = append(files, machine.File{Path: registryAccounts, Mode: 0o600, Content: []byte(registry.Htpasswd)})
 	}
 	if err := m.Upload(ctx, files...); err != nil {
 		return lang.Errorf("sending the configuration to %s: %w", "%s에 설정 보내기: %w", n.Name, err)
 	}
 	// enable makes systemd read its units anew, too.
-	script := "set -e\n" + filesOnly + "systemctl enable --quiet containerd " + strings.Join(unitsOf(n), " ") + "\n" +
+	script := "set -e\n" + filesOnly + removeGone + handOver(n) + "systemctl enable --quiet containerd " + strings.Join(unitsOf(n), " ") + "\n" +
 		restartIfChanged("containerd", stamp(containerdConfig(c.PauseImage, f)))
 	_, err = m.Run(ctx, machine.Command{Line: script, Doing: lang.Text{EN: "setting up containerd and the units", KO: "containerd와 유닛 설정"}})
 	return err
 }
+
+// removeGone takes away what earlier versions left on a control node.
+var removeGone = "rm -f -- " + shell.Join(pki.Gone...) + "\n"
 
 // filesOnly keeps a machine that has no name server from asking one: an unknown
 // name is then "no such host", as on any network, and not a port 53 of its own

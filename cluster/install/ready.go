@@ -20,6 +20,7 @@ import (
 
 	"noriter.dev/noriter/cluster/conditions"
 	"noriter.dev/noriter/cluster/dns"
+	"noriter.dev/noriter/cluster/guards"
 	"noriter.dev/noriter/cluster/ingress/deploy"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/wait"
@@ -36,7 +37,11 @@ func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 // RESTConfig is the administrator's way to the API server.
 func (c *Cluster) RESTConfig() (*rest.Config, error) {
-	cfg, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
+	return c.restConfig(c.Kubeconfig())
+}
+
+func (c *Cluster) restConfig(kubeconfig string) (*rest.Config, error) {
+	cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, lang.Errorf("reading the kubeconfig: %w", "kubeconfig 읽기: %w", err)
 	}
@@ -53,8 +58,33 @@ func (c *Cluster) client() (kubernetes.Interface, error) {
 	return kubernetes.NewForConfig(cfg)
 }
 
+// applyGuards puts the policies in place that keep the machines' own from Services
+// and pods.
+func (c *Cluster) applyGuards(ctx context.Context) error {
+	if err := c.ensureAdmin(ctx); err != nil {
+		return err
+	}
+	cfg, err := c.RESTConfig()
+	if err != nil {
+		return err
+	}
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return err
+	}
+	return poll(ctx, lang.Text{EN: "the API server to take the guards", KO: "API 서버에 보호 정책 적용"}, func() (bool, string) {
+		if err := guards.Apply(ctx, client, c.ownNetworks()); err != nil {
+			return false, err.Error()
+		}
+		return true, ""
+	})
+}
+
 // applyDNS puts CoreDNS and its Service into kube-system.
 func (c *Cluster) applyDNS(ctx context.Context) error {
+	if err := c.ensureAdmin(ctx); err != nil {
+		return err
+	}
 	cfg, err := c.RESTConfig()
 	if err != nil {
 		return err
@@ -105,6 +135,9 @@ func (c *Cluster) WaitIngress(ctx context.Context) error {
 // if its agent was heard after since: after a restore the store says of every
 // node what it was when the snapshot was taken.
 func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(string)) error {
+	if err := c.ensureAdmin(ctx); err != nil {
+		return err
+	}
 	client, err := c.client()
 	if err != nil {
 		return err

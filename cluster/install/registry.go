@@ -6,6 +6,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"noriter.dev/noriter/cluster/install/pki"
 	"noriter.dev/noriter/cluster/registry"
 	"noriter.dev/noriter/internal/lang"
 )
@@ -37,5 +38,5 @@ func (c *Cluster) startRegistry(ctx context.Context, note func(string)) error {
 func (c *Cluster) Registry() *registry.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &registry.Client{Address: c.Control().Address.String(), Dial: c.Dial, CA: c.bundle.RegistryCA()}
+	return &registry.Client{Address: c.Control().Address.String(), Dial: c.Dial, CA: c.bundle.RegistryCA(), Writer: pki.RegistryUser, WriterPassword: c.bundle.RegistryPassword()}
 }

@@ -72,12 +72,16 @@ func Steps(c *Cluster, machines string) []step.Step {
 			Needs: []string{"apiserver", "node"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.startOnNodes(ctx, unitProxy) },
 		}, {
+			ID: "guards", Title: lang.Text{EN: "What the machines keep to themselves", KO: "머신이 쓰는 주소와 포트 보호"},
+			Needs: []string{"apiserver"},
+			Run:   func(ctx context.Context, _ func(string)) error { return c.applyGuards(ctx) },
+		}, {
 			ID: "dns", Title: lang.Text{EN: "CoreDNS", KO: "CoreDNS"},
 			Needs: []string{"apiserver"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.applyDNS(ctx) },
 		}, {
 			ID: "ready", Title: lang.Text{EN: "Nodes ready, DNS answering", KO: "노드 준비, DNS 응답"},
-			Needs: []string{"agent", "proxy", "dns", "scheduler", "controllers"},
+			Needs: []string{"agent", "proxy", "dns", "guards", "scheduler", "controllers"},
 			Advice: lang.Text{
 				EN: "look with: nori kubectl get nodes,pods -A -o wide, and nori ssh NODE -- journalctl -u nori-agent",
 				KO: "확인: nori kubectl get nodes,pods -A -o wide, nori ssh NODE -- journalctl -u nori-agent",

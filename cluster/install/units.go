@@ -45,6 +45,8 @@ type unit struct {
 	KillMode string
 	// StartSeconds is how long it may take to be ready.
 	StartSeconds int
+	// Sandbox is what keeps the unit to its job; see sandbox.go.
+	Sandbox []string
 }
 
 // The pieces of KillMode: a restart of the agent must not touch containers.
@@ -71,7 +73,9 @@ MemoryMax={{.MemoryMax}}
 Environment=GOMEMLIMIT={{.GoMemory}} GOGC=75
 # journalctl knows no aliases, but finds a unit's name in this field, too.
 LogExtraFields=OBJECT_SYSTEMD_UNIT={{.Alias}}.service
-
+# If it is taken over, it has its own files and no more.
+{{range .Sandbox}}{{.}}
+{{end}}
 [Install]
 WantedBy=multi-user.target
 Alias={{.Alias}}.service
@@ -88,6 +92,7 @@ func (c *Cluster) unitFile(name string, n Node, f facts) []byte {
 	}
 	u.StartSeconds = int(c.patient(unitStartLimit).Seconds())
 	u.Exec = append(u.Exec, c.patientFlags(name)...)
+	u.Sandbox = sandbox(name)
 	var b bytes.Buffer
 	// The template and its data are both ours: it can't fail.
 	_ = unitTemplate.Execute(&b, u)
@@ -159,11 +164,19 @@ func (c *Cluster) unit(name string, n Node, f facts) unit {
 			After: "containerd.service", MemoryMax: "128M", GoMemory: "64MiB",
 			Exec: []string{
 				node, "proxy", "--kubeconfig=/etc/kubernetes/kube-proxy.conf",
-				"--hostname-override=" + n.Name, "--cluster-cidr=" + PodCIDR,
+				"--hostname-override=" + n.Name, "--cluster-cidr=" + PodCIDR, "--own-cidrs=" + c.ownText(),
 			},
 		}
 	}
 	return unit{}
+}
+
+func (c *Cluster) ownText() string {
+	var all []string
+	for _, n := range c.ownNetworks() {
+		all = append(all, n.String())
+	}
+	return strings.Join(all, ",")
 }
 
 // controlPlaneLabel is upstream's label and taint of the control node.

@@ -29,7 +29,8 @@ import (
 	"noriter.dev/noriter/internal/lang"
 )
 
-// The account that the private registry knows. It guards nothing but a lesson.
+// The account that may pull from the private registry. It guards nothing but a
+// lesson: pushing, to either, needs another one, of the testbed's own.
 const (
 	User     = "learner"
 	Password = "playground"
@@ -45,6 +46,8 @@ type Client struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// CA is the authority of the private one, in PEM.
 	CA []byte
+	// Writer and WriterPassword are the account that may push.
+	Writer, WriterPassword string
 }
 
 // transport dials the control node whatever the name says, because nobody
@@ -106,10 +109,12 @@ func (c *Client) Push(ctx context.Context, ref string, image v1.Image) (sent boo
 		return false, err
 	}
 	options := c.options(ctx, r.Context().RegistryStr())
+	write := []remote.Option{remote.WithContext(ctx), remote.WithTransport(c.transport()),
+		remote.WithAuth(&authn.Basic{Username: c.Writer, Password: c.WriterPassword})}
 	if have, err := remote.Head(r, options...); err == nil && have.Digest == digest {
 		return false, nil
 	}
-	if err := remote.Write(r, image, options...); err != nil {
+	if err := remote.Write(r, image, write...); err != nil {
 		return false, lang.Errorf("pushing %s: %w", "%s 올리기: %w", ref, err)
 	}
 	return true, nil

@@ -39,7 +39,7 @@ const AdvertiseAddress = "192.0.2.10"
 // Cluster is a running store and API server. The control node is named
 // "control", and there are identities for node1 and node2.
 type Cluster struct {
-	// Admin is a client configuration of group system:masters.
+	// Admin is the configuration of admin.conf, which may do everything.
 	Admin *rest.Config
 	// Dir is where the certificates, the data and the audit log are, under
 	// the paths that they have on a control node.

@@ -20,19 +20,26 @@ const (
 	// RegistryDir holds the registry's certificates on the control node, that
 	// of its authority among them for whoever wants to trust it.
 	RegistryDir = "/etc/noriter/registry"
+	// RegistryWriter says who may push.
+	RegistryWriter = RegistryDir + "/writer"
 )
 
-// controlPairs are the certificates that go to the control node with their
-// keys. The cluster's own authority is among them because the controller that
-// signs CertificateSigningRequests needs it.
+// ServiceAccountKey signs tokens. The API server and the controllers read it.
+const ServiceAccountKey = CertDir + "/" + serviceAccountKey + ".key"
+
+// controlPairs are the certificates that go to the control node with their keys.
 var controlPairs = []string{
-	clusterCA, apiserverServing, apiserverKubelet, apiserverEtcd, frontProxyClient, etcdServer, etcdHealthcheck,
+	apiserverServing, apiserverKubelet, apiserverEtcd, frontProxyClient, etcdServer, etcdHealthcheck,
 }
 
 // controlFiles are further files that go to the control node's CertDir.
 var controlFiles = []string{
-	frontProxyCA + ".crt", etcdCA + ".crt", serviceAccountKey + ".key", serviceAccountKey + ".pub",
+	clusterCA + ".crt", frontProxyCA + ".crt", etcdCA + ".crt", serviceAccountKey + ".key", serviceAccountKey + ".pub",
 }
+
+// Gone are paths on the control node where earlier versions left what belongs to
+// the installing host alone: nothing on a machine signs with an authority's key.
+var Gone = []string{CertDir + "/" + clusterCA + ".key"}
 
 // RegistryCA is the certificate of the registry's authority, in PEM.
 func (b *Bundle) RegistryCA() []byte { return b.content[registryCA+".crt"] }
@@ -81,6 +88,7 @@ func (b *Bundle) controlFiles() ([]machine.File, error) {
 		for _, name := range []string{registryCA + ".crt", registryServing + ".crt", registryServing + ".key"} {
 			files = append(files, b.file(name, path.Join(RegistryDir, path.Base(name))))
 		}
+		files = append(files, b.registryWriter())
 	}
 	return b.appendConfigs(files, []config{
 		{adminClient, "kubernetes-admin", "admin.conf"},
@@ -104,11 +112,14 @@ func (b *Bundle) appendConfigs(files []machine.File, configs []config) ([]machin
 }
 
 // file is one file of the folder for a machine. Only certificates and public
-// keys may be read by everyone.
+// keys may be read by everyone; one key has two readers, and so a group.
 func (b *Bundle) file(name, target string) machine.File {
 	mode := fs.FileMode(0o600)
-	if strings.HasSuffix(name, ".crt") || strings.HasSuffix(name, ".pub") {
+	switch {
+	case strings.HasSuffix(name, ".crt"), strings.HasSuffix(name, ".pub"):
 		mode = 0o644
+	case target == ServiceAccountKey:
+		mode = 0o640
 	}
 	return machine.File{Path: target, Mode: mode, Content: b.content[name]}
 }

@@ -1,6 +1,9 @@
 package pki
 
 import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,8 +33,8 @@ func TestFilesOfMachines(t *testing.T) {
 				t.Errorf("%s on %s is listed twice", f.Path, name)
 			}
 			m[f.Path] = f
-			private := strings.HasSuffix(f.Path, ".key") || strings.HasSuffix(f.Path, ".conf") || strings.HasSuffix(f.Path, ".yaml")
-			if private != (f.Mode == 0o600) {
+			private := f.Path == RegistryWriter || strings.HasSuffix(f.Path, ".key") || strings.HasSuffix(f.Path, ".conf") || strings.HasSuffix(f.Path, ".yaml")
+			if private != (f.Mode&0o007 == 0) || private && f.Mode != 0o600 && f.Path != ServiceAccountKey {
 				t.Errorf("%s on %s has mode %o", f.Path, name, f.Mode)
 			}
 		}
@@ -47,7 +50,7 @@ func TestFilesOfMachines(t *testing.T) {
 	}
 	control := paths("control")
 	for _, p := range append(want,
-		"/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/pki/sa.pub",
+		"/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/pki/sa.pub",
 		"/etc/kubernetes/pki/etcd/server.key", "/etc/kubernetes/pki/etcd/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt",
 		"/etc/noriter/registry/ca.crt", "/etc/noriter/registry/server.crt", "/etc/noriter/registry/server.key",
 		"/etc/kubernetes/encryption.yaml", "/etc/kubernetes/admin.conf", "/etc/kubernetes/scheduler.conf",
@@ -56,9 +59,59 @@ func TestFilesOfMachines(t *testing.T) {
 			t.Errorf("control lacks %s", p)
 		}
 	}
+	for p, f := range control {
+		if strings.HasSuffix(p, "ca.key") || bytes.Contains(f.Content, b.content["ca.key"]) {
+			t.Errorf("control gets an authority's key, as %s", p)
+		}
+	}
 	if _, err := b.Files("node9"); err == nil {
 		t.Error("a machine that isn't there got files")
 	}
+}
+
+// TestNoMachineHasMasters looks at all certificates that leave the host.
+func TestNoMachineHasMasters(t *testing.T) {
+	b := mustEnsure(t, t.TempDir(), testCluster(), time.Now())
+	seen := 0
+	for _, name := range []string{"control", "node1"} {
+		files, err := b.Files(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			for _, cert := range certificatesIn(t, f) {
+				seen++
+				if slices.Contains(cert.Subject.Organization, "system:masters") {
+					t.Errorf("%s of %s is %s", f.Path, name, cert.Subject)
+				}
+			}
+		}
+	}
+	if seen < 15 {
+		t.Errorf("only %d certificates were looked at", seen)
+	}
+}
+
+// certificatesIn are those of a PEM file or in a kubeconfig.
+func certificatesIn(t *testing.T, f machine.File) []*x509.Certificate {
+	t.Helper()
+	data := f.Content
+	if strings.HasSuffix(f.Path, ".conf") {
+		cfg, err := clientcmd.RESTConfigFromKubeConfig(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = cfg.CertData
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil
+	}
+	certs, err := x509.ParseCertificates(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certs
 }
 
 func keys(m map[string]machine.File) func(func(string) bool) {

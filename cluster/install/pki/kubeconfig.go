@@ -36,14 +36,22 @@ func (b *Bundle) componentKubeconfig(file, user string) ([]byte, error) {
 	return b.kubeconfig(file, user+"@"+b.cluster.Name, user)
 }
 
-// writeAdminKubeconfig keeps the kubeconfig for people beside the keys. Its
-// context is named after the testbed.
-func (b *Bundle) writeAdminKubeconfig() error {
-	data, err := b.kubeconfig(adminClient, b.cluster.Name, "kubernetes-admin")
+// writeAdminKubeconfigs keeps the kubeconfigs for people beside the keys: the one
+// that is used, and the one that helps when RBAC has taken that one's rights.
+func (b *Bundle) writeAdminKubeconfigs() error {
+	if err := b.writePersonal(adminConf, adminClient, "kubernetes-admin"); err != nil {
+		return err
+	}
+	return b.writePersonal(SuperAdminConf, superAdminClient, "kubernetes-super-admin")
+}
+
+// writePersonal writes a kubeconfig whose context is named after the testbed.
+func (b *Bundle) writePersonal(name, pair, user string) error {
+	data, err := b.kubeconfig(pair, b.cluster.Name, user)
 	if err != nil {
 		return err
 	}
-	old, err := b.read(adminConf)
+	old, err := b.read(name)
 	if err != nil {
 		return err
 	}
@@ -53,7 +61,7 @@ func (b *Bundle) writeAdminKubeconfig() error {
 	if bytes.Equal(old, data) {
 		return nil
 	}
-	return b.write(adminConf, data)
+	return b.write(name, data)
 }
 
 // keepNamespaces gives the contexts of a new kubeconfig the namespaces that they

@@ -15,9 +15,11 @@ const (
 	etcdServer        = "etcd/server"
 	etcdHealthcheck   = "etcd/healthcheck-client"
 	adminClient       = "admin"
+	superAdminClient  = "super-admin"
 	schedulerClient   = "scheduler"
 	controllersClient = "controller-manager"
 	adminConf         = "admin.conf"
+	SuperAdminConf    = "super-admin.conf"
 	registryServing   = "registry/server"
 )
 
@@ -26,17 +28,32 @@ func kubeletClient(node string) string  { return path.Join("nodes", node, "kubel
 func kubeletServing(node string) string { return path.Join("nodes", node, "kubelet") }
 func proxyClient(node string) string    { return path.Join("nodes", node, "kube-proxy") }
 
+const (
+	// AdminGroup is that of admin.conf. A ClusterRoleBinding of the same name
+	// gives it cluster-admin, as since Kubernetes 1.29: what RBAC gives, it can
+	// take away.
+	AdminGroup = "kubeadm:cluster-admins"
+	// KubeletClient is the user that the API server is to the agents. A binding
+	// lets it use nodes' APIs, and do nothing else.
+	KubeletClient = "kube-apiserver-kubelet-client"
+
+	// masters may do everything, whatever RBAC says, until the certificate's
+	// end. The one certificate of this group stays on the installing host.
+	masters = "system:masters"
+)
+
 // leaves lists every certificate below an authority. Subjects are those that
 // Kubernetes' bootstrap RBAC policy and its node authorizer know.
 func leaves(c Cluster) []leaf {
 	all := []leaf{
 		apiserverLeaf(c),
-		{file: apiserverKubelet, ca: clusterCA, name: "kube-apiserver-kubelet-client", org: "system:masters", client: true},
+		{file: apiserverKubelet, ca: clusterCA, name: KubeletClient, client: true},
 		{file: apiserverEtcd, ca: etcdCA, name: "kube-apiserver-etcd-client", client: true},
 		{file: frontProxyClient, ca: frontProxyCA, name: "front-proxy-client", client: true},
 		etcdLeaf(c),
 		{file: etcdHealthcheck, ca: etcdCA, name: "kube-etcd-healthcheck-client", client: true},
-		{file: adminClient, ca: clusterCA, name: "kubernetes-admin", org: "system:masters", client: true},
+		{file: adminClient, ca: clusterCA, name: "kubernetes-admin", org: AdminGroup, client: true},
+		{file: superAdminClient, ca: clusterCA, name: "kubernetes-super-admin", org: masters, client: true},
 		{file: schedulerClient, ca: clusterCA, name: "system:kube-scheduler", client: true},
 		{file: controllersClient, ca: clusterCA, name: "system:kube-controller-manager", client: true},
 	}

@@ -6,8 +6,8 @@
 //
 // All of it is kept in one folder on the installing host, under kubeadm's
 // file names, so that a reader of Kubernetes' own documentation finds every
-// file where the documentation says it is. The private keys of the front-proxy,
-// etcd and registry authorities never leave that folder.
+// file where the documentation says it is. The authorities' private keys never
+// leave that folder, and neither does super-admin.conf.
 package pki
 
 import (
@@ -159,7 +159,10 @@ func ensure(dir string, c Cluster, now func() time.Time) (*Bundle, error) {
 			return nil, err
 		}
 	}
-	return b, b.writeAdminKubeconfig()
+	if err := b.ensureRegistryPassword(); err != nil {
+		return nil, err
+	}
+	return b, b.writeAdminKubeconfigs()
 }
 
 // AdminKubeconfig is the path, on this host, of the kubeconfig for people.

@@ -95,12 +95,13 @@ func TestClientsVerifyOnlyAgainstTheirAuthority(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	mustEnsure(t, dir, testCluster(), now)
 	for _, tt := range []struct{ cert, ca, other, cn, org string }{
-		{"admin.crt", "ca.crt", "etcd/ca.crt", "kubernetes-admin", "system:masters"},
+		{"admin.crt", "ca.crt", "etcd/ca.crt", "kubernetes-admin", "kubeadm:cluster-admins"},
+		{"super-admin.crt", "ca.crt", "etcd/ca.crt", "kubernetes-super-admin", "system:masters"},
 		{"scheduler.crt", "ca.crt", "front-proxy-ca.crt", "system:kube-scheduler", ""},
 		{"controller-manager.crt", "ca.crt", "etcd/ca.crt", "system:kube-controller-manager", ""},
 		{"nodes/node1/kubelet-client.crt", "ca.crt", "etcd/ca.crt", "system:node:node1", "system:nodes"},
 		{"nodes/node1/kube-proxy.crt", "ca.crt", "etcd/ca.crt", "system:kube-proxy", ""},
-		{"apiserver-kubelet-client.crt", "ca.crt", "etcd/ca.crt", "kube-apiserver-kubelet-client", "system:masters"},
+		{"apiserver-kubelet-client.crt", "ca.crt", "etcd/ca.crt", "kube-apiserver-kubelet-client", ""},
 		{"apiserver-etcd-client.crt", "etcd/ca.crt", "ca.crt", "kube-apiserver-etcd-client", ""},
 		{"front-proxy-client.crt", "front-proxy-ca.crt", "ca.crt", "front-proxy-client", ""},
 	} {

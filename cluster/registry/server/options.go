@@ -20,8 +20,13 @@ type Options struct {
 	OpenAddress, PrivateAddress string
 	// CertFile and KeyFile are the serving pair of PrivateAddress.
 	CertFile, KeyFile string
-	// HtpasswdFile has a line per account, with a bcrypt hash.
+	// HtpasswdFile has a line per account that may read what is private, with a
+	// bcrypt hash.
 	HtpasswdFile string
+	// WriterFile names the one account that may push, and its password's SHA-256.
+	WriterFile string
+	// Quota is how many bytes both may hold together.
+	Quota int64
 }
 
 // AddFlags adds the flags, with their defaults.
@@ -32,6 +37,8 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.CertFile, "tls-cert-file", cmp.Or(o.CertFile, filepath.Join(pki.RegistryDir, "server.crt")), "certificate of the private address")
 	f.StringVar(&o.KeyFile, "tls-private-key-file", cmp.Or(o.KeyFile, filepath.Join(pki.RegistryDir, "server.key")), "its key")
 	f.StringVar(&o.HtpasswdFile, "htpasswd-file", cmp.Or(o.HtpasswdFile, filepath.Join(pki.RegistryDir, "htpasswd")), "accounts of the private address, with bcrypt hashes")
+	f.StringVar(&o.WriterFile, "writer-file", cmp.Or(o.WriterFile, pki.RegistryWriter), "account that may push, as NAME:SHA256")
+	f.Int64Var(&o.Quota, "quota", cmp.Or(o.Quota, 2<<30), "bytes that all images together may take")
 }
 
 // Validate says what can't be served with.
@@ -41,6 +48,8 @@ func (o *Options) Validate() error {
 		return errors.New("registry: --data-dir is empty: name a folder")
 	case o.OpenAddress == "" || o.PrivateAddress == "":
 		return errors.New("registry: --open-address and --private-address must be set, such as :5000 and :5443")
+	case o.Quota <= 0:
+		return errors.New("registry: --quota must be more than 0 bytes")
 	}
 	return nil
 }

@@ -3,6 +3,9 @@
 // HTTPS for those who know a password. The two share nothing but the process,
 // so that what is in one can't be had through the other.
 //
+// Pushing needs the account of the installing host (guard.go), and there is a limit
+// to what both hold (quota.go).
+//
 // It is here so that pulls can fail, and be mended, in all the ways in which
 // they do elsewhere. Nothing of the cluster itself depends on it.
 package server
@@ -36,23 +39,29 @@ const (
 	stopTimeout = 3 * time.Second
 	// maxEntries is how many repositories one answer lists.
 	maxEntries = 1000
-	// purgeInterval is how often distribution looks for uploads that nobody
-	// finished; it wants a value, and a testbed does not live that long.
-	purgeInterval = "24h"
 )
 
 // Run serves until ctx is done. It tells systemd when both addresses answer.
 func Run(ctx context.Context, o Options) error {
 	logrus.SetLevel(logrus.FatalLevel) // requests are logged here, one line each
+	writer, err := readWriter(o.WriterFile)
+	if err != nil {
+		return fmt.Errorf("registry: reading the account that may push: %w", err)
+	}
 	g, ctx := errgroup.WithContext(ctx)
+	room := &quota{dir: o.DataDir, limit: o.Quota}
+	var dirs []string
 	for _, r := range []struct {
 		name, address string
 		private       bool
 	}{{"open", o.OpenAddress, false}, {"private", o.PrivateAddress, true}} {
-		handler, err := newHandler(ctx, filepath.Join(o.DataDir, r.name), o.HtpasswdFile, r.private)
+		dir := filepath.Join(o.DataDir, r.name)
+		dirs = append(dirs, dir)
+		library, err := newHandler(ctx, dir, o.HtpasswdFile, r.private)
 		if err != nil {
 			return fmt.Errorf("registry %s: %w", r.name, err)
 		}
+		handler := &guard{next: library, private: r.private, writer: writer, quota: room, dir: dir}
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.address)
 		if err != nil {
 			return fmt.Errorf("registry %s: %w", r.name, err)
@@ -81,6 +90,7 @@ func Run(ctx context.Context, o Options) error {
 		})
 		slog.Info("registry serves", "which", r.name, "address", r.address, "https", r.private)
 	}
+	g.Go(func() error { purgeUploads(ctx, dirs); return nil })
 	if err := component.NotifyReady(); err != nil {
 		return fmt.Errorf("registry: %w", err)
 	}
@@ -101,7 +111,7 @@ func newHandler(ctx context.Context, dir, htpasswd string, private bool) (h http
 	c := &configuration.Configuration{Version: "0.1", Storage: configuration.Storage{
 		"filesystem":  {"rootdirectory": dir},
 		"delete":      {"enabled": true},
-		"maintenance": {"uploadpurging": map[any]any{"enabled": false, "age": "168h", "interval": purgeInterval, "dryrun": false}},
+		"maintenance": {"uploadpurging": map[any]any{"enabled": false}},
 	}}
 	c.Catalog.MaxEntries = maxEntries
 	c.HTTP.Secret = hex.EncodeToString(secret)

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -34,11 +35,16 @@ func start(t *testing.T) (*registry.Client, map[string]string) {
 	dir := t.TempDir()
 	ca := writePair(t, dir)
 	o := Options{
-		DataDir: dir, CertFile: filepath.Join(dir, "s.crt"), KeyFile: filepath.Join(dir, "s.key"), HtpasswdFile: filepath.Join(dir, "htpasswd"),
+		DataDir: filepath.Join(dir, "data"), CertFile: filepath.Join(dir, "s.crt"), KeyFile: filepath.Join(dir, "s.key"), HtpasswdFile: filepath.Join(dir, "htpasswd"),
 		OpenAddress: freeAddress(t), PrivateAddress: freeAddress(t),
 	}
-	if err := os.WriteFile(o.HtpasswdFile, []byte(registry.Htpasswd), 0o600); err != nil {
-		t.Fatal(err)
+	o.WriterFile, o.Quota = filepath.Join(dir, "writer"), testQuota
+	for path, content := range map[string]string{
+		o.HtpasswdFile: registry.Htpasswd, o.WriterFile: fmt.Sprintf("nori:%x\n", sha256.Sum256([]byte("secret"))),
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -66,7 +72,7 @@ func start(t *testing.T) (*registry.Client, map[string]string) {
 		_, port, _ := net.SplitHostPort(address)
 		return (&net.Dialer{}).DialContext(ctx, network, at[port])
 	}
-	return &registry.Client{Address: "127.0.0.1", Dial: dial, CA: ca}, at
+	return &registry.Client{Address: "127.0.0.1", Dial: dial, CA: ca, Writer: "nori", WriterPassword: "secret"}, at
 }
 
 // tlsTo dials one address, whatever the name.
@@ -194,7 +200,11 @@ func TestArchiveIsRead(t *testing.T) {
 }
 
 func TestRunSaysWhatItCannotUse(t *testing.T) {
-	err := Run(t.Context(), Options{DataDir: t.TempDir(), OpenAddress: "127.0.0.1:0", PrivateAddress: "127.0.0.1:0", HtpasswdFile: "/proc/absent/htpasswd"})
+	writer := filepath.Join(t.TempDir(), "writer")
+	if err := os.WriteFile(writer, []byte("nori:"+strings.Repeat("0", 64)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := Run(t.Context(), Options{WriterFile: writer, Quota: 1, DataDir: t.TempDir(), OpenAddress: "127.0.0.1:0", PrivateAddress: "127.0.0.1:0", HtpasswdFile: "/proc/absent/htpasswd"})
 	if err == nil || !strings.Contains(err.Error(), "registry private") {
 		t.Errorf("got %v", err)
 	}
