@@ -58,6 +58,7 @@ func TestTestbed(t *testing.T) {
 	run("services", testServices)
 	run("workloads", testWorkloads)
 	run("security", testSecurity)
+	run("attacks", testAttacks)
 	run("images", testImages)
 	run("second up", testSecondUp)
 	run("agent restart", testAgentRestart)

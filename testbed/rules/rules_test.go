@@ -86,7 +86,7 @@ func TestTopLevel(t *testing.T) {
 	allowed := map[string]bool{
 		"labs": true, "provision": true, "cluster": true, "cheatsheets": true, "cmd": true, "testbed": true, "internal": true,
 		"go.mod": true, "go.sum": true, "Vagrantfile": true, "Makefile": true, "LICENSE": true,
-		"README.md": true, "ARCHITECTURE.md": true, "CONTRIBUTING.md": true,
+		"README.md": true, "ARCHITECTURE.md": true, "CONTRIBUTING.md": true, "SECURITY.md": true,
 		"bin": true,
 	}
 	entries, err := filepath.Glob("../../*")
