@@ -216,7 +216,7 @@ func (r *resetRun) forgetGoneNodes(ctx context.Context, note func(string)) error
 	if err != nil {
 		return err
 	}
-	nodes, err := restoredNodes(ctx, client)
+	nodes, err := restoredNodes(ctx, client, r.cluster.Regain)
 	if err != nil {
 		return err
 	}
@@ -233,13 +233,13 @@ func (r *resetRun) forgetGoneNodes(ctx context.Context, note func(string)) error
 }
 
 // restoredNodes waits for the API server that was put back and lists the nodes
-// that it has.
-func restoredNodes(ctx context.Context, client kubernetes.Interface) ([]v1.Node, error) {
+// that it has. regain mends what refuses us.
+func restoredNodes(ctx context.Context, client kubernetes.Interface, regain func(context.Context, error) error) ([]v1.Node, error) {
 	var nodes []v1.Node
 	err := wait.Until(ctx, 200*time.Millisecond, lang.Text{EN: "the API server to list the nodes", KO: "API 서버의 노드 목록"},
 		func(ctx context.Context) (bool, string, error) {
 			list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-			if err != nil { // it may only just have started
+			if err = regain(ctx, err); err != nil { // it may only just have started
 				return false, err.Error(), nil
 			}
 			nodes = list.Items

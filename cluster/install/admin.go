@@ -2,7 +2,9 @@ package install
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
+	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,33 +15,22 @@ import (
 	"noriter.dev/noriter/internal/lang"
 )
 
-// adminRole is what the administrator is bound to.
-const adminRole = "cluster-admin"
-
-// ensureAdmin gives admin.conf its rights back where it has none: a learner may
-// have deleted the binding, and a snapshot may be of a time when admin.conf
-// needed none. Only then is super-admin.conf used (EnsureAdminClusterRoleBinding
-// in cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go).
-func (c *Cluster) ensureAdmin(ctx context.Context) error {
-	admin, err := c.client()
-	if err != nil {
+// Regain looks at what became of a request by admin.conf. Where it was refused, it
+// gives admin.conf its rights, so that the next try has them: a learner may have
+// deleted the binding, and a snapshot may be of a time when admin.conf needed none.
+// Only then is super-admin.conf used (EnsureAdminClusterRoleBinding in
+// cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go). The error stays one.
+func (c *Cluster) Regain(ctx context.Context, err error) error {
+	if !apierrors.IsForbidden(err) {
 		return err
 	}
-	return poll(ctx, lang.Text{EN: "the administrator's rights", KO: "관리자의 권한"}, func() (bool, string) {
-		// Looking at one's own binding is the shortest question that only one may
-		// ask who has rights.
-		have, err := admin.RbacV1().ClusterRoleBindings().Get(ctx, pki.AdminGroup, metav1.GetOptions{})
-		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || err == nil && have.RoleRef.Name != adminRole {
-			err = c.bindAdmin(ctx)
-		}
-		if err != nil {
-			return false, err.Error()
-		}
-		return true, ""
-	})
+	if again := c.bindAdmin(ctx); again != nil {
+		return errors.Join(err, lang.Errorf("giving the administrator's rights back: %w", "관리자 권한 되돌리기: %w", again))
+	}
+	return err
 }
 
-// bindAdmin makes the binding as the super-administrator.
+// bindAdmin makes the binding as the super-administrator, if it is not as it should be.
 func (c *Cluster) bindAdmin(ctx context.Context) error {
 	cfg, err := c.restConfig(filepath.Join(c.pkiDir(), pki.SuperAdminConf))
 	if err != nil {
@@ -52,12 +43,18 @@ func (c *Cluster) bindAdmin(ctx context.Context) error {
 	bindings := client.RbacV1().ClusterRoleBindings()
 	want := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: pki.AdminGroup},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: adminRole},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: pki.AdminGroup}},
 	}
-	// One that is there and gives no rights is another one's: what it refers to
-	// can't be changed.
-	if err := bindings.Delete(ctx, want.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+	have, err := bindings.Get(ctx, want.Name, metav1.GetOptions{})
+	switch {
+	case err == nil && have.RoleRef == want.RoleRef && slices.Contains(have.Subjects, want.Subjects[0]):
+		return nil // the authorizer learns of it in a moment, or it was something else that was refused
+	case err == nil:
+		// What a binding refers to can't be changed.
+		err = bindings.Delete(ctx, want.Name, metav1.DeleteOptions{})
+	}
+	if err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
 	_, err = bindings.Create(ctx, want, metav1.CreateOptions{})

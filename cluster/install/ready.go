@@ -61,9 +61,6 @@ func (c *Cluster) client() (kubernetes.Interface, error) {
 // applyGuards puts the policies in place that keep the machines' own from Services
 // and pods.
 func (c *Cluster) applyGuards(ctx context.Context) error {
-	if err := c.ensureAdmin(ctx); err != nil {
-		return err
-	}
 	cfg, err := c.RESTConfig()
 	if err != nil {
 		return err
@@ -73,7 +70,7 @@ func (c *Cluster) applyGuards(ctx context.Context) error {
 		return err
 	}
 	return poll(ctx, lang.Text{EN: "the API server to take the guards", KO: "API 서버에 보호 정책 적용"}, func() (bool, string) {
-		if err := guards.Apply(ctx, client, c.ownNetworks()); err != nil {
+		if err := c.Regain(ctx, guards.Apply(ctx, client, c.ownNetworks())); err != nil {
 			return false, err.Error()
 		}
 		return true, ""
@@ -82,9 +79,6 @@ func (c *Cluster) applyGuards(ctx context.Context) error {
 
 // applyDNS puts CoreDNS and its Service into kube-system.
 func (c *Cluster) applyDNS(ctx context.Context) error {
-	if err := c.ensureAdmin(ctx); err != nil {
-		return err
-	}
 	cfg, err := c.RESTConfig()
 	if err != nil {
 		return err
@@ -96,7 +90,7 @@ func (c *Cluster) applyDNS(ctx context.Context) error {
 	o := dns.Options{ClusterIP: DNSAddress, Domain: Domain, Image: c.DNSImage}
 	// An API server that has just become ready may not have made kube-system yet.
 	return poll(ctx, lang.Text{EN: "the API server to take CoreDNS", KO: "API 서버에 CoreDNS 적용"}, func() (bool, string) {
-		if err := dns.Apply(ctx, client, o); err != nil {
+		if err := c.Regain(ctx, dns.Apply(ctx, client, o)); err != nil {
 			return false, err.Error()
 		}
 		return true, ""
@@ -135,9 +129,6 @@ func (c *Cluster) WaitIngress(ctx context.Context) error {
 // if its agent was heard after since: after a restore the store says of every
 // node what it was when the snapshot was taken.
 func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(string)) error {
-	if err := c.ensureAdmin(ctx); err != nil {
-		return err
-	}
 	client, err := c.client()
 	if err != nil {
 		return err
@@ -158,7 +149,7 @@ func (c *Cluster) nodesReady(ctx context.Context, client kubernetes.Interface, s
 	last := ""
 	return poll(ctx, lang.Text{EN: "the nodes to be Ready", KO: "노드의 Ready 상태"}, func() (bool, string) {
 		waiting, err := c.notReady(ctx, client, since)
-		if err != nil {
+		if err = c.Regain(ctx, err); err != nil {
 			return false, err.Error()
 		}
 		s := strings.Join(waiting, ", ")
