@@ -59,6 +59,27 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
+// TestHiddenFolder: a machine that is off, and over whose folder somebody has mounted
+// something, comes up as it was.
+func TestHiddenFolder(t *testing.T) {
+	b := newBed(t, "node1")
+	ctx := t.Context()
+	b.up(ctx, "node1")
+	b.run(ctx, b.dial(ctx, "node1"), "echo then > /root/when")
+	if err := b.Stop(ctx, "node1"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // one over the other
+		if err := unix.Mount("none", b.machine("node1").dir, "tmpfs", 0, "size=1m"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.up(ctx, "node1")
+	if got := b.run(ctx, b.dial(ctx, "node1"), "cat /root/when"); got != "then\n" {
+		t.Errorf("it is another machine: %q", got)
+	}
+}
+
 // TestDamagedSnapshot: a snapshot whose record is damaged is shown as such, keeps the
 // layers that it may need, and can be replaced or deleted. One of which a part is lost
 // is refused before any machine gives its disk up for it.

@@ -81,6 +81,24 @@ func (m *node) unmountRoot(ctx context.Context) error {
 	return nil
 }
 
+// uncover takes away what somebody has mounted over the machine's folder: below it is
+// the machine, which could neither be started nor moved.
+func (m *node) uncover(ctx context.Context) error {
+	mounted, err := mountinfo.Under(m.dir)
+	if err != nil {
+		return err
+	}
+	for _, target := range mounted {
+		if target != m.dir {
+			continue
+		}
+		if err := unmount(ctx, target); err != nil {
+			return lang.Errorf("unmounting %s: %w", "%s 마운트 해제: %w", target, err)
+		}
+	}
+	return nil
+}
+
 // unmountPatience is how long the last user of a mount may take to leave it.
 const unmountPatience = 200 * time.Millisecond
 

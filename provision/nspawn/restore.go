@@ -127,6 +127,11 @@ func (p *Provider) finishInterrupted(ctx context.Context) error {
 	if err := p.thawAll(names); err != nil {
 		return err
 	}
+	for _, name := range names {
+		if err := p.machine(name).uncover(ctx); err != nil {
+			return err
+		}
+	}
 	if err := p.finishRestore(ctx); err != nil {
 		return err
 	}
