@@ -33,10 +33,12 @@ type clocks struct {
 	own      bool
 	machines []string
 	dial     func(ctx context.Context, name string) (*remote.Client, error)
+	// limit is how long a machine that is to be saved may take to answer.
+	limit time.Duration
 }
 
 func (t *Testbed) clocks() clocks {
-	return clocks{own: t.Traits().OwnClock, machines: t.Machines(), dial: t.Dial}
+	return clocks{own: t.Traits().OwnClock, machines: t.Machines(), dial: t.Dial, limit: t.Patient(reachLimit)}
 }
 
 // set steps a machine's clock to this host's: after its memory was restored it
@@ -81,7 +83,7 @@ func (c clocks) reach(ctx context.Context) (reached func(string) machine.Machine
 	if !c.own {
 		return reached, func() {}
 	}
-	ctx, cancel := context.WithTimeout(ctx, reachLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
 	var mu sync.Mutex
 	var wg sync.WaitGroup

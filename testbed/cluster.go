@@ -15,12 +15,21 @@ import (
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/image"
+	"noriter.dev/noriter/provision/step"
 )
+
+// RunSteps runs a list of steps, with the time that the testbed's machines need. Its error
+// says what mends it, where that is known.
+func (t *Testbed) RunSteps(ctx context.Context, steps []step.Step, report step.Reporter) error {
+	return t.mended(step.Run(ctx, step.Patient(steps, t.Traits().Patience()), report))
+}
 
 // newCluster is the testbed's cluster, for one run; programs may be empty where
 // none are sent.
 func (t *Testbed) newCluster(programs string) *install.Cluster {
-	return &install.Cluster{Name: t.Name(), Nodes: t.nodes(), Subnet: t.state.Subnet, Dir: t.Dir(), Dial: t.Dialer(), BinDir: programs}
+	return &install.Cluster{
+		Name: t.Name(), Nodes: t.nodes(), Subnet: t.state.Subnet, Dir: t.Dir(), Dial: t.Dialer(), Traits: t.Traits(), BinDir: programs,
+	}
 }
 
 // useImages tells a cluster which container images its nodes get.
@@ -53,7 +62,7 @@ func (t *Testbed) dialOthers(ctx context.Context, c *install.Cluster, but ...str
 		if c.Machine(name) != nil || slices.Contains(but, name) {
 			continue
 		}
-		limited, cancel := context.WithTimeout(ctx, othersLimit)
+		limited, cancel := context.WithTimeout(ctx, t.Patient(othersLimit))
 		if m, err := t.Dial(limited, name); err == nil {
 			c.SetMachine(m)
 		}

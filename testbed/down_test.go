@@ -5,8 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"noriter.dev/noriter/provision/machine"
 )
 
 // TestStateIsReadUnderTheLock: while `nori down` waited, `nori up` made machines, or
@@ -64,31 +62,5 @@ func TestResetRefusesFirst(t *testing.T) {
 	err := b.reset(t.Context(), p, StartSnapshot, RunOptions{})
 	if err == nil || !strings.Contains(err.Error(), "nori down --name noriter") || p.touched {
 		t.Errorf("reset: %v, touched %v", err, p.touched)
-	}
-}
-
-// TestStatusIsOfAllOnTheScreen: one thing that is wrong is enough.
-func TestStatusIsOfAllOnTheScreen(t *testing.T) {
-	whole := func() Status {
-		return Status{API: "ok", Machines: []MachineStatus{
-			{Name: "control", State: machine.Running, SSH: "ok", Node: "Ready", Units: map[string]string{"nori-scheduler": "active"}},
-			{Name: "node1", State: machine.Running, SSH: "ok", Node: "Ready", Units: map[string]string{"nori-agent": "active"}},
-		}}
-	}
-	if !whole().ready() {
-		t.Fatal("a whole testbed is not ready")
-	}
-	for what, spoil := range map[string]func(*Status){
-		"no API":                 func(s *Status) { s.API = "refused" },
-		"a machine that is off":  func(s *Status) { s.Machines[1].State = machine.Stopped },
-		"a machine without SSH":  func(s *Status) { s.Machines[1].SSH = "refused" },
-		"a node that is not":     func(s *Status) { s.Machines[1].Node = "NotReady" },
-		"a scheduler that ended": func(s *Status) { s.Machines[0].Units["nori-scheduler"] = "inactive" },
-	} {
-		s := whole()
-		spoil(&s)
-		if s.ready() {
-			t.Errorf("ready with %s", what)
-		}
 	}
 }

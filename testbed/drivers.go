@@ -215,6 +215,19 @@ func (t *Testbed) Traits() machine.Traits {
 	return traits
 }
 
+// Emulates says that the machines are emulated on this host, or would be.
+func (t *Testbed) Emulates(ctx context.Context) bool {
+	if e := t.state.Emulated; e != nil {
+		return *e
+	}
+	d, ok := driverNamed(t.state.Spec.Driver)
+	if !ok || !d.traits.OwnKernel {
+		return false
+	}
+	suits, _ := d.suits(ctx, t.state.Spec)
+	return !suits
+}
+
 // Explain says why auto chose the testbed's driver, and what to expect of it;
 // empty where a person chose.
 func (t *Testbed) Explain() string {

@@ -29,7 +29,7 @@ func (t *Testbed) AddNode(ctx context.Context, name string, o RunOptions) (strin
 		}
 		j := newJoinRun(t, p, o.Programs, name)
 		defer j.close()
-		if err := step.Run(ctx, j.steps(), t.noteSteps("node add", o.Report)); err != nil {
+		if err := t.RunSteps(ctx, j.steps(), t.noteSteps("node add", o.Report)); err != nil {
 			return err
 		}
 		t.state.Joining = ""
@@ -94,7 +94,7 @@ func (j *joinRun) images() step.Step {
 // stepsAfter are the steps that follow the one given, and images.
 func (j *joinRun) stepsAfter(last string) []step.Step {
 	steps := []step.Step{{
-		ID: "newcomer", Title: lang.Text{EN: "Machine", KO: "머신"}, Needs: []string{last}, Limit: 10 * time.Minute,
+		ID: "newcomer", Title: lang.Text{EN: "Machine", KO: "머신"}, Needs: []string{last}, Limit: bootLimit,
 		Run: func(ctx context.Context, note func(string)) error { return j.boot(ctx) },
 	}}
 	return append(steps, install.JoinSteps(j.cluster, "newcomer")...)
@@ -113,7 +113,7 @@ func (j *joinRun) boot(ctx context.Context) error {
 		}
 	}
 	for _, name := range append([]string{ControlName}, j.names...) {
-		m, err := j.testbed.connect(ctx, name)
+		m, err := j.testbed.connect(ctx, name, reaching{booting: name != ControlName})
 		if err != nil {
 			return err
 		}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"io"
 	"slices"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/kubectl/pkg/drain"
 
 	"noriter.dev/noriter/cluster/conditions"
@@ -38,7 +38,7 @@ func (t *Testbed) RemoveNode(ctx context.Context, name string, force bool, o Run
 		l := &leaveRun{testbed: t, provider: p, cluster: t.newCluster(""), name: name, force: force}
 		l.cluster.Only = []string{name}
 		defer l.cluster.Close()
-		if err := step.Run(ctx, l.steps(), t.noteSteps("node remove", o.Report)); err != nil {
+		if err := t.RunSteps(ctx, l.steps(), t.noteSteps("node remove", o.Report)); err != nil {
 			return err
 		}
 		t.state.setWorkers(slices.DeleteFunc(slices.Clone(workers), func(w string) bool { return w == name }))
@@ -59,14 +59,13 @@ type leaveRun struct {
 	force    bool
 }
 
-// drainLimit is how long the pods of a node may take to leave it.
-const drainLimit = 40 * time.Second
-
 func (l *leaveRun) steps() []step.Step {
 	return []step.Step{{
 		ID: "drain", Title: lang.Text{EN: "Pods moved away (drain)", KO: "파드 비우기 (drain)"},
-		Advice: lang.Text{EN: "--force removes the machine without asking its pods", KO: "--force는 파드에 묻지 않고 머신을 지웁니다"},
-		Run:    func(ctx context.Context, note func(string)) error { return l.drain(ctx, note) },
+		Advice: lang.Textf("%s stays cordoned: `%s` takes that back, `%s` removes the machine without asking its pods",
+			"%s은(는) cordon된 채로 남습니다. `%s` 명령으로 풀고, `%s` 명령으로는 파드에 묻지 않고 머신을 지웁니다",
+			l.name, l.testbed.Command("kubectl uncordon "+l.name), l.testbed.Command("node remove "+l.name+" --force")),
+		Run: func(ctx context.Context, note func(string)) error { return l.drain(ctx, note) },
 	}, {
 		ID: "machine", Title: lang.Text{EN: "Machine removed", KO: "머신 제거"}, Needs: []string{"drain"},
 		Run: func(ctx context.Context, _ func(string)) error {
@@ -92,9 +91,9 @@ func (l *leaveRun) steps() []step.Step {
 	}}
 }
 
-// drain is `kubectl drain --ignore-daemonsets --delete-emptydir-data --force`.
+// drain keeps new pods away from the node, and moves its own to others.
 func (l *leaveRun) drain(ctx context.Context, note func(string)) error {
-	client, err := l.testbed.client()
+	client, err := l.drainClient()
 	if err != nil {
 		return err
 	}
@@ -105,10 +104,7 @@ func (l *leaveRun) drain(ctx context.Context, note func(string)) error {
 	if err != nil {
 		return lang.Errorf("looking for the node: %w", "노드 찾기: %w", err)
 	}
-	h := &drain.Helper{
-		Ctx: ctx, Client: client, Force: true, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
-		GracePeriodSeconds: -1, Timeout: drainLimit, Out: io.Discard, ErrOut: io.Discard,
-	}
+	h := &drain.Helper{Ctx: ctx, Client: client, Out: io.Discard, ErrOut: io.Discard}
 	if err := drain.RunCordonOrUncordon(h, node, true); err != nil {
 		return lang.Errorf("cordoning the node: %w", "노드를 cordon 하기: %w", err)
 	}
@@ -119,9 +115,24 @@ func (l *leaveRun) drain(ctx context.Context, note func(string)) error {
 	case !ready:
 		note("NotReady") // nobody there whom the pods could wait for
 	default:
-		if err := drain.RunNodeDrain(h, l.name); err != nil {
+		d := &drainer{client: client, node: l.name}
+		if err := d.run(ctx, l.testbed.Patient(drainLimit)); err != nil {
 			return lang.Errorf("draining the node: %w", "노드를 drain 하기: %w", err)
 		}
 	}
 	return nil
+}
+
+// drainClient is the administrator's client, which says at once what is refused.
+func (l *leaveRun) drainClient() (kubernetes.Interface, error) {
+	cfg, err := l.testbed.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Wrap(unhurried)
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return nil, lang.Errorf("making a client for testbed %q: %w", "테스트베드 %q의 클라이언트 만들기: %w", l.testbed.Name(), err)
+	}
+	return client, nil
 }

@@ -29,7 +29,7 @@ func (t *Testbed) On(ctx context.Context, name string) error {
 			if err := p.Ensure(ctx, spec); err != nil {
 				return lang.Errorf("switching on %s: %w", "%s 켜기: %w", name, err)
 			}
-			m, err := t.connect(ctx, name)
+			m, err := t.connect(ctx, name, reaching{booting: true})
 			if err != nil {
 				return err
 			}

@@ -60,7 +60,7 @@ func (t *Testbed) reset(ctx context.Context, p provider, to string, o RunOptions
 	r := newResetRun(t, p, snap, o.Programs)
 	r.interrupted = interrupted
 	defer r.close()
-	if err := step.Run(ctx, r.steps(), t.noteSteps("reset", o.Report)); err != nil {
+	if err := t.RunSteps(ctx, r.steps(), t.noteSteps("reset", o.Report)); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(t.KubectlCache()); err != nil {
@@ -163,10 +163,8 @@ func (r *resetRun) restore(ctx context.Context, note func(string)) error {
 			return err
 		}
 	}
-	if err := r.provider.Restore(ctx, r.snapshot.Name); err != nil {
-		return lang.Errorf("restoring the snapshot %q: %w", "스냅샷 %q(으)로 되돌리기: %w", r.snapshot.Name, err)
-	}
-	return nil
+	return wait.During(ctx, lang.Textf("the machines to be put back to %q", "머신을 %q(으)로 되돌리기", r.snapshot.Name), nil,
+		func(ctx context.Context) error { return r.provider.Restore(ctx, r.snapshot.Name) })
 }
 
 // prepare makes the network again where it may have gone, as after a reboot of
@@ -198,7 +196,7 @@ func (r *resetRun) connect(ctx context.Context, _ func(string)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, name := range r.cluster.Only {
 		g.Go(func() error {
-			m, err := r.testbed.connect(ctx, name)
+			m, err := r.testbed.connect(ctx, name, reaching{booting: !r.snapshot.Memory})
 			if err != nil {
 				return err
 			}

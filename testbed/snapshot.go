@@ -5,6 +5,7 @@ import (
 	"regexp"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -51,12 +52,9 @@ func (t *Testbed) Save(ctx context.Context, name string, waiting func(string)) e
 // save lets the driver keep the machines, with their clocks made ready for it.
 func save(ctx context.Context, p provider, name string, clocks clocks, reached func(string) machine.Machine) error {
 	clocks.steady(ctx, reached)
-	err := p.Save(ctx, name)
+	err := wait.During(ctx, lang.Textf("the machines to be saved as %q", "머신을 %q(으)로 저장하기", name), nil, func(ctx context.Context) error { return p.Save(ctx, name) })
 	clocks.fast(context.WithoutCancel(ctx), reached) // also when it was broken off
-	if err != nil {
-		return lang.Errorf("saving the snapshot %q: %w", "스냅샷 %q 저장: %w", name, err)
-	}
-	return nil
+	return err
 }
 
 // DeleteSnapshot forgets a snapshot.

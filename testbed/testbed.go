@@ -8,7 +8,6 @@ package testbed
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -176,39 +175,6 @@ func (t *Testbed) nodes() []install.Node {
 		nodes = append(nodes, n)
 	}
 	return nodes
-}
-
-// Dial connects to a machine of the testbed, waiting as long as ctx lets it.
-func (t *Testbed) Dial(ctx context.Context, name string) (*remote.Client, error) {
-	addr, ok := t.Address(name)
-	if !ok {
-		return nil, noMachine(t, name)
-	}
-	keys, err := t.sshKeys()
-	if err != nil {
-		return nil, err
-	}
-	parcel := ""
-	if t.Traits().Parcel {
-		parcel = machine.ParcelDir
-	}
-	return remote.Dial(ctx, remote.Target{
-		Name: name, Address: addr, Signer: keys.signer, HostKey: keys.hostPublic[name],
-		Compress: t.Traits().Emulated, Parcel: parcel, Via: t.Dialer(),
-	})
-}
-
-// connect is Dial for what goes on to work with the machine: its clock is right
-// afterwards.
-func (t *Testbed) connect(ctx context.Context, name string) (*remote.Client, error) {
-	m, err := t.Dial(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.clocks().set(ctx, m); err != nil {
-		return nil, errors.Join(err, m.Close())
-	}
-	return m, nil
 }
 
 func noMachine(t *Testbed, name string) error {

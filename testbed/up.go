@@ -56,7 +56,7 @@ func (t *Testbed) Up(ctx context.Context, o RunOptions) error {
 	}
 	u := &upRun{testbed: t, cluster: t.newCluster(o.Programs), programs: o.Programs}
 	defer u.cluster.Close()
-	if err := step.Run(ctx, u.steps(), t.noteSteps("up", o.Report)); err != nil {
+	if err := t.RunSteps(ctx, u.steps(), t.noteSteps("up", o.Report)); err != nil {
 		return err
 	}
 	t.took = time.Since(begin)
@@ -115,7 +115,7 @@ func (u *upRun) steps() []step.Step {
 		},
 	}, step.Step{
 		ID: "machines", Title: lang.Text{EN: "Machines", KO: "머신"}, Needs: []string{"network", "containers"},
-		Limit: 10 * time.Minute,
+		Limit: bootLimit,
 		Advice: lang.Text{
 			EN: "`nori doctor` checks this host; the machines' consoles are kept in the testbed's folder",
 			KO: "`nori doctor`가 이 호스트를 점검합니다. 머신 콘솔 기록은 테스트베드 폴더에 있습니다",
@@ -125,10 +125,18 @@ func (u *upRun) steps() []step.Step {
 	steps = append(steps, install.Steps(u.cluster, "machines")...)
 	return append(steps, step.Step{
 		ID: "snapshot", Title: lang.Text{EN: "Snapshot to reset to", KO: "초기화용 스냅샷"},
-		Needs: []string{"ready", "apps", "ingress", "registry"}, Limit: 10 * time.Minute,
+		Needs: []string{"ready", "apps", "ingress", "registry"}, Limit: snapshotLimit,
 		Run: u.saveStart,
 	})
 }
+
+const (
+	// bootLimit is how long machines may take to boot and answer.
+	bootLimit = 3 * time.Minute
+	// snapshotLimit is how long the first snapshot may take, with the ingress
+	// controller's pod before it.
+	snapshotLimit = 5 * time.Minute
+)
 
 func (u *upRun) ensureImage(ctx context.Context, note func(string)) error {
 	t := u.testbed
@@ -164,6 +172,10 @@ func (u *upRun) bootMachines(ctx context.Context, note func(string)) error {
 	if err := u.noteTraits(ctx); err != nil {
 		return err
 	}
+	before, err := u.provider.List(ctx)
+	if err != nil {
+		return err
+	}
 	specs := t.specs()
 	note(fmt.Sprintf("%s 0/%d", t.state.Spec.Driver, len(specs)))
 	var mu sync.Mutex
@@ -175,7 +187,7 @@ func (u *upRun) bootMachines(ctx context.Context, note func(string)) error {
 				return err
 			}
 			// The clock: a restore that was interrupted may just have been completed.
-			m, err := t.connect(ctx, spec.Name)
+			m, err := t.connect(ctx, spec.Name, reaching{booting: statusOf(spec.Name, before).State != machine.Running})
 			if err != nil {
 				return err
 			}
@@ -205,11 +217,12 @@ func (u *upRun) noteTraits(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if e := t.state.Emulated; e != nil && *e == traits.Emulated {
-		return nil
+	if e := t.state.Emulated; e == nil || *e != traits.Emulated {
+		t.state.Emulated = &traits.Emulated
+		err = t.writeState()
 	}
-	t.state.Emulated = &traits.Emulated
-	return t.writeState()
+	u.cluster.Traits = t.Traits()
+	return err
 }
 
 // saveStart keeps the state that `nori reset` goes back to, once: later on

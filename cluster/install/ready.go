@@ -107,7 +107,8 @@ func (c *Cluster) applyIngress(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return deploy.Apply(ctx, client, c.IngressImage)
+	return wait.During(ctx, lang.Text{EN: "the API server to take the ingress controller", KO: "API 서버에 인그레스 컨트롤러 적용"}, nil,
+		func(ctx context.Context) error { return deploy.Apply(ctx, client, c.IngressImage) })
 }
 
 // WaitIngress returns when the ingress controller serves.

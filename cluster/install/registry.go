@@ -9,6 +9,7 @@ import (
 	"noriter.dev/noriter/cluster/install/pki"
 	"noriter.dev/noriter/cluster/registry"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
 // startRegistry starts the registry on the control node and pushes what it is
@@ -23,8 +24,10 @@ func (c *Cluster) startRegistry(ctx context.Context, note func(string)) error {
 	client, n := c.Registry(), 0
 	err := registry.Archive(c.SeedImages, func(ref string, image v1.Image) error {
 		n++
-		_, err := client.Push(ctx, ref, image)
-		return err
+		return wait.During(ctx, lang.Textf("the registry to take %s", "레지스트리에 %s 올리기", ref), nil, func(ctx context.Context) error {
+			_, err := client.Push(ctx, ref, image)
+			return err
+		})
 	})
 	if err != nil {
 		return lang.Errorf("filling the registry: %w", "레지스트리 채우기: %w", err)

@@ -57,7 +57,7 @@ func (g *globals) down(ctx context.Context, yes bool) error {
 	if err := g.enter(ctx, t); err != nil {
 		return err
 	}
-	if err := t.Down(ctx, g.waitingFor); err != nil {
+	if err := t.Down(g.withWaits(ctx), g.waitingFor); err != nil {
 		return err
 	}
 	g.tell("testbed %s is gone", "테스트베드 %s을(를) 지웠습니다", name)

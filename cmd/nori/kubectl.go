@@ -69,6 +69,9 @@ func (g *globals) kubectl(ctx context.Context, args []string) error {
 	flags = flags.WithWrapConfigFn(func(c *rest.Config) *rest.Config {
 		if t != nil {
 			c.Dial = t.Dialer() // of a testbed on another host
+			if os.Getenv("KUBECONFIG") == t.Kubeconfig() {
+				c.Dial = t.DialAPI // which says at once that its machine is off
+			}
 		}
 		return c
 	})

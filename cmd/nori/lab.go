@@ -214,7 +214,7 @@ func (g *globals) startLab(ctx context.Context, args []string) error {
 	if err := sayNeeds(env, ui, lab); err != nil {
 		return err
 	}
-	if err := s.Start(ctx, ui.Say); err != nil {
+	if err := s.Start(sayWaits(ctx, ui.Say), ui.Say); err != nil {
 		return err
 	}
 	err = ui.Play(ctx, s)

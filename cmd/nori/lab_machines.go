@@ -31,7 +31,7 @@ var (
 // commandLimit is how long a command may take that its context does not end before.
 const commandLimit = 5 * time.Minute
 
-// loginLimit is how long a machine may take to let us in.
+// loginLimit is how long a machine may take to let us in, if it is a fast one.
 const loginLimit = 15 * time.Second
 
 // Names are the machines' names, the control node first.
@@ -44,7 +44,7 @@ func (n *nodes) client(ctx context.Context, node string) (*remote.Client, error)
 	if m := n.kept[node]; m != nil {
 		return m, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, loginLimit)
+	ctx, cancel := context.WithTimeout(ctx, n.testbed.Patient(loginLimit))
 	defer cancel()
 	m, err := n.testbed.Dial(ctx, node)
 	if err != nil {

@@ -155,14 +155,14 @@ func newLabResetCommand(g *globals) *cobra.Command {
 			}
 			goOn := ui.Offer("lab start " + s.Lab.ID)
 			if step {
-				if err := s.ResetStep(ctx, ui.Say); err != nil {
+				if err := s.ResetStep(sayWaits(ctx, ui.Say), ui.Say); err != nil {
 					return err
 				}
 				ui.Say(lang.Textf("The open step is back at its beginning; what you had passed is kept. %s",
 					"지금 단계를 처음 상태로 되돌렸습니다. 통과한 단계는 그대로입니다. 이어서 하려면: %s", goOn).String())
 				return nil
 			}
-			if err := s.Reset(ctx, ui.Say); err != nil {
+			if err := s.Reset(sayWaits(ctx, ui.Say), ui.Say); err != nil {
 				return err
 			}
 			ui.Say(lang.Textf("The lab is back at its beginning: %s.", "실습을 처음 상태로 되돌렸습니다. 시작하려면: %s", goOn).String())

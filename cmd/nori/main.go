@@ -88,7 +88,8 @@ func (g *globals) explain(err error, interrupted bool) int {
 func advice(err error) (lines []string) {
 	var failed *step.Error
 	var host *machine.HostError // names its own remedy
-	if errors.As(err, &failed) && !errors.As(err, &host) {
+	var mendable *testbed.Mendable
+	if errors.As(err, &failed) && !errors.As(err, &host) && !errors.As(err, &mendable) {
 		if a := failed.Step.Advice.String(); a != "" {
 			lines = append(lines, a)
 		}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
@@ -94,7 +93,7 @@ func findWay(ctx context.Context, t *testbed.Testbed, kind, name string, o openO
 	if o.namespace == "" {
 		o.namespace = currentNamespace(t)
 	}
-	limited, cancel := context.WithTimeout(ctx, 15*time.Second)
+	limited, cancel := context.WithTimeout(ctx, t.Patient(loginLimit))
 	defer cancel()
 	return openurl.Find(limited, client, o.namespace, kind, name, o.port)
 }
@@ -143,7 +142,7 @@ func (g *globals) forwardWay(ctx context.Context, t *testbed.Testbed, what strin
 // reach is dialled from the control node.
 func wayDial(ctx context.Context, t *testbed.Testbed, route openurl.Route) (openurl.Dial, func(), error) {
 	if route.Inside {
-		connect, cancel := context.WithTimeout(ctx, 15*time.Second)
+		connect, cancel := context.WithTimeout(ctx, t.Patient(loginLimit))
 		defer cancel()
 		m, err := t.Dial(connect, testbed.ControlName)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/ambient"
@@ -28,6 +29,9 @@ func newShellCommand(g *globals) *cobra.Command {
 			sh, err := shell(t)
 			if err != nil {
 				return err
+			}
+			if err := t.Asleep(c.Context()); err != nil {
+				fmt.Fprintln(g.stderr, color.YellowString(lang.T("note:", "참고:")), err)
 			}
 			g.tell("A shell for testbed %s; kubectl (k) is ready, exit leads back.",
 				"테스트베드 %s용 셸입니다. kubectl(k)이 준비되어 있고, exit로 나갑니다.", t.Name())

@@ -28,7 +28,7 @@ func newSnapshotCommand(g *globals) *cobra.Command {
 				return err
 			}
 			begin := time.Now()
-			if err := t.Save(c.Context(), args[0], g.waitingFor); err != nil {
+			if err := t.Save(g.withWaits(c.Context()), args[0], g.waitingFor); err != nil {
 				return err
 			}
 			g.tell("saved %s in %.1f s", "%s을(를) 저장했습니다 (%.1f초)", args[0], time.Since(begin).Seconds())
@@ -44,7 +44,7 @@ func newSnapshotCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.DeleteSnapshot(c.Context(), args[0], g.waitingFor)
+			return t.DeleteSnapshot(g.withWaits(c.Context()), args[0], g.waitingFor)
 		},
 	})
 	return c

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,9 +48,9 @@ func (g *globals) ssh(ctx context.Context, node string, args []string, tty bool)
 		return err
 	}
 	defer t.Visit(commandLine())()
-	connect, cancel := context.WithTimeout(ctx, 15*time.Second)
+	connect, cancel := context.WithTimeout(ctx, t.Patient(loginLimit))
 	defer cancel()
-	m, err := t.Dial(connect, node)
+	m, err := t.Dial(g.withWaits(connect), node)
 	if err != nil {
 		return err
 	}

@@ -81,22 +81,16 @@ func (g *globals) printStatus(t *testbed.Testbed, s testbed.Status) {
 	rows := [][]string{{lang.T("MACHINE",
 		"머신"), lang.T("ADDRESS", "주소"), lang.T("STATE", "상태"), lang.T("NODE", "노드"), lang.T("PODS", "파드"), lang.T("COMPONENTS", "구성 요소")}}
 	for _, m := range s.Machines {
-		rows = append(rows, []string{m.Name, m.Address, stateWord(m.State), nodeWord(m.Node), fmt.Sprint(m.Pods), components(m)})
+		rows = append(rows, []string{m.Name, m.Address, stateWord(m.State), nodeWord(m), fmt.Sprint(m.Pods), components(m)})
 	}
 	printTable(g, rows)
-	if s.API != "ok" {
-		fmt.Fprintln(g.stdout, color.RedString("API: ")+s.API)
-	}
-	for _, m := range s.Machines {
-		if m.State == machine.Running && m.SSH != "ok" {
-			fmt.Fprintln(g.stdout, color.RedString("SSH: ")+m.SSH)
-		}
-	}
 	if s.Ready {
 		fmt.Fprintln(g.stdout, color.GreenString(lang.T("ready", "준비됨")))
-	} else {
-		fmt.Fprintln(g.stdout, color.YellowString(lang.T("not ready", "준비되지 않음"))+"  "+
-			t.Repairs().String())
+		return
+	}
+	fmt.Fprintln(g.stdout, color.YellowString(lang.T("not ready", "준비되지 않음")))
+	for _, p := range s.Problems {
+		fmt.Fprintln(g.stdout, "  "+p.Text+"; "+p.Remedy)
 	}
 }
 
@@ -106,18 +100,22 @@ func stateWord(s machine.State) string {
 		return lang.T("running", "켜짐")
 	case machine.Stopped:
 		return lang.T("stopped", "꺼짐")
+	case machine.Paused:
+		return lang.T("paused", "멈춤")
 	}
 	return lang.T("absent", "없음")
 }
 
-func nodeWord(s string) string {
-	switch s {
-	case "Ready":
-		return color.GreenString(s)
-	case "":
+func nodeWord(m testbed.MachineStatus) string {
+	switch {
+	case m.Node == "":
 		return "-"
+	case m.Cordoned:
+		return color.YellowString(m.Node + lang.T(", cordoned", ", cordon됨"))
+	case m.Node == "Ready":
+		return color.GreenString(m.Node)
 	}
-	return color.RedString(s)
+	return color.RedString(m.Node)
 }
 
 // components names the units of a machine that are not active, or says that

@@ -116,6 +116,10 @@ func (g *globals) bringUp(ctx context.Context, t *testbed.Testbed, bin string) e
 	if why := t.Explain(); why != "" && !s.Ready {
 		g.tell("driver chosen: %s", "드라이버 선택: %s", why)
 	}
+	if !s.Ready && t.Emulates(ctx) {
+		g.tell("These machines are emulated in software: the first `nori up` takes 7 to 14 minutes on 2 cores, later ones about 4.",
+			"이 머신들은 소프트웨어로 에뮬레이션됩니다. 첫 `nori up`은 2코어에서 7~14분, 그다음부터는 4분쯤 걸립니다.")
+	}
 	err := g.showSteps(func(report step.Reporter) error {
 		return t.Up(ctx, testbed.RunOptions{Programs: bin, Report: report, Waiting: g.waitingFor})
 	})

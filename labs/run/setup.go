@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/field"
@@ -83,7 +84,7 @@ func (s *Session) start(ctx context.Context, say Say) error {
 
 // Requirements sees that the cluster answers and is what the lab needs.
 func (s *Session) Requirements(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, reachLimit)
+	ctx, cancel := context.WithTimeout(ctx, s.patient(reachLimit))
 	defer cancel()
 	nodes, err := s.Cluster.List(ctx, "Node", "v1", "", "")
 	if err != nil {
@@ -188,16 +189,14 @@ func (s *Session) prepareOne(ctx context.Context, state *progress.Lab, st *forma
 	if limit == 0 {
 		limit = setupWaitLimit
 	}
-	var last check.Result
-	err := world.Until(ctx, s.patient(limit), lang.Text{EN: "the setup of the lab", KO: "실습 준비"}, func(ctx context.Context) (bool, error) {
-		last = s.Cluster.Run(ctx, s.scope(state, nil), st.Wait)
-		return last.State == check.Holds, nil
+	return wait.For(ctx, s.patient(limit), lookAgain, lang.Text{EN: "the setup of the lab", KO: "실습 준비"}, func(ctx context.Context) (bool, string, error) {
+		found := s.Cluster.Run(ctx, s.scope(state, nil), st.Wait)
+		return found.State == check.Holds, lang.Textf("%s: want %s, found %s", "%s: 기대한 것 %s, 지금 %s", st.Wait.ID, found.Expected, found.Actual).String(), nil
 	})
-	if err != nil {
-		return fmt.Errorf("%w: %s: want %s, found %s", err, st.Wait.ID, last.Expected, last.Actual)
-	}
-	return nil
 }
+
+// lookAgain is how often the setup looks for what it waits for.
+const lookAgain = 200 * time.Millisecond
 
 // onNodes runs a command on the machines that are meant.
 func (s *Session) onNodes(ctx context.Context, state *progress.Lab, machines, run *field.Name) error {

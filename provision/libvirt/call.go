@@ -10,6 +10,7 @@ import (
 	golibvirt "github.com/digitalocean/go-libvirt"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
 // conn is an open connection. libvirt's calls know no context: each runs on a
@@ -37,7 +38,9 @@ func (c *conn) call(ctx context.Context, what lang.Text, f func(*golibvirt.Libvi
 
 // callFor is call with a time limit of its own.
 func (c *conn) callFor(ctx context.Context, limit time.Duration, what lang.Text, f func(*golibvirt.Libvirt) error) error {
-	if err := c.do(ctx, limit, f); err != nil {
+	busy := lang.Textf("libvirt, busy %s", "libvirt의 작업: %s", what)
+	err := wait.During(ctx, busy, nil, func(ctx context.Context) error { return c.do(ctx, limit, f) })
+	if err != nil {
 		return lang.Errorf("%s: %w", "%s: %w", what, err)
 	}
 	return nil

@@ -82,7 +82,7 @@ func isolatedTest(t *testing.T, dir string) {
 	if infos, err := nori().List(ctx); err != nil || len(infos) != 0 {
 		t.Fatalf("List before anything: %v, %v", infos, err)
 	}
-	for _, state := range []string{"running", "libvirtd killed", "folder of the socket emptied", "prepared twice", "half removed"} {
+	for _, state := range []string{"running", "dnsmasq killed", "libvirtd and dnsmasq killed", "libvirtd killed", "folder of the socket emptied", "prepared twice", "half removed"} {
 		must(t, nori().Prepare(ctx))
 		pid := pidOf(t, dir)
 		br, err := netlink.LinkByName(BridgeName(g.tb.Name))
@@ -98,6 +98,18 @@ func isolatedTest(t *testing.T, dir string) {
 			must(t, err)
 			if _, err := os.Stat(config); err == nil {
 				t.Error("a look at the machines wrote libvirtd's configuration")
+			}
+		case "dnsmasq killed", "libvirtd and dnsmasq killed":
+			if listens, known := dhcpListens(BridgeName(g.tb.Name)); !listens || !known {
+				t.Fatalf("a DHCP server listens: %v, known: %v", listens, known)
+			}
+			killDHCP(t)
+			if state != "dnsmasq killed" {
+				must(t, syscall.Kill(pid, syscall.SIGKILL))
+			}
+			must(t, nori().Prepare(ctx))
+			if listens, _ := dhcpListens(BridgeName(g.tb.Name)); !listens {
+				t.Errorf("%s: no DHCP server listens", state)
 			}
 		case "libvirtd killed":
 			must(t, syscall.Kill(pid, syscall.SIGKILL))
@@ -143,6 +155,29 @@ func lostTest(t *testing.T, ctx context.Context, p *Provider, dir string) {
 		t.Errorf("left: %+v", left)
 	}
 	must(t, removeBridge(BridgeName(p.tb.Name)))
+}
+
+// killDHCP kills the dnsmasq of this network namespace and waits until it is gone.
+func killDHCP(t *testing.T) {
+	t.Helper()
+	own, err := os.Readlink("/proc/self/ns/net")
+	must(t, err)
+	if host, err := os.Readlink("/proc/" + strconv.Itoa(os.Getppid()) + "/ns/net"); err != nil || host == own {
+		t.Fatalf("not in a network namespace of its own: %v", err)
+	}
+	for left := 1; left > 0; time.Sleep(10 * time.Millisecond) { // the test has a time limit
+		left = 0
+		dirs, err := filepath.Glob("/proc/[0-9]*")
+		must(t, err)
+		for _, dir := range dirs {
+			ns, _ := os.Readlink(dir + "/ns/net")
+			name, _ := os.ReadFile(dir + "/comm")
+			if pid, _ := strconv.Atoi(filepath.Base(dir)); ns == own && string(name) == "dnsmasq\n" {
+				left++
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			}
+		}
+	}
 }
 
 func pidOf(t *testing.T, dir string) int {

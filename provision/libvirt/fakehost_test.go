@@ -13,6 +13,7 @@ import (
 type fakeDomain struct {
 	xml       string
 	state     golibvirt.DomainState
+	reason    int32
 	jobs      []qemuJob
 	snapshots []string
 	// memory is what the machine "is"; a snapshot keeps it.
@@ -35,6 +36,10 @@ type fakeVolume struct {
 type fakeNetwork struct {
 	x      libvirtxml.Network
 	active bool
+	// served says that its dnsmasq lives. stuck is a libvirt that takes another process
+	// for it, so that only a start of the network helps.
+	served, stuck bool
+	starts        int
 }
 
 func lvError(code golibvirt.ErrorNumber, format string, a ...any) error {
@@ -139,7 +144,7 @@ func (h *fakeHost) domainCall(proc uint32, in, out *xdr) error {
 		out.putString(d.xml)
 	case procState:
 		out.putInt(uint32(d.state))
-		out.putInt(0)
+		out.putInt(uint32(d.reason))
 	case procCreate:
 		if err = is(golibvirt.DomainShutoff, golibvirt.DomainCrashed); err == nil {
 			d.state, d.memory, d.jobs = golibvirt.DomainRunning, "booted", nil
@@ -204,9 +209,10 @@ func (h *fakeHost) networkCall(proc uint32, in, out *xdr) error {
 	case procNetActive:
 		out.putBool(n.active)
 	case procNetCreate:
-		n.active = true
+		n.active, n.served = true, true
+		n.starts++
 	case procNetDestroy:
-		n.active = false
+		n.active, n.served = false, false
 	case procNetUndefine:
 		delete(h.networks, name)
 	case procNetUpdate:
@@ -221,6 +227,7 @@ func (n *fakeNetwork) update(cmd golibvirt.NetworkUpdateCommand, section golibvi
 	if err := unmarshal(text, &host); err != nil || section != golibvirt.NetworkSectionIPDhcpHost {
 		return lvError(golibvirt.ErrInvalidArg, "section %d, %v", section, err)
 	}
+	n.served = n.served || !n.stuck // a change of the leases starts a dnsmasq that is not there
 	ip := &n.x.IPs[0]
 	if ip.DHCP == nil {
 		ip.DHCP = &libvirtxml.NetworkDHCP{}

@@ -5,11 +5,26 @@ import (
 	"strings"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
+	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/distro"
 	"noriter.dev/noriter/provision/machine"
 )
+
+// roomNeeded is what must be free on the disks' file system for a failure to have another
+// cause than that.
+const roomNeeded = 64 << 20
+
+// ifFull says of a failure that the host's disk is full, if it is: QEMU calls it an
+// input/output error.
+func (p *Provider) ifFull(err error) error {
+	var fs unix.Statfs_t
+	if p.target.remote() || unix.Statfs(p.poolPath(), &fs) != nil || fs.Bavail*uint64(fs.Bsize) >= roomNeeded {
+		return err
+	}
+	return &machine.HostError{What: lang.T("this host's disk is full", "이 호스트의 디스크가 가득 찼습니다"), Remedy: "df -h " + p.poolPath(), Err: err}
+}
 
 // hostError turns what libvirt says of a lack of the host into a HostError.
 func hostError(err error) error {

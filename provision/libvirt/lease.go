@@ -12,6 +12,10 @@ import (
 	"noriter.dev/noriter/provision/machine"
 )
 
+// forever is a lease that does not run out: the address is the machine's own anyway, and
+// one that stands still, or is slow, must not lose it.
+var forever = &libvirtxml.NetworkDHCPLease{Expiry: 0}
+
 // ensureLease gives a machine its fixed address and name. dnsmasq reads it
 // while it runs; the machines' own names resolve there too.
 func (p *Provider) ensureLease(ctx context.Context, c *conn, spec machine.Spec) error {
@@ -28,10 +32,10 @@ func (p *Provider) ensureLease(ctx context.Context, c *conn, spec machine.Spec) 
 	if err != nil {
 		return err
 	}
-	want := libvirtxml.NetworkDHCPHost{MAC: macAddress(p.tb.Name, spec.Name), Name: spec.Name, IP: spec.Address.String()}
+	want := libvirtxml.NetworkDHCPHost{MAC: macAddress(p.tb.Name, spec.Name), Name: spec.Name, IP: spec.Address.String(), Lease: forever}
 	for _, h := range hosts(x) {
 		switch {
-		case sameMAC(h.MAC, want.MAC) && h.Name == want.Name && h.IP == want.IP:
+		case sameMAC(h.MAC, want.MAC) && h.Name == want.Name && h.IP == want.IP && h.Lease != nil && h.Lease.Expiry == 0:
 			return nil
 		case sameMAC(h.MAC, want.MAC), h.IP == want.IP, h.Name == want.Name:
 			if err := updateLease(ctx, c, n, golibvirt.NetworkUpdateCommandDelete, h); err != nil {

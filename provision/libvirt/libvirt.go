@@ -59,6 +59,10 @@ type Options struct {
 	// virt is "kvm" or "qemu" (emulation); empty means kvm where it runs guests.
 	// Tests name one.
 	virt string
+	// listens says whether a DHCP server listens on a bridge; nil looks. servingLimit is
+	// how long it may take to; 0 is the usual. Tests play one.
+	listens      func(bridge string) (listens, known bool)
+	servingLimit time.Duration
 }
 
 // Provider makes and removes the virtual machines of one testbed. It

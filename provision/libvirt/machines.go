@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"libvirt.org/go/libvirtxml"
@@ -153,7 +154,7 @@ type testbedDomain struct {
 	dom     golibvirt.Domain
 	machine string
 	address netip.Addr
-	state   golibvirt.DomainState
+	lifeState
 }
 
 // listDomains lists all of libvirt's domains, whosever they are.
@@ -185,7 +186,7 @@ func (p *Provider) domains(ctx context.Context, c *conn) ([]testbedDomain, error
 		}
 		o := testbedDomain{dom: dom, machine: m.Machine}
 		o.address, _ = netip.ParseAddr(m.Address) // absent: the zero address
-		if o.state, err = domainState(ctx, c, dom); err != nil {
+		if o.lifeState, err = stateAndReason(ctx, c, dom); err != nil {
 			return nil, err
 		}
 		out = append(out, o)
@@ -204,21 +205,40 @@ func (p *Provider) List(ctx context.Context) ([]machine.Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	fault := ""
+	if len(doms) > 0 && !p.serves() {
+		fault = p.noDHCP()
+	}
 	var infos []machine.Info
 	for _, d := range doms {
-		info := machine.Info{Name: d.machine, Address: d.address, State: machine.Stopped, Detail: lang.T("domain ", "도메인 ") + d.dom.Name}
+		info := machine.Info{Name: d.machine, Address: d.address, State: machine.Stopped, Detail: reasons[d.lifeState].String()}
 		switch d.state {
 		case golibvirt.DomainRunning, golibvirt.DomainBlocked:
-			info.State = machine.Running
-		case golibvirt.DomainPaused:
-			info.Detail += lang.T(", paused: a snapshot or a restore was interrupted", ", 일시 정지됨: 스냅샷 저장이나 복원이 중단되었습니다")
-		case golibvirt.DomainCrashed:
-			info.Detail += lang.T(", crashed", ", 비정상 종료됨")
+			info.State, info.Detail, info.Fault = machine.Running, lang.T("domain ", "도메인 ")+d.dom.Name, fault
+		case golibvirt.DomainPaused, golibvirt.DomainPmsuspended:
+			info.State = machine.Paused
+		default:
+			info.Console = p.consoleTail(d.machine)
 		}
 		infos = append(infos, info)
 	}
 	return infos, nil
 }
+
+// consoleTail is the end of what a machine printed, if it can be read from here.
+func (p *Provider) consoleTail(name string) string {
+	if p.target.remote() {
+		return ""
+	}
+	b, err := os.ReadFile(path.Join(p.poolPath(), consoleName(name)))
+	if err != nil {
+		return ""
+	}
+	return strings.ToValidUTF8(string(b[max(0, len(b)-consoleBytes):]), "?")
+}
+
+// consoleBytes is how much of a console goes into an error.
+const consoleBytes = 2000
 
 // RemoveMachine removes one machine with its disk, and with that its part of
 // every snapshot.

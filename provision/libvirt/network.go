@@ -80,15 +80,22 @@ func (p *Provider) ensureNetwork(ctx context.Context, c *conn) error {
 	}
 	active, err := ask(ctx, c, lang.Textf("reading the state of network %s", "네트워크 %s의 상태 확인", name),
 		func(lv *golibvirt.Libvirt) (int32, error) { return lv.NetworkIsActive(n) })
-	if err != nil || active == 1 {
+	if err != nil {
 		return err
 	}
+	if active == 1 {
+		return p.ensureServing(ctx, c, n)
+	}
+	return p.startNetwork(ctx, c, n)
+}
+
+func (p *Provider) startNetwork(ctx context.Context, c *conn, n golibvirt.Network) error {
 	if p.daemon != nil {
 		if err := removeAbandonedBridge(BridgeName(p.tb.Name)); err != nil {
 			return err
 		}
 	}
-	return hostError(c.call(ctx, lang.Textf("starting network %s", "네트워크 %s 시작", name), func(lv *golibvirt.Libvirt) error {
+	return hostError(c.call(ctx, lang.Textf("starting network %s", "네트워크 %s 시작", n.Name), func(lv *golibvirt.Libvirt) error {
 		return lv.NetworkCreate(n)
 	}))
 }

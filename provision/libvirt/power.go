@@ -10,10 +10,36 @@ import (
 
 // domainState gives libvirt's word for where a domain is in its life.
 func domainState(ctx context.Context, c *conn, dom golibvirt.Domain) (golibvirt.DomainState, error) {
-	return ask(ctx, c, lang.Textf("reading the state of %s", "%s의 상태 확인", dom.Name), func(lv *golibvirt.Libvirt) (golibvirt.DomainState, error) {
-		s, _, err := lv.DomainGetState(dom, 0)
-		return golibvirt.DomainState(s), err
+	s, err := stateAndReason(ctx, c, dom)
+	return s.state, err
+}
+
+// lifeState is where a domain is in its life, and why, in libvirt's numbers.
+type lifeState struct {
+	state  golibvirt.DomainState
+	reason int32
+}
+
+func stateAndReason(ctx context.Context, c *conn, dom golibvirt.Domain) (lifeState, error) {
+	return ask(ctx, c, lang.Textf("reading the state of %s", "%s의 상태 확인", dom.Name), func(lv *golibvirt.Libvirt) (lifeState, error) {
+		s, why, err := lv.DomainGetState(dom, 0)
+		return lifeState{golibvirt.DomainState(s), why}, err
 	})
+}
+
+// reasons are why a domain is not running, as far as libvirt says more than that.
+var reasons = map[lifeState]lang.Text{
+	{golibvirt.DomainShutoff, int32(golibvirt.DomainShutoffShutdown)}:   {EN: "powered off by itself", KO: "스스로 전원을 끔"},
+	{golibvirt.DomainShutoff, int32(golibvirt.DomainShutoffDestroyed)}:  {EN: "switched off", KO: "전원이 꺼짐"},
+	{golibvirt.DomainShutoff, int32(golibvirt.DomainShutoffCrashed)}:    {EN: "its QEMU ended", KO: "QEMU가 끝남"},
+	{golibvirt.DomainShutoff, int32(golibvirt.DomainShutoffFailed)}:     {EN: "its QEMU could not be started", KO: "QEMU를 시작하지 못함"},
+	{golibvirt.DomainShutoff, int32(golibvirt.DomainShutoffDaemon)}:     {EN: "its QEMU ended while nobody looked", KO: "보는 이가 없는 사이에 QEMU가 끝남"},
+	{golibvirt.DomainPaused, int32(golibvirt.DomainPausedUser)}:         {EN: "it was paused, or a snapshot or a reset was interrupted", KO: "일시 정지시켰거나, 스냅샷 저장 또는 되돌리기가 중단되었습니다"},
+	{golibvirt.DomainPaused, int32(golibvirt.DomainPausedIoerror)}:      {EN: "its disk could not be written; this host's disk may be full: see `df -h`", KO: "디스크에 쓰지 못했습니다. 이 호스트의 디스크가 가득 찼을 수 있습니다. `df -h`로 확인하세요"},
+	{golibvirt.DomainPaused, int32(golibvirt.DomainPausedSnapshot)}:     {EN: "a snapshot is being saved, or was interrupted", KO: "스냅샷을 저장하는 중이거나, 저장이 중단되었습니다"},
+	{golibvirt.DomainPaused, int32(golibvirt.DomainPausedFromSnapshot)}: {EN: "a reset was interrupted", KO: "되돌리기가 중단되었습니다"},
+	{golibvirt.DomainPaused, int32(golibvirt.DomainPausedStartingUp)}:   {EN: "it is being started", KO: "켜는 중입니다"},
+	{golibvirt.DomainPaused, int32(golibvirt.DomainPausedCrashed)}:      {EN: "its kernel crashed", KO: "커널이 멈췄습니다"},
 }
 
 // run brings a domain to running, from wherever it is.

@@ -350,3 +350,112 @@ func TestHostErrors(t *testing.T) {
 	g.fail[procNetCreate] = golibvirt.Error{Code: 1, Message: "internal error: Network is already in use by interface eth0"}
 	wantHost("subnet taken", g.nori(t).Prepare(t.Context()), "doctor")
 }
+
+// watched is a provider that sees whether the fake network has a DHCP server.
+func (g *playground) watched(t *testing.T) *Provider {
+	p := g.nori(t)
+	p.opts.servingLimit = time.Millisecond
+	p.opts.listens = func(bridge string) (bool, bool) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		n := g.networks["nori-demo"]
+		return n != nil && n.served && bridge == "nori-demo", true
+	}
+	return p
+}
+
+// libvirt calls a network active whose dnsmasq has died: no machine gets an address.
+func TestDeadDHCPServerIsBroughtBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		stuck, running bool
+		starts         int
+		fails          bool
+	}{
+		"libvirt starts another":         {false, true, 1, false},
+		"the network is restarted":       {true, false, 2, false},
+		"but not under running machines": {true, true, 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newPlayground(t)
+			must(t, up(t.Context(), g.watched(t)))
+			if !c.running {
+				for _, s := range specs {
+					must(t, g.nori(t).Stop(t.Context(), s.Name))
+				}
+			}
+			g.mu.Lock()
+			n := g.networks["nori-demo"]
+			n.served, n.stuck = false, c.stuck
+			g.mu.Unlock()
+
+			infos, err := g.watched(t).List(t.Context())
+			must(t, err)
+			if got := infos[1].Fault; (got != "") != c.running || c.running && !strings.Contains(got, "no DHCP server") {
+				t.Errorf("node1 is %+v", infos[1])
+			}
+			err = g.watched(t).Prepare(t.Context())
+			var host *machine.HostError
+			if c.fails != errors.As(err, &host) || !c.fails && err != nil {
+				t.Fatalf("Prepare = %v", err)
+			}
+			if n.served == c.fails || n.starts != c.starts || len(n.x.IPs[0].DHCP.Hosts) != 2 {
+				t.Errorf("served %v, started %d times, leases %+v", n.served, n.starts, n.x.IPs[0].DHCP.Hosts)
+			}
+		})
+	}
+}
+
+// A libvirt that is elsewhere can't be looked into, and is believed.
+func TestDHCPServerElsewhereIsBelieved(t *testing.T) {
+	g := newPlayground(t)
+	must(t, up(t.Context(), g.nori(t)))
+	g.networks["nori-demo"].served = false
+	must(t, up(t.Context(), g.nori(t)))
+	if n := g.networks["nori-demo"]; n.served || n.starts != 1 {
+		t.Errorf("the network was touched: %+v", n)
+	}
+}
+
+// Leases of machines do not run out; those that an older version made are changed.
+func TestLeasesDoNotRunOut(t *testing.T) {
+	g := newPlayground(t)
+	must(t, up(t.Context(), g.nori(t)))
+	leases := func() []libvirtxml.NetworkDHCPHost { return g.networks["nori-demo"].x.IPs[0].DHCP.Hosts }
+	leases()[0].Lease = nil
+	must(t, up(t.Context(), g.nori(t)))
+	if len(leases()) != 2 {
+		t.Errorf("leases are %+v", leases())
+	}
+	for _, h := range leases() {
+		if h.Lease == nil || h.Lease.Expiry != 0 {
+			t.Errorf("the lease of %s is %+v", h.Name, h.Lease)
+		}
+	}
+}
+
+// TestStates: what is switched on and stands still is neither running nor off, and it is
+// said why.
+func TestStates(t *testing.T) {
+	g := newPlayground(t)
+	must(t, up(t.Context(), g.nori(t)))
+	for _, c := range []struct {
+		state  golibvirt.DomainState
+		reason int32
+		want   machine.State
+		detail string
+	}{
+		{golibvirt.DomainPaused, int32(golibvirt.DomainPausedUser), machine.Paused, "it was paused"},
+		{golibvirt.DomainPaused, int32(golibvirt.DomainPausedIoerror), machine.Paused, "disk may be full"},
+		{golibvirt.DomainShutoff, int32(golibvirt.DomainShutoffCrashed), machine.Stopped, "its QEMU ended"},
+		{golibvirt.DomainShutoff, int32(golibvirt.DomainShutoffDestroyed), machine.Stopped, "switched off"},
+		{golibvirt.DomainRunning, 1, machine.Running, "domain nori-demo-control"},
+	} {
+		d := g.domains["nori-demo-control"]
+		d.state, d.reason = c.state, c.reason
+		infos, err := g.nori(t).List(t.Context())
+		must(t, err)
+		if infos[0].State != c.want || !strings.Contains(infos[0].Detail, c.detail) {
+			t.Errorf("%+v: got %+v", c, infos[0])
+		}
+	}
+}

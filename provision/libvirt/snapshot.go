@@ -52,7 +52,7 @@ func (p *Provider) Save(ctx context.Context, name string) (err error) {
 	}
 	if err := p.saveAll(ctx, c, doms, n.Tag); err != nil {
 		p.removeUnusedSnapshots(context.WithoutCancel(ctx), c, doms)
-		return lang.Errorf("saving snapshot %s: %w", "스냅샷 %s 저장: %w", name, err)
+		return lang.Errorf("saving snapshot %s: %w", "스냅샷 %s 저장: %w", name, p.ifFull(err))
 	}
 	n.Bytes = p.snapshotBytes(ctx, c, doms, n.Tag)
 	if err := p.writeRecord(n); err != nil {

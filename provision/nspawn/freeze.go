@@ -92,6 +92,16 @@ func (g group) isFrozen(h hierarchy) (bool, error) {
 	return strings.Contains(string(b), want), nil
 }
 
+// standsStill says whether the cgroup is frozen, as far as it can be seen.
+func (g group) standsStill() bool {
+	h, ok := g.freezer()
+	if !ok {
+		return false
+	}
+	frozen, err := g.isFrozen(h)
+	return err == nil && frozen
+}
+
 // freezer is the hierarchy that can freeze: v1's controller of that name where
 // the host has it, since then v2 may not see the controllers' processes.
 func (g group) freezer() (hierarchy, bool) {

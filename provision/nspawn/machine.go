@@ -92,8 +92,35 @@ func (m *node) started() bool {
 	if _, err := os.Stat(m.script()); err == nil {
 		return true
 	}
-	running, err := m.running()
-	return err == nil && running
+	g, err := m.group()
+	if err != nil {
+		return false
+	}
+	pids, err := g.pids()
+	return err == nil && len(pids) > 0
+}
+
+// info is what is true of the machine now.
+func (m *node) info(rec record) (machine.Info, error) {
+	info := machine.Info{Name: m.name, Address: rec.Spec.Address, State: machine.Stopped}
+	g, err := m.group()
+	if err != nil {
+		return info, err
+	}
+	pids, err := g.pids()
+	if err != nil {
+		return info, err
+	}
+	switch {
+	case len(pids) == 0:
+		info.Detail, info.Console = m.exitDetail(), m.consoleTail()
+	case g.standsStill():
+		info.State = machine.Paused
+		info.Detail = lang.T("a snapshot is being saved, or was interrupted", "스냅샷을 저장하는 중이거나, 저장이 중단되었습니다")
+	default:
+		info.State, info.Detail = machine.Running, lang.T("container ", "컨테이너 ")+m.unit()
+	}
+	return info, nil
 }
 
 // ensureFiles makes the machine's folder. A machine without its record was

@@ -171,15 +171,12 @@ func (p *Provider) List(context.Context) ([]machine.Info, error) {
 		if err != nil && !isDamaged(err) {
 			return nil, err
 		}
-		info := machine.Info{Name: name, Address: rec.Spec.Address, State: machine.Stopped, Detail: m.exitDetail()}
-		running, rerr := m.running()
-		if rerr != nil {
-			return nil, rerr
+		info, ierr := m.info(rec)
+		if ierr != nil {
+			return nil, ierr
 		}
-		if running {
-			info.State, info.Detail = machine.Running, lang.T("container ", "컨테이너 ")+m.unit()
-		}
-		if err != nil {
+		info.Name = name
+		if err != nil { // damaged: it can't tell more than what is seen
 			info.Detail = err.Error()
 		}
 		infos = append(infos, info)

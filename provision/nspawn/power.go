@@ -25,16 +25,6 @@ const (
 	payloadGroup = "machine"
 )
 
-// running says whether any process of the machine lives.
-func (m *node) running() (bool, error) {
-	g, err := m.group()
-	if err != nil {
-		return false, err
-	}
-	pids, err := g.pids()
-	return len(pids) > 0, err
-}
-
 // start switches the machine on if it is off, and returns when its init runs.
 func (m *node) start(ctx context.Context) error {
 	g, err := m.group()

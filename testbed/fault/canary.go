@@ -55,13 +55,13 @@ func shoo(ctx context.Context, c kubernetes.Interface) error {
 
 // reacts asks again and again whether somebody has reacted, and removes the
 // canary afterwards.
-func reacts(ctx context.Context, c kubernetes.Interface, ask func(context.Context) (bool, error)) (bool, error) {
+func (w *world) reacts(ctx context.Context, c kubernetes.Interface, ask func(context.Context) (bool, error)) (bool, error) {
 	defer func() {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), dialLimit)
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.Patient(dialLimit))
 		defer cancel()
 		_ = shoo(clean, c) // the next look tries again
 	}()
-	limited, cancel := context.WithTimeout(ctx, canaryLimit)
+	limited, cancel := context.WithTimeout(ctx, w.Patient(canaryLimit))
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -89,7 +89,7 @@ func (w *world) schedules(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, lang.Errorf("making a pod to see whether it is scheduled: %w", "스케줄되는지 볼 파드 만들기: %w", err)
 	}
-	return reacts(ctx, c, func(ctx context.Context) (bool, error) {
+	return w.reacts(ctx, c, func(ctx context.Context) (bool, error) {
 		p, err := pods.Get(ctx, pod.Name, metav1.GetOptions{})
 		if err != nil {
 			return false, lang.Errorf("looking at the pod: %w", "파드 조회: %w", err)
@@ -115,7 +115,7 @@ func (w *world) controls(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, lang.Errorf("making a Deployment to see whether it is acted upon: %w", "컨트롤러가 처리하는지 볼 디플로이먼트 만들기: %w", err)
 	}
-	return reacts(ctx, c, func(ctx context.Context) (bool, error) {
+	return w.reacts(ctx, c, func(ctx context.Context) (bool, error) {
 		got, err := deployments.Get(ctx, d.Name, metav1.GetOptions{})
 		if err != nil {
 			return false, lang.Errorf("looking at the Deployment: %w", "디플로이먼트 조회: %w", err)

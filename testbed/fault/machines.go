@@ -52,7 +52,7 @@ var nodeOff = &Fault{
 
 // answers says whether a machine lets us in, on a new connection.
 func (w *world) answers(ctx context.Context, name string) bool {
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	ctx, cancel := context.WithTimeout(ctx, w.Patient(askLimit))
 	defer cancel()
 	m, err := w.Dial(ctx, name)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"noriter.dev/noriter/testbed"
 )
 
-// How long a fault may take to show, and the testbed to be as before.
+// How long a fault may take to show, and the testbed to be as before; see
+// testbed.Testbed.Patient.
 const (
 	proofLimit   = 60 * time.Second
 	recoverLimit = 2 * time.Minute
@@ -53,7 +54,7 @@ func inject(ctx context.Context, t *testbed.Testbed, f *Fault, o Options) (testb
 	i := &injection{world: newWorld(t), fault: f, options: o}
 	i.namespace = o.Namespace
 	defer i.close()
-	err := step.Run(ctx, i.steps(), o.Report)
+	err := t.RunSteps(ctx, i.steps(), o.Report)
 	return i.record, err
 }
 
@@ -93,7 +94,7 @@ func (i *injection) steps() []step.Step {
 		ID: "proof", Title: lang.Text{EN: "Proof that it took effect", KO: "효과 확인"}, Needs: []string{"inject"},
 		Advice: lang.Textf("`%s` takes out what there is of it", "`%s` 명령으로 복구할 수 있습니다", i.Command("fault recover")),
 		Run: func(ctx context.Context, note func(string)) error {
-			if err := i.await(ctx, i.fault, i.record, Broken, proofLimit, note); err != nil {
+			if err := i.await(ctx, i.fault, i.record, Broken, i.Patient(proofLimit), note); err != nil {
 				return err
 			}
 			i.record.Proven = true
@@ -114,7 +115,7 @@ func (i *injection) choose(ctx context.Context, note func(string)) error {
 	}
 	record.Practice = i.fault.workload && i.options.Namespace == ""
 	note(TargetOf(record))
-	if err := i.await(ctx, i.fault, record, Whole, patience, func(string) {}); err != nil {
+	if err := i.await(ctx, i.fault, record, Whole, i.Patient(patience), func(string) {}); err != nil {
 		return fmt.Errorf("%w: %s: %w", errNotSteady, TargetOf(record), err)
 	}
 	if i.fault.plan != nil {
@@ -207,7 +208,7 @@ func recoverOne(ctx context.Context, t *testbed.Testbed, r testbed.Fault, o Opti
 	if r.Node != "" && !slices.Contains(t.Machines(), r.Node) {
 		return t.ForgetFault(ctx, r.Name) // it went with its machine
 	}
-	return step.Run(ctx, w.recovery(f, r, o), o.Report)
+	return t.RunSteps(ctx, w.recovery(f, r, o), o.Report)
 }
 
 func (w *world) recovery(f *Fault, r testbed.Fault, o Options) []step.Step {
@@ -220,7 +221,7 @@ func (w *world) recovery(f *Fault, r testbed.Fault, o Options) []step.Step {
 	}, {
 		ID: "whole", Title: lang.Text{EN: "Proof that it is gone", KO: "복구 확인"}, Needs: []string{"back"}, Limit: 2 * recoverLimit,
 		Run: func(ctx context.Context, note func(string)) error {
-			return w.await(ctx, f, r, Whole, recoverLimit, note)
+			return w.await(ctx, f, r, Whole, w.Patient(recoverLimit), note)
 		},
 	}, {
 		ID: "steady", Title: lang.Text{EN: "The testbed is steady again", KO: "테스트베드가 다시 정상"}, Needs: []string{"whole"}, Limit: 2 * recoverLimit,
@@ -243,7 +244,7 @@ func (w *world) recovery(f *Fault, r testbed.Fault, o Options) []step.Step {
 }
 
 func (w *world) awaitSteady(ctx context.Context) error {
-	return poll(ctx, recoverLimit, lang.Text{EN: "the testbed to be steady", KO: "테스트베드가 정상이 되는 것"}, func(ctx context.Context) (bool, string, error) {
+	return poll(ctx, w.Patient(recoverLimit), lang.Text{EN: "the testbed to be steady", KO: "테스트베드가 정상이 되는 것"}, func(ctx context.Context) (bool, string, error) {
 		err := w.steady(ctx)
 		if err != nil {
 			return false, err.Error(), nil
@@ -270,7 +271,7 @@ func mendAnywhere(ctx context.Context, t *testbed.Testbed, f *Fault, o Options) 
 			continue
 		}
 		r.Name = f.Name
-		errs = append(errs, step.Run(ctx, w.recovery(f, r, o), o.Report))
+		errs = append(errs, t.RunSteps(ctx, w.recovery(f, r, o), o.Report))
 	}
 	return errors.Join(errs...)
 }

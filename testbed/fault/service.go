@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -33,7 +34,7 @@ var selectorBroken = &Fault{
 		if err != nil {
 			return err
 		}
-		key := pick(chance, sortedKeys(s.Spec.Selector)...)
+		key := pick(chance, slices.Sorted(maps.Keys(s.Spec.Selector))...)
 		f.Undo = map[string]string{undoWhere: key, undoWas: s.Spec.Selector[key], undoIs: misspell(s.Spec.Selector[key], chance)}
 		return nil
 	},

@@ -75,7 +75,7 @@ func (w *world) openShop(ctx context.Context, note func(string)) error {
 		if o.GetKind() != "Namespace" {
 			to = client.Resource(shopResources[o.GetKind()]).Namespace(Shop)
 		}
-		err := poll(ctx, shopLimit, lang.Text{EN: "the shop to take what is made", KO: "가게에 만들기"}, func(ctx context.Context) (bool, string, error) {
+		err := poll(ctx, w.Patient(shopLimit), lang.Text{EN: "the shop to take what is made", KO: "가게에 만들기"}, func(ctx context.Context) (bool, string, error) {
 			_, err := to.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: "nori-fault", Force: true})
 			// A shop that was closed just now must be gone first.
 			if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
@@ -91,7 +91,7 @@ func (w *world) openShop(ctx context.Context, note func(string)) error {
 }
 
 func (w *world) awaitShop(ctx context.Context, objects []*unstructured.Unstructured) error {
-	return poll(ctx, shopLimit, lang.Text{EN: "the shop to be open", KO: "가게가 열리는 것"}, func(ctx context.Context) (bool, string, error) {
+	return poll(ctx, w.Patient(shopLimit), lang.Text{EN: "the shop to be open", KO: "가게가 열리는 것"}, func(ctx context.Context) (bool, string, error) {
 		for _, o := range objects {
 			f := testbed.Fault{Namespace: Shop, Object: o.GetName()}
 			switch o.GetKind() {

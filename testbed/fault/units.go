@@ -69,7 +69,7 @@ var agentStopped = &Fault{
 		if err != nil {
 			return Sight{}, err
 		}
-		limited, cancel := context.WithTimeout(ctx, 2*askLimit)
+		limited, cancel := context.WithTimeout(ctx, w.Patient(2*askLimit))
 		defer cancel()
 		_, err = c.CoreV1().RESTClient().Get().Resource("nodes").Name(f.Node).SubResource("proxy").Suffix("healthz").DoRaw(limited)
 		return judge("nori-agent", state, err == nil, either(err == nil,

@@ -3,7 +3,6 @@ package fault
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,12 +52,15 @@ func (w *world) client() (kubernetes.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Timeout, cfg.QPS, cfg.Burst = 10*time.Second, 100, 200
+	cfg.Timeout, cfg.QPS, cfg.Burst = w.Patient(requestLimit), 100, 200
 	w.api, err = kubernetes.NewForConfig(cfg)
 	return w.api, err
 }
 
+// Limits are those of fast machines: see testbed.Testbed.Patient.
 const (
+	// requestLimit is how long the API server may take for an answer.
+	requestLimit = 10 * time.Second
 	// dialLimit is how long a machine that should answer may take.
 	dialLimit = 10 * time.Second
 	// askLimit is how long one look from a machine may take.
@@ -72,7 +74,7 @@ func (w *world) machine(ctx context.Context, name string) (machine.Machine, erro
 	if m := w.machines[name]; m != nil {
 		return m, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	ctx, cancel := context.WithTimeout(ctx, w.Patient(dialLimit))
 	defer cancel()
 	m, err := w.Dial(ctx, name)
 	if err != nil {
@@ -113,7 +115,7 @@ func (w *world) reaches(ctx context.Context, node, address string) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	ctx, cancel := context.WithTimeout(ctx, w.Patient(askLimit))
 	defer cancel()
 	conn, err := m.Dial(ctx, "tcp", address)
 	if err != nil {
@@ -129,7 +131,7 @@ func (w *world) resolves(ctx context.Context, node string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	ctx, cancel := context.WithTimeout(ctx, w.Patient(askLimit))
 	defer cancel()
 	_, err = dns.Answering(ctx, m.Dial, install.DNSAddress+":53", "kubernetes.default.svc."+install.Domain)
 	return err == nil, nil
@@ -166,36 +168,10 @@ func (w *world) steady(ctx context.Context) error {
 // wrongWith lists what a status shows to be wrong.
 func wrongWith(s testbed.Status) []string {
 	var wrong []string
-	if s.API != "ok" {
-		wrong = append(wrong, lang.T("the API server does not answer", "API 서버가 응답하지 않음"))
-	}
-	for _, m := range s.Machines {
-		switch {
-		case m.State != machine.Running:
-			wrong = append(wrong, lang.Textf("%s is %s", "%s 상태: %s", m.Name, m.State).String())
-			continue
-		case m.SSH != "ok":
-			wrong = append(wrong, lang.Textf("%s does not answer on SSH", "%s이(가) SSH에 응답하지 않음", m.Name).String())
-		}
-		for _, u := range sortedKeys(m.Units) {
-			if m.Units[u] != "active" {
-				wrong = append(wrong, lang.Textf("%s: %s is %s", "%s: %s 상태: %s", m.Name, u, m.Units[u]).String())
-			}
-		}
-		if s.API == "ok" && m.Node != "Ready" {
-			wrong = append(wrong, lang.Textf("node %s is %s", "노드 %s 상태: %s", m.Name, m.Node).String())
-		}
+	for _, p := range s.Wrong() {
+		wrong = append(wrong, p.Text)
 	}
 	return wrong
-}
-
-func sortedKeys(m map[string]string) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // lateDeployments names the cluster's own deployments that lack pods.
