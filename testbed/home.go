@@ -68,7 +68,7 @@ func (h Home) Learner() string { return filepath.Join(h.Dir, "learner") }
 // StateFile is where the state of a testbed is kept.
 func (h Home) StateFile(name string) string { return filepath.Join(h.testbed(name), stateFile) }
 
-func (h Home) testbeds() string        { return filepath.Join(h.Dir, "testbeds") }
+func (h Home) testbeds() string        { return followed(filepath.Join(h.Dir, "testbeds")) }
 func (h Home) testbed(n string) string { return filepath.Join(h.testbeds(), n) }
 func (h Home) locks() string           { return filepath.Join(h.Dir, "locks") }
 

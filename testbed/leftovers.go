@@ -103,9 +103,12 @@ func (h Home) scan(ctx context.Context, names ...string) (found []machine.Leftov
 // lostFiles are a testbed's folder, or what is in its place, and its locks.
 func (h Home) lostFiles(name string) (found []machine.Leftover) {
 	dir := h.testbed(name)
-	if _, err := os.Lstat(dir); err == nil {
-		found = append(found, machine.Leftover{Testbed: name, Dir: dir,
-			What:   lang.Textf("the folder %s", "폴더 %s", dir),
+	if fi, err := os.Lstat(dir); err == nil {
+		what := lang.Textf("the folder %s", "폴더 %s", dir)
+		if fi.Mode()&fs.ModeSymlink != 0 {
+			what = lang.Textf("the symbolic link %s (what it leads to stays)", "심볼릭 링크 %s(가리키는 것은 남음)", dir)
+		}
+		found = append(found, machine.Leftover{Testbed: name, Dir: dir, What: what,
 			Remove: func(context.Context) error { return removeFolder(dir) }})
 	}
 	for _, lock := range []string{h.lockFile(name), h.lockFile(name + faultLock)} {

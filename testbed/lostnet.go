@@ -45,7 +45,7 @@ func lostNetworks(look machine.Look) (nets []machine.Leftover, err error) {
 	}
 	for _, l := range links {
 		dir := folderOf(l.Attrs().Alias, look.Testbeds, look.Names...)
-		if dir == "" {
+		if dir == "" || isLoopback(l) { // a loopback wears the mark of the namespace that we are in
 			continue
 		}
 		nets = append(nets, machine.Leftover{Testbed: filepath.Base(dir), Dir: dir,
@@ -78,10 +78,11 @@ func removeNamespace(name string) error {
 			return lang.Errorf("listing the network cards: %w", "네트워크 인터페이스 목록 읽기: %w", err)
 		}
 		for _, l := range links {
-			if l.Attrs().Flags&net.FlagLoopback == 0 {
-				if err := removeLink(l); err != nil {
-					return err
-				}
+			if isLoopback(l) {
+				continue
+			}
+			if err := removeLink(l); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -91,6 +92,8 @@ func removeNamespace(name string) error {
 	}
 	return netns.Delete(name)
 }
+
+func isLoopback(l netlink.Link) bool { return l.Attrs().Flags&net.FlagLoopback != 0 }
 
 func removeLink(l netlink.Link) error {
 	var missing netlink.LinkNotFoundError

@@ -30,6 +30,9 @@ type Testbed struct {
 	state State
 	ssh   *sshKeys
 	took  time.Duration
+	// visit is held while somebody has the testbed open in this process: a file that
+	// nobody refers to any more would be closed.
+	visit *lock
 	// packed is what new virtual machines get on a disk, known when the images are.
 	packed []image.ParcelItem
 }

@@ -33,11 +33,11 @@ func (t *Testbed) Visit(what string) (leave func()) {
 	if err != nil || f == nil {
 		return func() {}
 	}
-	l := &lock{path: path, file: f}
+	t.visit = &lock{path: path, file: f}
 	if err := os.WriteFile(path, []byte(what), 0o644); err != nil {
-		l.remove()
+		t.visit.remove()
 	}
-	return l.remove
+	return t.visit.remove
 }
 
 // Visitors are the processes that have a testbed open.
