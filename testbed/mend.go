@@ -75,5 +75,10 @@ func (s Status) typed() typed {
 	if s.say != nil {
 		return s.say
 	}
-	return func(command string) string { return "nori --name " + s.Name + " " + command }
+	return func(command string) string {
+		if s.Name == DefaultName {
+			return "nori " + command
+		}
+		return "nori --name " + s.Name + " " + command
+	}
 }
