@@ -3,6 +3,7 @@ package histories
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
@@ -102,7 +103,7 @@ func (w *world) follow(r result) error {
 	if r.code == 3 && strings.Contains(r.out, "remedy:") {
 		return nil // it is the host that lacks something
 	}
-	typed := map[string]bool{}
+	first, typed := r, map[string]bool{}
 	for range 6 {
 		next := w.nextAdvice(r.out, typed)
 		if next == "" {
@@ -110,35 +111,45 @@ func (w *world) follow(r result) error {
 		}
 		typed[next] = true
 		w.say("  following: %s", next)
-		if !strings.HasPrefix(next, "nori ") || strings.Contains(next, " > ") {
-			if err := w.shell(next); err != nil {
-				return breaks(adviceHeld, "nori %s failed with %s, and what it says to type does so, too: %v", r.args[0], said(r.out), err)
-			}
-			delete(typed, "nori up") // once more
-			next, r.out = "nori up", "`nori up`"
-		}
-		args := strings.Fields(next)[1:]
-		if i := indexOf(args, "--name"); i >= 0 && i+1 < len(args) {
-			args = append(args[:i], args[i+2:]...)
-		}
-		if args[0] == "up" && !w.exists() {
-			args = append(args, w.upFlags()...)
-		}
-		again, err := w.obey(args...)
+		again, err := w.typeLine(next)
 		if err != nil {
 			return err
 		}
-		if again.code == 0 && (args[0] == "up" || args[0] == "reset") && w.serves(next) == nil {
-			return nil
-		}
-		if again.code != 0 {
+		words := strings.Fields(next)
+		switch {
+		case again.code != 0:
 			r = again
+		case words[0] == "nori" && (words[1] == "up" || words[1] == "reset"):
+			if w.serves(next) == nil {
+				return nil
+			}
+		default: // what was in the way is gone: once more
+			maps.DeleteFunc(typed, func(line string, _ bool) bool { return strings.HasPrefix(line, "nori up") })
+			r.out += " `nori up`"
 		}
 	}
 	if len(typed) == 0 {
-		return breaks(adviceHeld, "nori %s failed and names no command to type: %s", r.args[0], said(r.out))
+		return breaks(adviceHeld, "nori %s failed and names no command to type: %s", first.args[0], said(first.out))
 	}
 	return breaks(adviceHeld, "nori %s failed, and what it says to type does not help: %s", r.args[0], said(r.out))
+}
+
+// typeLine types a line of a message: one of nori's own, or one for a shell.
+func (w *world) typeLine(line string) (result, error) {
+	if !strings.HasPrefix(line, "nori ") || strings.Contains(line, " > ") {
+		if err := w.shell(line); err != nil {
+			return result{}, breaks(adviceHeld, "%s, which a message says to type, failed: %v", line, err)
+		}
+		return result{}, nil
+	}
+	args := strings.Fields(line)[1:]
+	if i := indexOf(args, "--name"); i >= 0 && i+1 < len(args) {
+		args = append(args[:i], args[i+2:]...)
+	}
+	if args[0] == "up" && !w.exists() {
+		args = append(args, w.upFlags()...)
+	}
+	return w.obey(args...)
 }
 
 // shell types a line that is not of nori alone.
