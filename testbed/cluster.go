@@ -2,7 +2,6 @@ package testbed
 
 import (
 	"context"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"noriter.dev/noriter/cluster/images"
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/internal/lang"
-	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/step"
 )
 
@@ -41,13 +39,8 @@ func (t *Testbed) useImages(ctx context.Context, c *install.Cluster, programs st
 	c.BaseImages, c.DNSImages, c.AppImages, c.SeedImages = b.Base, b.DNS, b.Apps, b.Seed
 	c.PauseImage, c.DNSImage = images.Full(images.PauseRef), images.CoreDNSRef
 	c.IngressImage = images.IngressRef
-	t.packed = []image.ParcelItem{
-		{Source: filepath.Join(programs, "nori-control"), Mode: 0o755},
-		{Source: filepath.Join(programs, "nori-node"), Mode: 0o755},
-		{Source: b.Base, Mode: 0o644},
-		{Source: b.DNS, Mode: 0o644},
-		{Source: b.Apps, Mode: 0o644},
-	}
+	t.bundle = b.Dir
+	t.packed = packedItems(programs, b)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"noriter.dev/noriter/internal/build"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
 )
@@ -117,7 +118,7 @@ func (h Home) makeRoom(ctx context.Context, name string, o DeclareOptions) error
 }
 
 func newState(ctx context.Context, home Home, want Spec) (State, error) {
-	s := State{Spec: want, Created: time.Now().UTC().Truncate(time.Second)}
+	s := State{Spec: want, Created: time.Now().UTC().Truncate(time.Second), MadeBy: build.Version()}
 	if want.Driver == Auto {
 		name, why := chooseDriver(ctx, want)
 		s.Spec.Driver, s.Why = name, why.String()
@@ -149,7 +150,11 @@ func (h Home) subnets() ([]netip.Prefix, error) {
 	}
 	var out []netip.Prefix
 	for _, n := range names {
-		if s, err := h.readState(n); err == nil && !s.Spec.Isolated {
+		s, err := h.readState(n)
+		if err != nil { // whatever else it has, it has these addresses
+			s.Subnet, _ = netip.ParsePrefix(h.salvage(n, "subnet"))
+		}
+		if s.Subnet.IsValid() && !s.Spec.Isolated {
 			out = append(out, s.Subnet)
 		}
 	}

@@ -3,6 +3,8 @@ package testbed
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
@@ -50,6 +52,10 @@ func (t *Testbed) forget(ctx context.Context, l *lock) error {
 	// What can't be looked at here was looked at by the driver.
 	if err := t.home.Leftovers(ctx, t.Name()).remove(ctx); err != nil {
 		return err
+	}
+	// Last: without its state the note counts for nothing.
+	if err := os.Remove(t.noteFile()); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return lang.Errorf("removing the testbed's note from the cache: %w", "캐시에서 테스트베드의 메모 지우기: %w", err)
 	}
 	l.remove()
 	return nil

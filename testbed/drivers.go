@@ -45,6 +45,10 @@ type driver struct {
 	host preflight.Driver
 	// lessMemory is what `nori up` takes that needs less memory.
 	lessMemory string
+	// machines and snapshots are the folders, in a testbed's own, that have them;
+	// elsewhere is one outside of it, nil where there is none.
+	machines, snapshots []string
+	elsewhere           func(t *Testbed) string
 	// provider makes the machines of a testbed from an image.
 	provider func(t *Testbed, of machine.Testbed, from image.Image) (provider, error)
 	// leftovers lists what testbeds have on this host, and where `connect:` leads to,
@@ -62,6 +66,13 @@ var drivers = []driver{{
 		KO: "가상 머신 (%s). 저마다 커널이 있고 부팅에 몇 초 걸립니다."},
 	traits: libvirt.Traits, connects: true, suits: suitsVirtual,
 	host: libvirt.Preflight(libvirt.ThisHost()), lessMemory: "--driver nspawn   # or --nodes 1",
+	machines: []string{"libvirt"},
+	elsewhere: func(t *Testbed) string {
+		if t.state.Spec.Isolated || t.state.Spec.Connect != "" {
+			return ""
+		}
+		return libvirt.HostFolder(t.Name())
+	},
 	provider: func(t *Testbed, of machine.Testbed, from image.Image) (provider, error) {
 		return libvirt.New(of, libvirt.Image{Disk: from.Disk, Kernel: from.Kernel, Initrd: from.Initrd}, libvirt.Options{
 			Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated, CacheDir: t.home.Cache(), Parcel: t.ensureParcel,
@@ -79,6 +90,7 @@ var drivers = []driver{{
 	traits: nspawn.Traits,
 	suits:  func(context.Context, Spec) (bool, lang.Text) { return true, lang.Text{} },
 	host:   nspawn.Preflight(nspawn.ThisHost()), lessMemory: "--nodes 1   # or end other programs",
+	machines: []string{"nspawn/machines"}, snapshots: []string{"nspawn/snapshots", "nspawn/layers"},
 	provider: func(t *Testbed, of machine.Testbed, from image.Image) (provider, error) {
 		return nspawn.New(of, from.Root, nspawn.Options{Isolated: t.state.Spec.Isolated}), nil
 	},

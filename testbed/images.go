@@ -7,7 +7,6 @@ import (
 	"noriter.dev/noriter/cluster/images"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/image"
-	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 	"noriter.dev/noriter/provision/stock"
 )
@@ -33,14 +32,15 @@ func imageSteps(machines, containers stepFunc) []step.Step {
 // isolated testbed's network namespace is entered: no package mirror can be
 // reached from in there.
 func (t *Testbed) BuildImages(ctx context.Context, binDir string, report step.Reporter) error {
-	if _, ready := image.Find(t.home.Cache()); ready {
-		// What containers need is small, and most often there, too.
-		_, err := t.home.containerImages(ctx, binDir, func(string) {})
+	if err := t.noteUse(); err != nil {
 		return err
+	}
+	if t.imageReady() && images.Ready(ctx, t.home.imagesOptions(binDir)) {
+		return nil
 	}
 	return step.Run(ctx, imageSteps(
 		func(ctx context.Context, note func(string)) error {
-			_, err := t.home.machineImage(ctx, t.Traits(), note)
+			_, err := t.machineImage(ctx, note)
 			return err
 		},
 		func(ctx context.Context, note func(string)) error {
@@ -49,18 +49,46 @@ func (t *Testbed) BuildImages(ctx context.Context, binDir string, report step.Re
 		}), report)
 }
 
-func (h Home) machineImage(ctx context.Context, traits machine.Traits, note func(string)) (image.Image, error) {
-	stocked, err := stock.Here()
-	if err != nil {
-		return image.Image{}, err
+// imageReady says that nothing has to be built for the testbed's machines.
+func (t *Testbed) imageReady() bool {
+	if t.onOlderImage() {
+		return true // which nobody can build any more
 	}
-	img, err := image.Ensure(ctx, image.Options{CacheDir: h.Cache(), Progress: note, Stock: stocked})
-	if err != nil || !traits.Disk {
-		return img, err
+	_, ready := image.Find(t.home.Cache())
+	return ready
+}
+
+// onOlderImage says that the machines were made from an image of another recipe than
+// this nori's. They stay on it.
+func (t *Testbed) onOlderImage() bool { return t.made() && t.state.ImageID != image.PresentID() }
+
+// machineImage gives the image that the testbed's machines are made from, or were.
+func (t *Testbed) machineImage(ctx context.Context, note func(string)) (img image.Image, err error) {
+	if t.onOlderImage() {
+		if err := t.canStay(); err != nil {
+			return image.Image{}, err
+		}
+		img, err = t.image()
+	} else {
+		if err := t.hasItsRoot(); err != nil {
+			return image.Image{}, err
+		}
+		o := t.imageOptions()
+		if o.Stock, err = stock.Here(); err != nil {
+			return image.Image{}, err
+		}
+		o.Progress, o.Say = note, func(line string) { step.Say(ctx, line) }
+		img, err = image.Ensure(ctx, o)
 	}
-	note(lang.T("disk", "디스크"))
-	_, err = img.EnsureDisk(ctx)
-	return img, err
+	if err == nil && t.Traits().Disk {
+		note(lang.T("disk", "디스크"))
+		_, err = img.EnsureDisk(ctx)
+	}
+	return img, t.whatToType(err)
+}
+
+func (t *Testbed) imageOptions() image.Options {
+	return image.Options{CacheDir: t.home.Cache(), Disk: t.Traits().Disk, Standing: t.home.standingOn}
 }
 
 func (h Home) containerImages(ctx context.Context, binDir string, note func(string)) (*images.Bundle, error) {
@@ -68,7 +96,13 @@ func (h Home) containerImages(ctx context.Context, binDir string, note func(stri
 	if err != nil {
 		return nil, err
 	}
-	return images.Build(ctx, images.Options{CacheDir: h.Cache(), BinDir: binDir, Progress: note, Stock: stocked})
+	o := h.imagesOptions(binDir)
+	o.Progress, o.Say, o.Stock = note, func(line string) { step.Say(ctx, line) }, stocked
+	return images.Build(ctx, o)
+}
+
+func (h Home) imagesOptions(binDir string) images.Options {
+	return images.Options{CacheDir: h.Cache(), BinDir: binDir}
 }
 
 // imageStocked says whether this program came with the machine image.

@@ -23,13 +23,21 @@ func (t *Testbed) AddNode(ctx context.Context, name string, o RunOptions) (strin
 		if err := t.Answering(ctx); err != nil {
 			return err
 		}
+		if err := t.canBoot(); err != nil {
+			return err
+		}
 		var err error
 		if name, err = t.admit(name); err != nil {
 			return err
 		}
 		j := newJoinRun(t, p, o.Programs, name)
 		defer j.close()
-		if err := t.RunSteps(ctx, j.steps(), t.noteSteps("node add", o.Report)); err != nil {
+		if old := t.state.Programs; t.otherPrograms(o.Programs) {
+			step.Say(step.Hearing(ctx, o.Report), lang.Textf(
+				"the machines that are there run the programs of %s; `nori up --name %s` brings them those of this nori",
+				"지금 있는 머신에서는 %s의 프로그램이 돌고 있습니다. `nori up --name %s`(으)로 이 nori의 것으로 바꿉니다", old.by(), t.Name()).String())
+		}
+		if err := t.run(ctx, j.steps(), t.noteSteps("node add", o.Report)); err != nil {
 			return err
 		}
 		t.state.Joining = ""

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"time"
@@ -13,9 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"noriter.dev/noriter/cluster/install"
+	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/wait"
-	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 )
@@ -60,30 +61,39 @@ func (t *Testbed) reset(ctx context.Context, p provider, to string, o RunOptions
 	r := newResetRun(t, p, snap, o.Programs)
 	r.interrupted = interrupted
 	defer r.close()
-	if err := t.RunSteps(ctx, r.steps(), t.noteSteps("reset", o.Report)); err != nil {
+	if err := t.run(ctx, r.steps(), t.noteSteps("reset", o.Report)); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(t.KubectlCache()); err != nil {
 		return lang.Errorf("emptying kubectl's cache: %w", "kubectl의 캐시 비우기: %w", err)
+	}
+	t.state.Programs = t.state.Saved[to]
+	if err := t.renew(ctx, p, to, o); err != nil {
+		return err
 	}
 	t.state.Resetting, t.state.Joining, t.state.Faults = "", "", nil
 	return t.writeState()
 }
 
 // canBoot refuses what switches machines off that could not be started again: their
-// image may have gone from the cache.
+// image may have gone from the cache, or be damaged.
 func (t *Testbed) canBoot() error {
-	if _, err := t.image(); err != nil {
-		return lang.Errorf("the machine image that testbed %q was made from is not in the cache any more; `nori down --name %[1]s` and `nori up --name %[1]s` make it anew: %w",
-			"테스트베드 %q을(를) 만든 머신 이미지가 캐시에 없습니다. `nori down --name %[1]s`, `nori up --name %[1]s`로 새로 만드세요: %w", t.Name(), err)
+	img, err := t.image()
+	if err == nil {
+		err = img.CanBoot()
 	}
-	return nil
+	var newer *format.NewerError
+	if err == nil || errors.As(err, &newer) {
+		return err
+	}
+	return lang.Errorf("the machine image that testbed %q was made from is gone from the cache, or damaged; `nori down --name %[1]s` and `nori up --name %[1]s` make it anew: %w",
+		"테스트베드 %q을(를) 만든 머신 이미지가 캐시에 없거나 손상되었습니다. `nori down --name %[1]s`, `nori up --name %[1]s`로 새로 만드세요: %w", t.Name(), err)
 }
 
 // canStay refuses to bring up what was made from an image that is gone and that this
 // nori would not make: it makes another.
 func (t *Testbed) canStay() error {
-	if now, _ := image.Find(t.home.Cache()); !t.made() || now.ID == t.state.ImageID {
+	if !t.onOlderImage() {
 		return nil
 	}
 	return t.canBoot()

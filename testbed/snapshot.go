@@ -42,19 +42,25 @@ func (t *Testbed) Save(ctx context.Context, name string, waiting func(string)) e
 			return lang.Errorf("the fault %s is in testbed %q; `%s` takes it out first",
 				"테스트베드 %[2]q에 장애 %[1]s이(가) 주입되어 있습니다. 먼저 `%[3]s` 명령으로 복구하세요", t.state.Faults[0].Name, t.Name(), t.Command("fault recover"))
 		}
-		clocks := t.clocks()
-		reached, done := clocks.reach(ctx)
+		reached, done := t.clocks().reach(ctx)
 		defer done()
-		return save(ctx, p, name, clocks, reached)
+		return t.save(ctx, p, name, t.state.Programs, reached)
 	})
 }
 
 // save lets the driver keep the machines, with their clocks made ready for it.
-func save(ctx context.Context, p provider, name string, clocks clocks, reached func(string) machine.Machine) error {
+func (t *Testbed) save(ctx context.Context, p provider, name string, has Programs, reached func(string) machine.Machine) error {
+	if err := t.forgetSaved(name); err != nil {
+		return err
+	}
+	clocks := t.clocks()
 	clocks.steady(ctx, reached)
 	err := wait.During(ctx, lang.Textf("the machines to be saved as %q", "머신을 %q(으)로 저장하기", name), nil, func(ctx context.Context) error { return p.Save(ctx, name) })
 	clocks.fast(context.WithoutCancel(ctx), reached) // also when it was broken off
-	return err
+	if err != nil {
+		return lang.Errorf("saving the snapshot %q: %w", "스냅샷 %q 저장: %w", name, err)
+	}
+	return t.noteSaved(name, has)
 }
 
 // DeleteSnapshot forgets a snapshot.
@@ -70,7 +76,10 @@ func (t *Testbed) DeleteSnapshot(ctx context.Context, name string, waiting func(
 			return lang.Errorf("a reset to the snapshot %q was interrupted; `nori reset --to %[1]s --name %[2]s` ends it, `nori reset --name %[2]s` goes back to the start",
 				"스냅샷 %q(으)로 되돌리다가 중단되었습니다. `nori reset --to %[1]s --name %[2]s`로 마무리하거나, `nori reset --name %[2]s`로 처음 상태로 되돌리세요", name, t.Name())
 		}
-		return p.DeleteSnapshot(ctx, name)
+		if err := p.DeleteSnapshot(ctx, name); err != nil {
+			return err
+		}
+		return t.forgetSaved(name)
 	})
 }
 

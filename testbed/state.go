@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"noriter.dev/noriter/internal/build"
+	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
 )
 
@@ -23,10 +25,19 @@ const stateVersion = 1
 // State is what must be remembered of a testbed. It is written before
 // anything of the testbed is made, so that `nori down` always finds its way.
 type State struct {
-	// Version is stateVersion when it was written.
-	Version int          `json:"version"`
-	Spec    Spec         `json:"spec"`
-	Subnet  netip.Prefix `json:"subnet"`
+	// Version is stateVersion when it was written, and Nori the one that wrote it.
+	Version int    `json:"version"`
+	Nori    string `json:"nori"`
+	// MadeBy is the nori that made the testbed; those before there were versions did
+	// not say.
+	MadeBy string `json:"madeBy,omitempty"`
+	// Programs are those that the last `nori up` brought to the machines, and Saved
+	// those that each snapshot has, by its name.
+	Programs Programs            `json:"programs,omitzero"`
+	Saved    map[string]Programs `json:"saved,omitempty"`
+
+	Spec   Spec         `json:"spec"`
+	Subnet netip.Prefix `json:"subnet"`
 	// ImageID is the machine image that the machines were made from.
 	ImageID string    `json:"imageID,omitempty"`
 	Created time.Time `json:"created"`
@@ -100,11 +111,10 @@ func (h Home) readState(name string) (State, error) {
 		return State{}, lang.Errorf("reading the state of testbed %q: %w", "테스트베드 %q의 상태 읽기: %w", name, err)
 	}
 	s, err := parseState(name, data)
-	var newer *newerState
+	var newer *format.NewerError
 	switch {
 	case errors.As(err, &newer):
-		return State{}, &BrokenState{lang.Errorf("testbed %q was made by a newer nori (%w): use that one, or remove the testbed with `%s`",
-			"테스트베드 %q은(는) 더 새로운 nori로 만들었습니다(%w). 그 nori를 쓰거나 `%s` 명령으로 테스트베드를 지우세요", name, err, h.Command(name, "down"))}
+		return State{}, &BrokenState{lang.Errorf("%w; `%s` removes the testbed", "%w. `%s` 명령으로 테스트베드를 지울 수 있습니다", err, h.Command(name, "down"))}
 	case err != nil:
 		return State{}, h.broken(name, err)
 	}
@@ -131,22 +141,21 @@ func (h Home) broken(name string, err error) error {
 		name, err, h.Command(name, "down"))}
 }
 
-// newerState is a state whose form this program does not know.
-type newerState struct{ version int }
-
-func (e *newerState) Error() string {
-	return lang.Textf("its state has version %d, and this nori knows %d", "상태의 버전이 %d인데 이 nori는 %d까지 압니다", e.version, stateVersion).String()
-}
-
 // parseState reads the state of the testbed of that name. What it gives can be
 // relied upon: all that is made of it later has a subnet and names that are some.
 func parseState(name string, data []byte) (s State, err error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return s, lang.Errorf("%s is empty", "%s이(가) 비어 있습니다", stateFile)
 	}
-	var form struct{ Version int }
-	if err := json.Unmarshal(data, &form); err == nil && form.Version > stateVersion {
-		return s, &newerState{form.Version}
+	var form struct {
+		Version int    `json:"version"`
+		Nori    string `json:"nori"`
+	}
+	if json.Unmarshal(data, &form) == nil {
+		what := lang.Textf("the state of testbed %q", "테스트베드 %q의 상태", name)
+		if err := format.Check(what, form.Version, stateVersion, form.Nori); err != nil {
+			return s, err
+		}
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return s, lang.Errorf("%s: %w", "%s: %w", stateFile, err)
@@ -179,7 +188,7 @@ func (h Home) salvage(name, key string) string {
 }
 
 func (h Home) writeState(name string, s State) error {
-	s.Version = stateVersion
+	s.Version, s.Nori = stateVersion, build.Version()
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return err

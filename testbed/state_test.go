@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"noriter.dev/noriter/internal/build"
 	"noriter.dev/noriter/internal/lang"
 )
 
@@ -17,7 +18,7 @@ import (
 func written(t *testing.T) (Home, State) {
 	t.Helper()
 	h := Home{t.TempDir()}
-	s := State{Version: stateVersion, Spec: DefaultSpec(), Subnet: netip.MustParsePrefix("10.77.1.0/24"), Ready: true}
+	s := State{Version: stateVersion, Nori: build.Version(), Spec: DefaultSpec(), Subnet: netip.MustParsePrefix("10.77.1.0/24"), Ready: true}
 	s.Spec.Name = "x"
 	if err := h.writeState("x", s); err != nil {
 		t.Fatal(err)
@@ -124,7 +125,7 @@ func TestNewerState(t *testing.T) {
 	}
 	_, err := Open(h, "x")
 	var broken *BrokenState
-	if !errors.As(err, &broken) || !strings.Contains(err.Error(), "made by a newer nori (its state has version 2, and this nori knows 1)") {
+	if !errors.As(err, &broken) || !strings.Contains(err.Error(), "was written by a newer nori in format 2") {
 		t.Errorf("got %v", err)
 	}
 	lang.Set(lang.Korean)

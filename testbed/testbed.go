@@ -35,6 +35,8 @@ type Testbed struct {
 	visit *lock
 	// packed is what new virtual machines get on a disk, known when the images are.
 	packed []image.ParcelItem
+	// bundle is the folder of the container images, known then, too.
+	bundle string
 }
 
 // Open opens a testbed that was made before.
@@ -151,7 +153,7 @@ func (t *Testbed) List(ctx context.Context) ([]machine.Info, error) {
 
 // image is the machine image that the testbed's machines were made from.
 func (t *Testbed) image() (image.Image, error) {
-	return image.Open(t.home.Cache(), t.state.ImageID)
+	return image.Open(t.imageOptions(), t.state.ImageID)
 }
 
 // specs are the machines as the driver makes them.

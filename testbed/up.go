@@ -11,7 +11,6 @@ import (
 
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/internal/lang"
-	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/preflight"
 	"noriter.dev/noriter/provision/step"
@@ -56,7 +55,10 @@ func (t *Testbed) Up(ctx context.Context, o RunOptions) error {
 	}
 	u := &upRun{testbed: t, cluster: t.newCluster(o.Programs), programs: o.Programs}
 	defer u.cluster.Close()
-	if err := t.RunSteps(ctx, u.steps(), t.noteSteps("up", o.Report)); err != nil {
+	if err := t.run(ctx, u.steps(), t.noteSteps("up", o.Report)); err != nil {
+		return err
+	}
+	if err := t.remember(o.Programs); err != nil {
 		return err
 	}
 	t.took = time.Since(begin)
@@ -69,11 +71,10 @@ func (t *Testbed) Took() time.Duration { return t.took }
 
 // Preflight is what the host is checked for on the testbed's behalf.
 func (t *Testbed) Preflight() preflight.Options {
-	_, ready := image.Find(t.home.Cache())
 	return preflight.Options{
 		Drivers: hostDrivers(t.state.Spec.Driver, t.Command("up")), Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
 		Testbed: t.Name(), Dir: t.Dir(), Known: t.made(), Subnet: t.state.Subnet,
-		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), ImageReady: ready, ImageStocked: imageStocked(),
+		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), ImageReady: t.imageReady(), ImageStocked: imageStocked(),
 	}
 }
 
@@ -123,12 +124,14 @@ func (u *upRun) steps() []step.Step {
 		Run: u.bootMachines,
 	})
 	steps = append(steps, install.Steps(u.cluster, "machines")...)
-	return append(steps, step.Step{
-		ID: "snapshot", Title: lang.Text{EN: "Snapshot to reset to", KO: "초기화용 스냅샷"},
-		Needs: []string{"ready", "apps", "ingress", "registry"}, Limit: snapshotLimit,
-		Run: u.saveStart,
-	})
+	return append(steps, step.Step{ID: "snapshot", Title: startTitle, Needs: startNeeds, Limit: snapshotLimit, Run: u.saveStart})
 }
+
+// The snapshot to reset to is saved when all else is done.
+var (
+	startTitle = lang.Text{EN: "Snapshot to reset to", KO: "초기화용 스냅샷"}
+	startNeeds = []string{"ready", "apps", "ingress", "registry"}
+)
 
 const (
 	// bootLimit is how long machines may take to boot and answer.
@@ -140,15 +143,7 @@ const (
 
 func (u *upRun) ensureImage(ctx context.Context, note func(string)) error {
 	t := u.testbed
-	if now, _ := image.Find(t.home.Cache()); t.made() && now.ID != t.state.ImageID {
-		// Machines stay on the image they were made from.
-		img, err := t.image()
-		if err == nil {
-			u.provider, err = t.newProvider(img)
-		}
-		return err
-	}
-	img, err := t.home.machineImage(ctx, t.Traits(), note)
+	img, err := t.machineImage(ctx, note)
 	if err != nil {
 		return err
 	}
@@ -157,6 +152,9 @@ func (u *upRun) ensureImage(ctx context.Context, note func(string)) error {
 		if err := t.writeState(); err != nil {
 			return err
 		}
+	}
+	if err := t.noteUse(); err != nil {
+		return err
 	}
 	u.provider, err = t.newProvider(img)
 	return err
@@ -238,7 +236,13 @@ func (u *upRun) saveStart(ctx context.Context, note func(string)) error {
 			return nil
 		}
 	}
-	if u.testbed.Traits().KeepsMemory {
+	return u.replaceStart(ctx, note)
+}
+
+// replaceStart saves that state, also where there is one already.
+func (u *upRun) replaceStart(ctx context.Context, note func(string)) error {
+	t := u.testbed
+	if t.Traits().KeepsMemory {
 		// What runs when its memory is saved runs again after every reset: an
 		// emulated node took twice as long to be ready while a pod was starting.
 		note(lang.T("once the ingress controller serves", "인그레스 컨트롤러가 응답하면 저장"))
@@ -246,5 +250,9 @@ func (u *upRun) saveStart(ctx context.Context, note func(string)) error {
 			return err
 		}
 	}
-	return save(ctx, u.provider, StartSnapshot, u.testbed.clocks(), u.cluster.Machine)
+	now, err := programsIn(u.programs)
+	if err != nil {
+		return err
+	}
+	return t.save(ctx, u.provider, StartSnapshot, now, u.cluster.Machine)
 }

@@ -15,6 +15,7 @@ import (
 	"noriter.dev/noriter/internal/filelock"
 	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/cache"
 	"noriter.dev/noriter/provision/filesum"
 	"noriter.dev/noriter/provision/seal"
 )
@@ -30,7 +31,7 @@ const (
 	// useLock is shared by all who use a build; who removes it has it alone.
 	useLock = "use.lock"
 	// What is being built and fetched begins so.
-	leftoverPrefix = ".building-"
+	leftoverPrefix = cache.LeftoverPrefix
 	fetchingPrefix = ".fetching-"
 )
 
@@ -58,6 +59,12 @@ func Build(ctx context.Context, o Options) (*Bundle, error) {
 	}
 	defer unlock()
 	return o.underLock(ctx)
+}
+
+// Ready says that Build has nothing to build.
+func Ready(ctx context.Context, o Options) bool {
+	_, err := o.filled().ready(ctx)
+	return err == nil
 }
 
 // ready gives a bundle that is there and whole.

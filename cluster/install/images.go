@@ -57,6 +57,9 @@ func importImages(ctx context.Context, m machine.Machine, name, archive string) 
 		return lang.Errorf("sending images to %s: %w", "%s에 이미지 보내기: %w", m.Name(), err)
 	}
 	script := fmt.Sprintf("set -e\nctr -n k8s.io images import --local --all-platforms=false %[1]s >/dev/null\nrm -f %[1]s\nmkdir -p %[4]s\necho %[3]s > %[2]s", path, mark, sum.SHA256, stampDir)
-	_, err = m.Run(ctx, machine.Command{Line: script, Timeout: slowLimit, Doing: lang.Text{EN: "importing images", KO: "이미지 가져오기(import)"}})
+	_, err = m.Run(ctx, machine.Command{
+		Line: script, Timeout: slowLimit,
+		Doing: lang.Textf("importing images from %s", "%s에서 이미지 가져오기(import)", archive),
+	})
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/fatih/color"
 
 	"noriter.dev/noriter/internal/ambient"
+	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
@@ -73,9 +74,10 @@ func (g *globals) explain(err error, interrupted bool) int {
 		fmt.Fprintln(g.stderr, "     ", a)
 	}
 	var usage *testbed.UsageError
+	var newer *format.NewerError
 	var host *machine.HostError
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &newer):
 		return exitUsage
 	case errors.As(err, &host):
 		fmt.Fprintln(g.stderr, "     ", lang.T("`nori doctor` checks this host", "`nori doctor`가 이 호스트를 점검합니다"))

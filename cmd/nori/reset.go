@@ -58,14 +58,19 @@ func (g *globals) reset(c *cobra.Command, to string) error {
 	return nil
 }
 
-// openToReset is openToInstall where a worker came after the snapshot, since it
-// will be installed anew; else a reset needs nothing but what is there.
+// openToReset is openToInstall where a worker came after the snapshot, or where the
+// snapshot has another nori's programs, since they will be installed anew; else a
+// reset needs nothing but what is there.
 func (g *globals) openToReset(ctx context.Context, to string) (*testbed.Testbed, string, error) {
 	t, bin, err := g.findWithPrograms()
 	if err != nil {
 		return nil, "", err
 	}
-	if newer, err := t.Newer(ctx, to); err == nil && len(newer) > 0 {
+	old, err := t.Outdated(to, bin)
+	if err != nil {
+		return nil, "", err
+	}
+	if newer, err := t.Newer(ctx, to); old || err == nil && len(newer) > 0 {
 		return t, bin, g.enterWithImages(ctx, t, bin)
 	}
 	return t, bin, g.enter(ctx, t)

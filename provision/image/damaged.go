@@ -69,7 +69,7 @@ func (i Image) mend() (done bool, err error) {
 	}
 	if refused := i.refuse(damage); refused != nil {
 		var inUse *InUseError
-		if errors.As(refused, &inUse) && !i.options.Disk && i.rootWhole() {
+		if errors.As(refused, &inUse) && !i.options.Disk && i.CanBoot() == nil {
 			return true, nil
 		}
 		return false, refused
@@ -99,11 +99,6 @@ func (i Image) remakeManifest() error {
 	}
 	m.Built = fi.ModTime().UTC().Truncate(time.Second)
 	return writeManifest(i.Dir, m)
-}
-
-// rootWhole says that container machines can do with the image.
-func (i Image) rootWhole() bool {
-	return i.bySeal(sealName, func(s *seal.Seal) (bool, error) { return s.CheckBelow(i.Dir, "root") }) == nil
 }
 
 // refuse is an error where somebody stands on the image.

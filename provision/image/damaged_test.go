@@ -33,6 +33,7 @@ func newFakeCache(t *testing.T) *fakeCache {
 		CacheDir: t.TempDir(), Disk: true,
 		Say:      func(s string) { c.said = append(c.said, s) },
 		Standing: func(string) ([]string, error) { return c.standing, nil },
+		sync:     func(string) error { return nil },
 		build: func(ctx context.Context, r recipe, work string, say func(string)) error {
 			c.built++
 			return fakeRoot(ctx, r, work, say)
@@ -364,14 +365,14 @@ func TestNewerImage(t *testing.T) {
 func TestOpenLooks(t *testing.T) {
 	c := newFakeCache(t)
 	img := c.image()
-	if _, err := Open(c.options.CacheDir, img.ID); err != nil {
+	if _, err := Open(c.options, img.ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Truncate(filepath.Join(img.Root, "usr/bin/containerd"), 0); err != nil {
 		t.Fatal(err)
 	}
 	var d *seal.Damage
-	if _, err := Open(c.options.CacheDir, img.ID); !errors.As(err, &d) {
+	if _, err := Open(c.options, img.ID); !errors.As(err, &d) {
 		t.Errorf("got %v", err)
 	}
 }

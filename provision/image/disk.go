@@ -113,7 +113,7 @@ func (i Image) putDisk(ctx context.Context) error {
 		_ = os.Remove(part)
 		return diskFull(i.Dir, diskBytes, lang.Errorf("making the machines' disk: %w", "머신의 디스크 만들기: %w", err))
 	}
-	if err := syncTree(i.Dir); err != nil {
+	if err := i.options.sync(i.Dir); err != nil {
 		return err
 	}
 	if err := os.Rename(part, i.Disk); err != nil {

@@ -19,6 +19,7 @@ import (
 	"noriter.dev/noriter/internal/build"
 	"noriter.dev/noriter/internal/filelock"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/cache"
 	"noriter.dev/noriter/provision/stock"
 )
 
@@ -38,9 +39,11 @@ type Options struct {
 	// Stock is what came with the programs: an image that it has is not built.
 	Stock stock.Stock
 
-	// build makes the root and disk the disk; tests put their own here.
+	// build makes the root, disk the disk, and sync waits until all is on the disk of the
+	// host; tests put their own here.
 	build func(ctx context.Context, r recipe, work string, say func(string)) error
 	disk  func(ctx context.Context, root, raw, to string) error
+	sync  func(dir string) error
 }
 
 // DefaultCacheDir is where root keeps images.
@@ -76,8 +79,10 @@ func Find(cacheDir string) (Image, bool) {
 
 // Open gives the image of an ID that was built before; machines stay on the
 // image they were made from when the recipe changes.
-func Open(cacheDir, id string) (Image, error) {
-	img := imageAt(cacheDir, id)
+func Open(o Options, id string) (Image, error) {
+	o = o.filled()
+	img := imageAt(o.CacheDir, id)
+	img.options = o
 	if id == "" {
 		return img, lang.Errorf("the testbed has no machine image yet: `nori up` makes one",
 			"테스트베드에 아직 머신 이미지가 없습니다: `nori up`이 만듭니다")
@@ -85,7 +90,8 @@ func Open(cacheDir, id string) (Image, error) {
 	if err := img.look(); err != nil {
 		return img, lang.Errorf("machine image %s: %w", "머신 이미지 %s: %w", id, err)
 	}
-	return img, nil
+	_, err := img.hold()
+	return img, err
 }
 
 func imageAt(cacheDir, id string) Image {
@@ -123,6 +129,9 @@ func (o Options) filled() Options {
 	}
 	if o.build == nil {
 		o.build = debootstrap
+	}
+	if o.sync == nil {
+		o.sync = syncTree
 	}
 	if o.disk == nil {
 		o.disk = makeDisk
@@ -196,7 +205,7 @@ func buildInto(ctx context.Context, o Options, r recipe, img Image) (err error) 
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, removeTree(work))
+			err = errors.Join(err, cache.RemoveTree(work))
 		}
 	}()
 	if err := os.Chmod(work, 0o755); err != nil {
@@ -224,7 +233,7 @@ func buildInto(ctx context.Context, o Options, r recipe, img Image) (err error) 
 	if err := sealImage(work); err != nil {
 		return err
 	}
-	if err := syncTree(work); err != nil {
+	if err := o.sync(work); err != nil {
 		return err
 	}
 	return replace(work, img.Dir)
@@ -245,5 +254,5 @@ func replace(work, dir string) error {
 	if err := syncDir(filepath.Dir(dir)); err != nil {
 		return err
 	}
-	return removeTree(old)
+	return cache.RemoveTree(old)
 }

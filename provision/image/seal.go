@@ -57,6 +57,23 @@ func (i Image) look() error {
 	return i.bySeal(sealName, func(s *seal.Seal) (bool, error) { return s.CheckOnly(i.Dir, paths...) })
 }
 
+// CanBoot looks at what machines of the options' kind start from.
+func (i Image) CanBoot() error {
+	m, err := i.Manifest()
+	switch {
+	case err != nil:
+		return err
+	case !i.options.Disk && m.Version == 0:
+		return i.checkUnsealed(m)
+	case !i.options.Disk:
+		return i.bySeal(sealName, func(s *seal.Seal) (bool, error) { return s.CheckBelow(i.Dir, "root") })
+	}
+	if err := i.look(); err != nil {
+		return err
+	}
+	return i.checkDisk()
+}
+
 // Verify reads all of an image, and its disk if it has one. What it finds, the next
 // Check finds, too.
 func (i Image) Verify() error {
