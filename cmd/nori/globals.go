@@ -56,6 +56,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		},
 	}
 	g.groupOnly(root)
+	versionFlag(root)
 	f := root.PersistentFlags()
 	f.StringVar(&g.name, "name", "", lang.T("name of the testbed (default: the only one there is, or \"noriter\")", "테스트베드 이름 (기본값: 하나뿐이면 그것, 아니면 \"noriter\")"))
 	f.StringVar(&g.lang, "lang", "", lang.T("language of the texts: en or ko (default: from LANG)", "표시 언어: en 또는 ko (기본값: LANG에 따름)"))
@@ -70,7 +71,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newSSHCommand(g), newKubectlCommand(g), newShellCommand(g), newOpenCommand(g),
 		newLabCommand(g), newSnapshotCommand(g), newResetCommand(g), newLintCommand(g), newNodeCommand(g),
 		newFaultCommand(g),
-		newCheatCommand(g), newImageCommand(g), newReportCommand(g), newVersionCommand(g), newManualCommand(g),
+		newCheatCommand(g), newImageCommand(g), newReportCommand(g), newPruneCommand(g), newVersionCommand(g), newManualCommand(g),
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -17,11 +17,21 @@ import (
 )
 
 func newStatusCommand(g *globals) *cobra.Command {
+	var space bool
 	c := &cobra.Command{
 		Use:   "status",
 		Short: lang.T("Show machines, nodes and components", "머신, 노드, 구성 요소 보기"),
-		Args:  cobra.NoArgs,
+		Long: lang.T(`Shows the machines, nodes and components of a testbed. With --space it shows instead
+what everything takes on the disk: what the cache keeps, and for whom, each testbed's
+machines and snapshots, and learners' progress. "nori prune" removes what nobody needs.`,
+			`테스트베드의 머신, 노드, 구성 요소를 보여 줍니다. --space를 붙이면 대신 디스크 사용량을
+보여 줍니다: 캐시에 있는 것과 그것이 필요한 곳, 테스트베드마다 머신과 스냅샷, 학습자의
+진행 상황. 아무도 쓰지 않는 것은 "nori prune"으로 지웁니다.`),
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if space {
+				return g.space(c.Context())
+			}
 			t, err := g.open(c.Context())
 			if errors.Is(err, testbed.ErrNoTestbed) {
 				return g.statusOfNone(c.Context(), err)
@@ -42,8 +52,8 @@ func newStatusCommand(g *globals) *cobra.Command {
 			return nil
 		},
 	}
-	g.outputFlag(c)
-	return c
+	c.Flags().BoolVar(&space, "space", false, lang.T("what this host's testbeds and the cache take on the disk", "테스트베드와 캐시의 디스크 사용량"))
+	return g.outputFlag(c)
 }
 
 // statusOfNone is the status of a testbed that there is not: something may be left of it.
