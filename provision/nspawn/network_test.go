@@ -52,6 +52,7 @@ func TestHosts(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.up(ctx, "node1", "node2")
+			b.dial(ctx, "node2") // so that somebody listens there
 			c := b.dial(ctx, "node1")
 			b.run(ctx, c, "echo | timeout 5 bash -c 'cat > /dev/tcp/10.77.0.12/22'")
 			if from := b.run(ctx, c, "echo $SSH_CLIENT"); !strings.HasPrefix(from, "10.77.0.1 ") {
