@@ -28,6 +28,8 @@ type unitWatch struct {
 // unitState is what systemd and the journal tell of a unit.
 type unitState struct {
 	name, active, sub string
+	// queued says that systemd has something to do with it yet.
+	queued bool
 	// restarts is how often systemd has started it again; status is what its program
 	// ended with.
 	restarts, status int
@@ -36,7 +38,8 @@ type unitState struct {
 	last, words string
 }
 
-// look is a wait.Look. What it sees are the units that are not active; one that ends
+// look is a wait.Look. What it sees are the units that are not active, but for those that
+// were stopped, or never started: nobody has anything to do with them yet. One that ends
 // again and again in the same way is a fault.
 func (w *unitWatch) look(ctx context.Context) (bool, string, error) {
 	states, err := readUnits(ctx, w.machine, w.units)
@@ -45,7 +48,7 @@ func (w *unitWatch) look(ctx context.Context) (bool, string, error) {
 	}
 	var seen []string
 	for _, u := range states {
-		if u.active == "active" {
+		if u.active == "active" || u.active == "inactive" && !u.queued {
 			delete(w.first, u.name)
 			continue
 		}
@@ -103,9 +106,9 @@ func (u unitState) text() string {
 func askUnits(units []string) string {
 	return "for u in " + strings.Join(units, " ") + `; do
 	echo "Id=$u"
-	now=$(systemctl show -p ActiveState -p SubState -p NRestarts -p ExecMainStatus "$u")
+	now=$(systemctl show -p ActiveState -p SubState -p NRestarts -p ExecMainStatus -p Job "$u")
 	echo "$now"
-	case $now in *ActiveState=active*) continue;; esac
+	case $now in *ActiveState=active* | *ActiveState=inactive*) continue;; esac
 	said=$(journalctl -n 30 --no-pager -o cat "_SYSTEMD_UNIT=$u.service" 2>/dev/null)
 	echo "Last=$(printf '%s\n' "$said" | tail -n 1)"
 	echo "Words=$(printf '%s\n' "$said" | grep -v '^{' | tail -n 1)"
@@ -137,6 +140,8 @@ func parseUnits(out string) []unitState {
 			u.active = value
 		case "SubState":
 			u.sub = value
+		case "Job":
+			u.queued = value != "" && value != "0"
 		case "NRestarts":
 			u.restarts, _ = strconv.Atoi(value) // systemd writes a number
 		case "ExecMainStatus":

@@ -65,6 +65,14 @@ func TestUnitWatch(t *testing.T) {
 		t.Errorf("starting: %v, %q, %v", done, seen, err)
 	}
 
+	// One that was stopped does not start by itself; one that is about to start does.
+	for job, want := range map[string]string{"": "", "12": "nori-proxy inactive (dead)"} {
+		h.put("nori-proxy.state", state("inactive", "dead", "0", "0")+"Job="+job+"\n")
+		if done, seen, err := look(); done != (want == "") || seen != want || err != nil {
+			t.Errorf("inactive, job %q: %v, %q, %v", job, done, seen, err)
+		}
+	}
+
 	// It ends with the same words again and again, and starts with a line of its log.
 	for restarts, ended := range map[string]bool{"2": false, "4": false, "5": true} {
 		w.first = map[string]unitState{"nori-proxy": {name: "nori-proxy", restarts: 2, words: "nori-node: no such file"}}

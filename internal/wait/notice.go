@@ -94,28 +94,38 @@ func (b *board) change(do func()) {
 	}
 }
 
-// text is what all waits that take long wait for. Of those within one another it is
-// the innermost that has seen something: it knows most.
+// text is what all waits wait for that take long. Of those within one another it is the
+// innermost that has seen something, since that knows most; how long it takes is known by
+// the outermost.
 func (b *board) text() string {
-	var shown []*waiting
+	var told []*waiting
 	var lines []string
 	for _, w := range b.waits {
-		if !w.long || slices.ContainsFunc(b.waits, func(o *waiting) bool { return o.long && o.place.within == w }) {
-			continue
+		if slices.ContainsFunc(b.waits, func(o *waiting) bool { return o.place.within == w }) {
+			continue // another is within it
 		}
-		if w = w.telling(); !slices.Contains(shown, w) {
-			shown, lines = append(shown, w), append(lines, w.text())
+		if w = w.telling(); w != nil && !slices.Contains(told, w) {
+			told, lines = append(told, w), append(lines, w.text())
 		}
 	}
 	return strings.Join(lines, "; ")
 }
 
-// telling is the wait, or one that it is within, that is told of.
+// telling is the wait, or one that it is within, that is told of; nil if none takes long.
 func (w *waiting) telling() *waiting {
-	for w.seen == "" && w.place.within != nil {
-		w = w.place.within
+	var tells, outermost *waiting
+	for ; w != nil; w = w.place.within {
+		if tells == nil && w.seen != "" {
+			tells = w
+		}
+		if w.long {
+			outermost = w
+		}
 	}
-	return w
+	if outermost == nil || tells == nil {
+		return outermost
+	}
+	return tells
 }
 
 func (w *waiting) text() string {

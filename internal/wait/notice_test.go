@@ -120,6 +120,27 @@ func TestAWaitThatSeesNothingIsNotToldOf(t *testing.T) {
 	})
 }
 
+// What takes long may do one thing after another, none of which does.
+func TestManyShortWaitsWithinALongOne(t *testing.T) {
+	onFakeClock(t, func(t *testing.T, begun time.Time) {
+		s := &shown{begun: begun}
+		err := During(Showing(t.Context(), s.show), lang.Text{EN: "the tide", KO: "밀물"}, nil, func(ctx context.Context) error {
+			for range 2 {
+				if err := Until(ctx, time.Second, theMoon, doneAt(time.Now(), 10*time.Second)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if len(s.texts) == 0 || s.texts[0] != "15s waiting for the moon: it is 4s" && s.texts[0] != "15s waiting for the moon: it is 5s" {
+			t.Errorf("shown was %q", s.texts)
+		}
+	})
+}
+
 func TestNoticesInKorean(t *testing.T) {
 	before := lang.Current()
 	defer lang.Set(before)
