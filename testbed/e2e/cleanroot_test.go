@@ -157,10 +157,11 @@ func (h *host) state() map[string][]string {
 	h.t.Helper()
 	state := map[string][]string{}
 	for what, script := range map[string]string{
-		// dpkg's own records of what was there stay, and systemd-nspawn's empty folders.
+		// What stays: dpkg's own records, systemd-nspawn's empty folders, and the folder of
+		// network namespaces, which is everybody's (as ip-netns(8) leaves it).
 		"files": `find / -xdev \( -path /var/lib/dpkg -o -path /var/log -o -path /var/cache \) -prune -o -print
-find /var/lib/noriter; find /run -path /run/systemd -prune -o -print`,
-		"mounts":  "cut -d' ' -f1-3 /proc/mounts",
+find /var/lib/noriter; find /run \( -path /run/systemd -o -path /run/netns -empty \) -prune -o -print`,
+		"mounts":  "cut -d' ' -f1-3 /proc/mounts | grep -v ' /run/netns tmpfs$'",
 		"network": "ls /sys/class/net",
 		"cgroups": "find /sys/fs/cgroup -type d -path '*/noriter/" + hostBed + "-*'",
 		// The first process, and what looks.

@@ -109,9 +109,9 @@ func installed(t *testing.T, h *host, r release) {
 	h.run("sh", "-c", `for f in man/man1/nori.1.gz man/ko/man1/nori-up.1.gz bash-completion/completions/nori zsh/vendor-completions/_nori \
 fish/vendor_completions.d/nori.fish doc/noriter/copyright doc/noriter/licences.txt.gz; do test -s /usr/share/$f || { echo "no $f"; exit 1; }; done
 grep -q "^machine *systemd " /usr/share/doc/noriter/contents.txt && bash -n /usr/share/bash-completion/completions/nori`)
-	begin = time.Now()
-	t.Log(h.run("nori", "--plain", "lab", "prove", "--ways", "solution", "pods", "ingress"))
-	t.Logf("solutions of two labs: %.1f s", time.Since(begin).Seconds())
+	begin = time.Now() // this lab asks for the host's own curl and openssl
+	t.Log(h.run("nori", "--plain", "lab", "prove", "--ways", "solution", "ingress"))
+	t.Logf("the solution of a lab: %.1f s", time.Since(begin).Seconds())
 
 	if out, err := h.try("dpkg", "-r", "noriter"); err == nil || !strings.Contains(out, "nori --name "+hostBed+" down") {
 		t.Errorf("removing the package below a running testbed: %v\n%s", err, out)
