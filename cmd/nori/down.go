@@ -43,8 +43,10 @@ func (g *globals) down(ctx context.Context, yes bool) error {
 	if err != nil {
 		return err
 	}
-	if ok, err := g.mayRemove(home, name, yes); err != nil || !ok {
-		return err
+	if g.entered != name { // else it was asked before
+		if ok, err := g.mayRemove(home, name, yes); err != nil || !ok {
+			return err
+		}
 	}
 	t, err := testbed.Open(home, name)
 	var broken *testbed.BrokenState

@@ -14,7 +14,16 @@ import (
 
 // Quiz leads through a quiz until it is finished (nil) or left (ErrLeft). Its
 // world is taken away at the end, however that comes.
-func (u *UI) Quiz(ctx context.Context, s *quiz.Session) (err error) {
+func (u *UI) Quiz(ctx context.Context, s *quiz.Session) error {
+	err := u.quiz(ctx, s)
+	if gone := s.Env.Gone; err != nil && gone != nil && gone() {
+		u.Say("\n" + u.testbedGone(s.Env.Testbed)) // of that alone its cluster did not answer
+		return ErrLeft
+	}
+	return err
+}
+
+func (u *UI) quiz(ctx context.Context, s *quiz.Session) (err error) {
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
 	resumed, err := s.Start(ctx, u.Say)
 	if err == nil {

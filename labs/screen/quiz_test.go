@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/iotest"
 	"time"
 
 	"github.com/creack/pty"
@@ -264,6 +265,18 @@ func TestPlainQuiz(t *testing.T) {
 func TestPlainQuizInKoreanEndsWithItsInput(t *testing.T) {
 	out, _, err := pipedQuiz(t, "ko", "1\n")
 	if !errors.Is(err, screen.ErrLeft) || !strings.Contains(out, "문제 2 / 4") || !strings.Contains(out, "답한 것은 저장했습니다.") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestQuizOfTestbedGone: what fails is not the quiz's fault.
+func TestQuizOfTestbedGone(t *testing.T) {
+	lang.Set("en")
+	env, out := labtest.Env(t)
+	env.In = iotest.ErrReader(errors.New("no route to host"))
+	env.Gone = func() bool { return true }
+	err := screen.New(env, true, false).Quiz(t.Context(), quizSession(t, env))
+	if !errors.Is(err, screen.ErrLeft) || !strings.Contains(out.String(), "Testbed test was removed meanwhile") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
