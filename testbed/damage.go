@@ -51,12 +51,11 @@ func (t *Testbed) whatToType(err error) error {
 			commands = append(commands, "`"+u.command(t.home, "down")+"`")
 		}
 	}
-	if len(commands) == 0 {
-		return lang.Errorf("%w; end it, then `nori up --name %s` makes the image again",
-			"%w. 이것을 끝낸 뒤 `nori up --name %s`을(를) 실행하면 이미지를 다시 만듭니다", err, t.Name())
+	remedy := lang.Textf("once that has ended, `%s` makes the image again", "이것이 끝난 뒤 `%s` 명령으로 이미지를 다시 만듭니다", t.Command("up"))
+	if len(commands) > 0 {
+		remedy = lang.Textf("%s, then `%s` makes it again", "%s 다음에 `%s` 명령으로 다시 만듭니다", strings.Join(commands, ", "), t.Command("up"))
 	}
-	return lang.Errorf("%w; %s, then `nori up --name %s` makes it again",
-		"%w. %s 다음에 `nori up --name %s`을(를) 실행하면 다시 만듭니다", err, strings.Join(commands, ", "), t.Name())
+	return &Mendable{Err: err, Remedy: remedy}
 }
 
 // run runs steps that use the caches. Where one fails, the caches are read, since the
@@ -68,21 +67,17 @@ func (t *Testbed) run(ctx context.Context, steps []step.Step, report step.Report
 	if !errors.As(err, &failed) || ctx.Err() != nil {
 		return err
 	}
-	img, open := t.image()
-	if open != nil {
-		return err // which has said so
-	}
 	var d *seal.Damage
-	if damage := img.Verify(); errors.As(damage, &d) {
-		return lang.Errorf("%w\n      the machine image in the cache is damaged (%v); `nori down --name %s`, then `nori up --name %[3]s` make both again",
-			"%w\n      캐시의 머신 이미지가 손상되었습니다(%v). `nori down --name %s`, `nori up --name %[3]s`로 둘 다 다시 만드세요", err, damage, t.Name())
+	if img, open := t.image(); open == nil && errors.As(img.Verify(), &d) {
+		return &Mendable{Err: err, Remedy: lang.Textf("the machine image in the cache is damaged (%v): `%s`, then `nori up --name %s` make both again",
+			"캐시의 머신 이미지가 손상되었습니다(%v). `%s` 다음에 `nori up --name %s` 명령으로 둘 다 다시 만드세요", d.Text(), t.Command("down"), t.Name())}
 	}
 	if t.bundle == "" {
 		return err
 	}
 	if b, damage := images.Open(t.bundle); errors.As(damage, &d) || damage == nil && errors.As(b.Verify(), &d) {
-		return lang.Errorf("%w\n      the container images in the cache are damaged (%v); the next try makes them again",
-			"%w\n      캐시의 컨테이너 이미지가 손상되었습니다(%v). 다시 시도하면 새로 만듭니다", err, d)
+		return &Mendable{Err: err, Remedy: lang.Textf("the container images in the cache are damaged (%v): the same command again makes them anew",
+			"캐시의 컨테이너 이미지가 손상되었습니다(%v). 같은 명령을 다시 실행하면 새로 만듭니다", d.Text())}
 	}
 	return err
 }

@@ -86,8 +86,11 @@ func (t *Testbed) canBoot() error {
 	if err == nil || errors.As(err, &newer) {
 		return err
 	}
-	return lang.Errorf("the machine image that testbed %q was made from is gone from the cache, or damaged; `nori down --name %[1]s` and `nori up --name %[1]s` make it anew: %w",
-		"테스트베드 %q을(를) 만든 머신 이미지가 캐시에 없거나 손상되었습니다. `nori down --name %[1]s`, `nori up --name %[1]s`로 새로 만드세요: %w", t.Name(), err)
+	return &Mendable{
+		Err: lang.Errorf("the machine image that testbed %q was made from is gone from the cache, or damaged: %w",
+			"테스트베드 %q을(를) 만든 머신 이미지가 캐시에 없거나 손상되었습니다: %w", t.Name(), err),
+		Remedy: lang.Textf("`nori down --name %s` and `nori up --name %[1]s` make it anew", "`nori down --name %s`, `nori up --name %[1]s` 명령으로 새로 만드세요", t.Name()),
+	}
 }
 
 // canStay refuses to bring up what was made from an image that is gone and that this

@@ -16,6 +16,7 @@ import (
 	"noriter.dev/noriter/internal/build"
 	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/image"
 	"noriter.dev/noriter/provision/seal"
 )
@@ -51,11 +52,10 @@ func (u tenant) label(from Home) string {
 
 // command is what somebody of a home types to have nori do something with it.
 func (u tenant) command(from Home, verb string) string {
-	c := "nori " + verb + " --name " + u.Testbed
-	if u.Home != from.Dir {
-		c = "NORI_HOME=" + u.Home + " " + c
+	if u.Home == from.Dir {
+		return from.Command(u.Testbed, verb)
 	}
-	return c
+	return "NORI_HOME=" + shell.Quote(u.Home) + " nori " + verb + " --name " + u.Testbed
 }
 
 // tenant is what a testbed of this home is for the cache; of one whose state can't be used

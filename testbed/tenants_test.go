@@ -113,10 +113,10 @@ func TestWhatToType(t *testing.T) {
 		err  error
 		says []string
 	}{
-		"disks": {&image.InUseError{ID: "abc", Damage: errors.New("x"), Testbeds: []string{"noriter"}}, []string{"`nori down --name noriter`", "`nori up --name noriter` makes it again"}},
+		"disks": {&image.InUseError{ID: "abc", Damage: errors.New("x"), Testbeds: []string{"noriter"}}, []string{"`nori down`, then `nori up` makes it again"}},
 		"another home": {&image.InUseError{ID: "abc", Damage: errors.New("x"), Users: []inuse.User{{Mount: other.Dir() + "/m/node1/root"}}},
-			[]string{"`NORI_HOME=" + other.home.Dir + " nori down --name noriter`"}},
-		"a stranger": {&image.InUseError{ID: "abc", Damage: errors.New("x"), Users: []inuse.User{{PID: 77, Command: "qemu"}}}, []string{"process 77 (qemu)", "end it"}},
+			[]string{"`NORI_HOME='" + other.home.Dir + "' nori down --name noriter`"}},
+		"a stranger": {&image.InUseError{ID: "abc", Damage: errors.New("x"), Users: []inuse.User{{PID: 77, Command: "qemu"}}}, []string{"process 77 (qemu)", "once that has ended"}},
 	} {
 		err := mine.whatToType(c.err)
 		for _, says := range c.says {

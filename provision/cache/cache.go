@@ -87,8 +87,16 @@ func (e Entry) Users() ([]lang.Text, error) {
 	if !free {
 		users = append(users, lang.Text{EN: "another nori", KO: "다른 nori"})
 	}
+	if e.Kind != Leftover || err != nil {
+		return users, err
+	}
+	if free, err = e.free(e.MakeLock); !free { // then it is no leftover yet
+		users = append(users, builder)
+	}
 	return users, err
 }
+
+var builder = lang.Text{EN: "another nori, which builds", KO: "빌드 중인 다른 nori"}
 
 // free says that nobody has a lock. It makes no file.
 func (e Entry) free(lock string) (bool, error) {
@@ -114,7 +122,7 @@ func (e Entry) Remove() (users []lang.Text, err error) {
 			return nil, err
 		}
 		if !alone {
-			return []lang.Text{{EN: "another nori, which builds", KO: "빌드 중인 다른 nori"}}, nil
+			return []lang.Text{builder}, nil
 		}
 		defer release()
 	}
@@ -131,7 +139,7 @@ func (e Entry) Remove() (users []lang.Text, err error) {
 		}
 	}
 	without := e
-	without.UseLock = "" // it is ours
+	without.UseLock, without.MakeLock = "", "" // they are ours
 	if users, err := without.Users(); err != nil || len(users) > 0 {
 		return users, err
 	}

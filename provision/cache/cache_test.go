@@ -76,6 +76,21 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+// TestHalfMade: what somebody is making is no leftover.
+func TestHalfMade(t *testing.T) {
+	e := entry(t)
+	e.Kind = Leftover
+	release, _, err := filelock.Try(e.MakeLock)
+	must(t, err)
+	if users, err := e.Users(); err != nil || len(users) != 1 {
+		t.Errorf("its users are %v, %v", users, err)
+	}
+	release()
+	if users, err := e.Remove(); err != nil || len(users) > 0 || there(e) {
+		t.Errorf("afterwards: users %v, %v, there %v", users, err, there(e))
+	}
+}
+
 func there(e Entry) bool {
 	for _, p := range e.Paths {
 		if _, err := os.Lstat(p); err == nil {

@@ -37,11 +37,18 @@ func (e *InUseError) text() error {
 		who = and(who, lang.Textf("testbed %q", "테스트베드 %q", name), i)
 	}
 	for i, u := range e.Users {
+		if i == maxNamed {
+			who = and(who, lang.Textf("%d more", "그 밖에 %d개", len(e.Users)-i), i)
+			break
+		}
 		who = and(who, u.Text(), i+len(e.Testbeds))
 	}
 	return lang.Errorf("the cached machine image %s is damaged (%w), and can't be made again while machines stand on it: %s",
 		"캐시의 머신 이미지 %s이(가) 손상되었지만(%w) 그 위에 머신이 있어 다시 만들 수 없습니다: %s", e.ID, e.Damage, who)
 }
+
+// maxNamed is how many mounts and processes are named; more of them tell nobody more.
+const maxNamed = 2
 
 func and(before, more lang.Text, n int) lang.Text {
 	if n == 0 {
@@ -65,7 +72,9 @@ func (i Image) mend() (done bool, err error) {
 	}
 	if i.remakeManifest() == nil {
 		i.options.Say(lang.Textf("the cached machine image was damaged (%v); mended", "캐시의 머신 이미지가 손상되어(%v) 고쳤습니다", damage).String())
-		return true, nil
+		if damage = i.Check(); damage == nil {
+			return true, nil
+		}
 	}
 	if refused := i.refuse(damage); refused != nil {
 		var inUse *InUseError
@@ -79,7 +88,8 @@ func (i Image) mend() (done bool, err error) {
 	return false, nil
 }
 
-// remakeManifest writes the manifest again, where the seal says that all else is whole.
+// remakeManifest writes the manifest again, where the seal says that the root is whole,
+// of which it tells.
 func (i Image) remakeManifest() error {
 	var d *seal.Damage
 	if _, err := i.Manifest(); !errors.As(err, &d) {
@@ -88,7 +98,7 @@ func (i Image) remakeManifest() error {
 	m := Manifest{ID: i.ID, Suite: defaultRecipe().Suite}
 	err := i.bySeal(sealName, func(s *seal.Seal) (bool, error) {
 		m.Nori = s.Nori
-		return s.Check(i.Dir)
+		return s.CheckBelow(i.Dir, "root")
 	})
 	if err != nil {
 		return err

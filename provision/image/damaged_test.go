@@ -127,23 +127,25 @@ func TestDamagedFilesAreMadeAgain(t *testing.T) {
 func TestNotUnderTheFeet(t *testing.T) {
 	for name, c := range map[string]struct {
 		file     string
+		also     string
 		standing bool // machines' disks lie on the image's
 		open     bool // a machine has the disk open
 		disk     bool // the new testbed wants virtual machines
 		gone     bool // the whole image is, not one file
 		refused  string
 	}{
-		"root, disks on it":           {file: "root/usr/bin/containerd", standing: true, refused: `testbed "a"`},
-		"root, a machine runs":        {file: "root/usr/bin/containerd", open: true, refused: "process"},
-		"disk, disks on it":           {file: "disk.qcow2", standing: true, disk: true, refused: `testbed "a"`},
-		"disk, for containers":        {file: "disk.qcow2", standing: true},
-		"kernel, a machine runs":      {file: "vmlinuz", open: true, disk: true, refused: "process"},
-		"kernel, for containers":      {file: "vmlinuz", open: true},
-		"manifest, a machine runs":    {file: "manifest.json", open: true, disk: true},
-		"gone, disks on it":           {standing: true, gone: true, refused: `testbed "a"`},
-		"gone, nobody stands on it":   {gone: true},
-		"root, nobody stands on it":   {file: "root/usr/bin/containerd"},
-		"kernel, nobody stands on it": {file: "vmlinuz"},
+		"root, disks on it":               {file: "root/usr/bin/containerd", standing: true, refused: `testbed "a"`},
+		"root, a machine runs":            {file: "root/usr/bin/containerd", open: true, refused: "process"},
+		"disk, disks on it":               {file: "disk.qcow2", standing: true, disk: true, refused: `testbed "a"`},
+		"disk, for containers":            {file: "disk.qcow2", standing: true},
+		"kernel, a machine runs":          {file: "vmlinuz", open: true, disk: true, refused: "process"},
+		"kernel, for containers":          {file: "vmlinuz", open: true},
+		"manifest, a machine runs":        {file: "manifest.json", open: true, disk: true},
+		"kernel and manifest, containers": {file: "vmlinuz", also: "manifest.json", open: true},
+		"gone, disks on it":               {standing: true, gone: true, refused: `testbed "a"`},
+		"gone, nobody stands on it":       {gone: true},
+		"root, nobody stands on it":       {file: "root/usr/bin/containerd"},
+		"kernel, nobody stands on it":     {file: "vmlinuz"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cache := newFakeCache(t)
@@ -161,6 +163,11 @@ func TestNotUnderTheFeet(t *testing.T) {
 				}
 			} else if err := os.Truncate(filepath.Join(img.Dir, c.file), 0); err != nil {
 				t.Fatal(err)
+			}
+			if c.also != "" {
+				if err := os.Truncate(filepath.Join(img.Dir, c.also), 0); err != nil {
+					t.Fatal(err)
+				}
 			}
 			before := names(t, img.Dir)
 			again, err := Ensure(t.Context(), cache.options)

@@ -67,6 +67,7 @@ func TestTestbed(t *testing.T) {
 	run("worker reboot", testWorkerReboot)
 	run("control reboot", testControlReboot)
 	run("reset", testReset)
+	run("older nori", testOlderNori)
 	run("log collector", testLogCollector)
 	run("workers come and go", testMembers)
 	run("down", func(t *testing.T, b *bed) {

@@ -98,7 +98,7 @@ func installed(t *testing.T, h *host, r release) {
 	if out := h.run("nori", "kubectl", "get", "nodes", "--no-headers"); strings.Count(out, " Ready ") != 3 {
 		t.Errorf("nodes:\n%s", out)
 	}
-	if out := h.run("nori", "version"); !strings.HasPrefix(out, "noriter ") || strings.Contains(out, "source") {
+	if out := h.run("nori", "version"); !strings.HasPrefix(out, "nori ") || strings.Contains(out, "source") {
 		t.Errorf("nori version says %q", out)
 	}
 	for _, absent := range []string{"go", "git", "python3", "mmdebstrap", "kubectl"} {
