@@ -64,7 +64,8 @@ func (t *Testbed) whatToType(err error) error {
 func (t *Testbed) run(ctx context.Context, steps []step.Step, report step.Reporter) error {
 	err := t.RunSteps(ctx, steps, report)
 	var failed *step.Error
-	if !errors.As(err, &failed) || ctx.Err() != nil {
+	var known *Mendable
+	if !errors.As(err, &failed) || errors.As(err, &known) || ctx.Err() != nil {
 		return err
 	}
 	var d *seal.Damage

@@ -32,7 +32,7 @@ func TestFailedStepReadsTheCache(t *testing.T) {
 	if err := s.Write(filepath.Join(b.bundle, "seal.json")); err != nil {
 		t.Fatal(err)
 	}
-	boom := errors.New("ctr: unrecognized image format")
+	var boom error = errors.New("ctr: unrecognized image format")
 	run := func() error {
 		fails := step.Step{ID: "images", Title: lang.Text{EN: "Images", KO: "이미지"}, Run: func(context.Context, func(string)) error { return boom }}
 		return b.run(t.Context(), []step.Step{fails}, func(step.Event) {})
@@ -51,6 +51,10 @@ func TestFailedStepReadsTheCache(t *testing.T) {
 	}
 	if err := run(); !errors.Is(err, boom) || !errors.As(err, &known) || !strings.Contains(err.Error(), "apps.tar holds other bytes") {
 		t.Errorf("with a damaged one: %v", err)
+	}
+	boom = &Mendable{Err: boom, Remedy: lang.Text{EN: "type this", KO: "이것을 입력하세요"}}
+	if err := run(); strings.Contains(err.Error(), "holds other bytes") {
+		t.Errorf("where it is known what mends it: %v", err)
 	}
 	if kept, err := seal.Read(filepath.Join(b.bundle, "seal.json")); err != nil {
 		t.Error(err)
