@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
@@ -32,7 +33,7 @@ func lostNetworks(look machine.Look) (nets []machine.Leftover, err error) {
 			continue
 		}
 		mark, err := netns.Mark(name)
-		if err != nil {
+		if err != nil && !errors.Is(err, unix.EPERM) { // one that is root's, as seen by others
 			errs = append(errs, err)
 			continue
 		}

@@ -33,7 +33,7 @@ var troubles = []trouble{{
 }, {
 	errnos: []unix.Errno{unix.EROFS},
 	what:   lang.Text{EN: "the state folder %s is on a file system that is read-only", KO: "상태 폴더 %s이(가) 읽기 전용 파일 시스템에 있습니다"},
-	remedy: "NORI_HOME=FOLDER nori …   # findmnt -T %s",
+	remedy: `mount -o remount,rw "$(findmnt -nro TARGET -T %s)"   # or NORI_HOME=FOLDER nori …`,
 }, {
 	errnos: []unix.Errno{unix.ENOSPC, unix.EDQUOT},
 	what:   lang.Text{EN: "no space is left for the state folder %s", KO: "상태 폴더 %s에 남은 공간이 없습니다"},

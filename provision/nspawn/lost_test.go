@@ -155,6 +155,13 @@ func TestLeftovers(t *testing.T) {
 	b.removed(traces)
 }
 
+// TestExists: not being able to look is not to have seen.
+func TestExists(t *testing.T) {
+	if exists("/dev/null/x") || exists("/not there") || !exists("/dev/null") {
+		t.Error("what can't be looked at is taken for there")
+	}
+}
+
 // TestLeftoversOfAnother: what is below another folder says so, by its processes and
 // its mounts.
 func TestLeftoversOfAnother(t *testing.T) {
