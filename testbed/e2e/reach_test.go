@@ -62,27 +62,34 @@ func (b *bed) fails(words string, args ...string) {
 	}
 }
 
-// processesOf are the host's processes that run a machine of the bed.
-func (b *bed) processesOf(machine string) (pids []int) {
+// initsOf are the host's processes that are the init of a machine of the bed. (To kill
+// what started it would leave it running.)
+func (b *bed) initsOf(machine string) (pids []int) {
 	for _, p := range glob("/proc/[0-9]*/cmdline") {
 		line, err := os.ReadFile(p)
 		if err != nil || !strings.HasPrefix(string(line), "systemd-nspawn\x00") {
 			continue
 		}
-		if args := strings.Split(string(line), "\x00"); slices.Contains(args, "--hostname="+machine) && strings.Contains(string(line), b.home) {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(p)))
-			pids = append(pids, pid)
+		if args := strings.Split(string(line), "\x00"); !slices.Contains(args, "--hostname="+machine) || !strings.Contains(string(line), b.home) {
+			continue
+		}
+		dir := filepath.Dir(p)
+		children, _ := os.ReadFile(filepath.Join(dir, "task", filepath.Base(dir), "children")) // none of one that ended
+		for _, child := range strings.Fields(string(children)) {
+			if pid, err := strconv.Atoi(child); err == nil {
+				pids = append(pids, pid)
+			}
 		}
 	}
 	return pids
 }
 
-// cut kills a machine's process, and returns when the machine is off.
+// cut kills a machine's init, and returns when the machine is off.
 func (b *bed) cut(machine string) {
 	b.t.Helper()
-	pids := b.processesOf(machine)
+	pids := b.initsOf(machine)
 	if len(pids) == 0 {
-		b.t.Fatalf("no process runs %s", machine)
+		b.t.Fatalf("no process is the init of %s", machine)
 	}
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -108,7 +115,7 @@ func (b *bed) cut(machine string) {
 func TestMachinesThatAreNotReached(t *testing.T) {
 	b := newBed(t, "e2ereach", "--driver", "nspawn", "--nodes", "1")
 	b.up()
-	const nori = "nori --name e2ereach "
+	const nori = "nori " // it is the only one of its home
 	for _, c := range []struct{ name, spoil, fact, text string }{
 		{"its SSH server is stopped", "systemctl stop ssh.socket ssh", "ssh-closed", "its SSH server does not run"},
 		{"our key is gone", "rm /root/.ssh/authorized_keys", "key-refused", "refuses the testbed's key: its authorized_keys was changed"},
