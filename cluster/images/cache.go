@@ -245,7 +245,7 @@ func prune(dir string, keep int) error {
 		if err != nil {
 			return err
 		}
-		err = os.RemoveAll(filepath.Dir(list))
+		err = cache.Remove(filepath.Dir(list))
 		release()
 		if err != nil {
 			return err

@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -245,4 +247,50 @@ func TestPruneKeepsTheNewest(t *testing.T) {
 	if want := []string{"debian-trixie-0.tar", "new", "newest", "used"}; !slices.Equal(left, want) {
 		t.Errorf("left are %v, want %v", left, want)
 	}
+}
+
+// TestPruneBesideOthers has somebody ask for builds, which makes their locks, all the
+// time that they are removed.
+func TestPruneBesideOthers(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 60 {
+		list := filepath.Join(dir, strconv.Itoa(i), listName)
+		if err := errors.Join(os.Mkdir(filepath.Dir(list), 0o755), os.WriteFile(list, []byte("{}"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		for j := range 40 {
+			if err := os.WriteFile(filepath.Join(filepath.Dir(list), strconv.Itoa(j)), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	done := make(chan struct{})
+	var others sync.WaitGroup
+	others.Go(func() {
+		for {
+			for i := range 60 {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				release, taken, err := filelock.Share(filepath.Join(dir, strconv.Itoa(i), useLock))
+				if err != nil && !errors.Is(err, fs.ErrNotExist) {
+					t.Error(err)
+					return
+				}
+				if taken {
+					release()
+				}
+			}
+		}
+	})
+	for range 20 {
+		if err := prune(dir, 0); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(done)
+	others.Wait()
 }

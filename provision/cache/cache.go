@@ -144,7 +144,7 @@ func (e Entry) Remove() (users []lang.Text, err error) {
 		return users, err
 	}
 	for _, p := range e.Paths {
-		if err := remove(p); err != nil {
+		if err := Remove(p); err != nil {
 			return nil, err
 		}
 	}
@@ -154,8 +154,9 @@ func (e Entry) Remove() (users []lang.Text, err error) {
 // LeftoverPrefix starts the name of every folder that is being built, or removed.
 const LeftoverPrefix = ".building-"
 
-// remove takes the name away first, so that nobody sees half of it.
-func remove(path string) error {
+// Remove removes a file or a folder of the cache. It takes a folder's name away first,
+// so that nobody sees half of it, or puts a lock into what is going.
+func Remove(path string) error {
 	fi, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
