@@ -89,7 +89,7 @@ func (c *Cluster) prepareNode(ctx context.Context, n Node, m machine.Machine) er
 		machine.File{Path: "/etc/hosts", Content: c.hosts(n)},
 		machine.File{Path: "/etc/crictl.yaml", Content: []byte("runtime-endpoint: unix:///run/containerd/containerd.sock\n")},
 	)
-	files = append(files, userFile(n))
+	files = append(files, userFile(n), journalctlFile(n))
 	if n.Control {
 		files = append(files, machine.File{Path: registryAccounts, Mode: 0o600, Content: []byte(registry.Htpasswd)})
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // The units. Each has its upstream name as an alias, so that
-// `systemctl stop kube-scheduler` does here what it does elsewhere.
+// `systemctl stop kube-scheduler` does here what it does elsewhere; for the journal see
+// journalctl.go.
 const (
 	unitEtcd        = "nori-etcd"
 	unitAPIServer   = "nori-apiserver"
@@ -71,8 +72,6 @@ TimeoutStopSec=15
 KillMode={{.KillMode}}
 MemoryMax={{.MemoryMax}}
 Environment=GOMEMLIMIT={{.GoMemory}} GOGC=75
-# journalctl knows no aliases, but finds a unit's name in this field, too.
-LogExtraFields=OBJECT_SYSTEMD_UNIT={{.Alias}}.service
 # If it is taken over, it has its own files and no more.
 {{range .Sandbox}}{{.}}
 {{end}}
