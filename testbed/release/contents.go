@@ -153,7 +153,7 @@ func containerPackages(o Options) (parts []part, err error) {
 	}
 	for _, p := range all {
 		if p.Copyright == "" {
-			return nil, fmt.Errorf("Debian's package %s has no licence", p.Name)
+			return nil, fmt.Errorf("package %s of Debian has no licence", p.Name)
 		}
 		parts = append(parts, part{kind: "container", name: p.Name, version: p.Version, licences: debianLicence(p.Copyright)})
 	}

@@ -108,9 +108,7 @@ func ownSecrets(dir string) (secrets []string) {
 			if err != nil || strings.HasSuffix(path, ".crt") || strings.HasSuffix(path, ".pub") {
 				return nil
 			}
-			for _, s := range long.FindAllString(string(data), -1) {
-				secrets = append(secrets, s)
-			}
+			secrets = append(secrets, long.FindAllString(string(data), -1)...)
 			return nil
 		})
 	}

@@ -100,7 +100,7 @@ func plant(t *testing.T) *planted {
 	}
 	p.write(t, bed+"ssh/id_ed25519", string(own.Private))
 	p.write(t, bed+"pki/encryption.yaml", "keys:\n- secret: "+s["a key of the testbed"]+"\n")
-	p.write(t, bed+"state.json", `{"spec":{"name":"demo","driver":"nspawn","nodes":1,"connect":"qemu+tcp://alice:`+s["a proxy's password"]+`@big.example/system"},"subnet":"127.77.9.0/24"}`)
+	p.write(t, bed+"state.json", `{"spec":{"name":"demo","driver":"nspawn","nodes":1,"isolated":true,"connect":"qemu+tcp://alice:`+s["a proxy's password"]+`@big.example/system"},"subnet":"10.77.9.0/24"}`)
 	return p
 }
 
@@ -234,7 +234,7 @@ func TestNoSecretIsInAReport(t *testing.T) {
 	for name, want := range map[string][]string{
 		"machines/node1/console.txt":        {"plain words stay", "after the key", "and the end stays", "proxy.example:3128", "--v 2"},
 		"machines/control/console.txt":      {"plain words stay"},
-		"testbed/state.json":                {`"subnet":"127.77.9.0/24"`, "big.example"},
+		"testbed/state.json":                {`"subnet":"10.77.9.0/24"`, "big.example"},
 		"testbed/steps.txt":                 {"and the end stays"},
 		"testbed/sizes.txt":                 {"state.json"},
 		"cluster/pods.txt":                  {"NAMESPACE", "shop", "web-1", "Running"},

@@ -43,6 +43,7 @@ type fakeCRI struct {
 	execs     []*cri.ExecRequest
 	attaches  []*cri.AttachRequest
 	reopened  []string
+	asked     map[string]int // how often a container's status was, by container ID
 }
 
 func (f *fakeCRI) Version(context.Context, *cri.VersionRequest) (*cri.VersionResponse, error) {
@@ -94,6 +95,10 @@ func (f *fakeCRI) ListContainers(context.Context, *cri.ListContainersRequest) (*
 func (f *fakeCRI) ContainerStatus(_ context.Context, r *cri.ContainerStatusRequest) (*cri.ContainerStatusResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.asked == nil {
+		f.asked = map[string]int{}
+	}
+	f.asked[r.ContainerId]++
 	path, ok := f.logs[r.ContainerId]
 	if !ok {
 		return nil, status.Errorf(codes.NotFound, "an error occurred when try to find container %q: not found", r.ContainerId)

@@ -25,6 +25,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 	clocktesting "k8s.io/utils/clock/testing"
+
+	"noriter.dev/noriter/cluster/component/fakeapi"
 )
 
 func (b *bench) get(t *testing.T, cert *tls.Certificate, token, path string) (int, string) {
@@ -265,6 +267,16 @@ func TestFollowGoesOnThroughRotation(t *testing.T) {
 	expect("line 0\n")
 	appendLog("later")
 	expect("later\n")
+	// Upstream's reader watches the folder from its first wait on, before which it asks
+	// for the container a second time. A rotation before that escapes it.
+	fakeapi.Eventually(t, func() string {
+		b.cri.mu.Lock()
+		defer b.cri.mu.Unlock()
+		if b.cri.asked["c1"] < 2 {
+			return "the reader doesn't watch the folder yet"
+		}
+		return ""
+	})
 	rotator, err := NewLogRotator(b.server.cfg.Runtime, 1, 3)
 	if err != nil {
 		t.Fatal(err)
