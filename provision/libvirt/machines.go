@@ -8,12 +8,12 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"libvirt.org/go/libvirtxml"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/tail"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -230,11 +230,8 @@ func (p *Provider) consoleTail(name string) string {
 	if p.target.remote() {
 		return ""
 	}
-	b, err := os.ReadFile(path.Join(p.poolPath(), consoleName(name)))
-	if err != nil {
-		return ""
-	}
-	return strings.ToValidUTF8(string(b[max(0, len(b)-consoleBytes):]), "?")
+	text, _ := tail.Of(path.Join(p.poolPath(), consoleName(name)), consoleBytes)
+	return text
 }
 
 // consoleBytes is how much of a console goes into an error.

@@ -1,15 +1,14 @@
 package nspawn
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/shell"
+	"noriter.dev/noriter/internal/tail"
 )
 
 // supervisor is the script that runs the machine. A lock keeps a second one
@@ -76,20 +75,9 @@ const consoleTailBytes = 2000
 
 // consoleTail is the end of what the machine printed while booting.
 func (m *node) consoleTail() string {
-	f, err := os.Open(m.console())
+	text, err := tail.Of(m.console(), consoleTailBytes)
 	if err != nil {
 		return err.Error()
 	}
-	defer f.Close()
-	// Not all of it: what a machine prints has no end.
-	fi, err := f.Stat()
-	if err != nil {
-		return err.Error()
-	}
-	b := make([]byte, min(fi.Size(), consoleTailBytes))
-	n, err := f.ReadAt(b, fi.Size()-int64(len(b)))
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err.Error()
-	}
-	return strings.ToValidUTF8(string(b[:n]), "?")
+	return text
 }

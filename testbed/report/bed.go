@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 
+	"noriter.dev/noriter/internal/tail"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -84,13 +85,13 @@ func (r *run) consoles(context.Context) error {
 		found, err := filepath.Glob(filepath.Join(r.Testbed.Dir(), pattern))
 		errs = append(errs, err)
 		for _, file := range found {
-			data, err := os.ReadFile(file)
+			text, err := tail.Of(file, consoleBytes)
 			errs = append(errs, err)
 			name := strings.TrimSuffix(filepath.Base(file), ".console.log")
 			if name == filepath.Base(file) {
 				name = filepath.Base(filepath.Dir(file))
 			}
-			r.add("machines/"+name+"/console.txt", strings.ToValidUTF8(string(data[max(0, len(data)-consoleBytes):]), "?"))
+			r.add("machines/"+name+"/console.txt", text)
 		}
 	}
 	return errors.Join(errs...)

@@ -100,7 +100,7 @@ func plant(t *testing.T) *planted {
 	}
 	p.write(t, bed+"ssh/id_ed25519", string(own.Private))
 	p.write(t, bed+"pki/encryption.yaml", "keys:\n- secret: "+s["a key of the testbed"]+"\n")
-	p.write(t, bed+"state.json", `{"spec":{"name":"demo","driver":"nspawn","nodes":1,"isolated":true,"connect":"qemu+tcp://alice:`+s["a proxy's password"]+`@big.example/system"},"subnet":"10.77.9.0/24"}`)
+	p.write(t, bed+"state.json", `{"spec":{"name":"demo","driver":"nspawn","nodes":1,"connect":"qemu+tcp://alice:`+s["a proxy's password"]+`@big.example/system"},"subnet":"10.77.9.0/24"}`)
 	return p
 }
 
