@@ -118,7 +118,8 @@ func (w *waiting) telling() *waiting {
 		if tells == nil && w.seen != "" {
 			tells = w
 		}
-		if w.long {
+		// What it is within began before it, so that takes long, too.
+		if w.long || outermost != nil {
 			outermost = w
 		}
 	}
