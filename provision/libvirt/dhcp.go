@@ -100,11 +100,18 @@ type wayToServe struct {
 
 // tryToServe takes one way, and waits for a server.
 func (p *Provider) tryToServe(ctx context.Context, c *conn, n golibvirt.Network, w wayToServe) (bool, error) {
-	limit := cmp.Or(p.opts.servingLimit, servingLimit)
-	var taken time.Time
 	what := lang.Textf("a DHCP server on network %s", "네트워크 %s의 DHCP 서버", n.Name)
-	served, err := wait.Within(ctx, limit, servingPause, what, func(ctx context.Context) (bool, string, error) {
-		if taken.IsZero() || w.often && time.Since(taken) > time.Second {
+	err := w.take(ctx, c, n)
+	if errors.Is(err, errNotHere) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	taken := time.Now()
+	// The limit is the server's: what was asked of libvirt has those of its calls.
+	return wait.Within(ctx, cmp.Or(p.opts.servingLimit, servingLimit), servingPause, what, func(context.Context) (bool, string, error) {
+		if w.often && time.Since(taken) > time.Second {
 			if err := w.take(ctx, c, n); err != nil {
 				return false, "", err
 			}
@@ -112,10 +119,6 @@ func (p *Provider) tryToServe(ctx context.Context, c *conn, n golibvirt.Network,
 		}
 		return p.serves(), "", nil
 	})
-	if errors.Is(err, errNotHere) {
-		return false, nil
-	}
-	return served, err
 }
 
 // noDHCP says what is wrong with a network without DHCP server.
