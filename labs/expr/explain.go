@@ -118,8 +118,14 @@ func Show(v ref.Val) string {
 	if v == nil || types.IsError(v) || v == types.NullValue {
 		return "not set"
 	}
+	if size(v, showable) > showable {
+		return "…"
+	}
 	return ShowValue(native(v))
 }
+
+// showable is the largest value that is looked at to show a part of it.
+const showable = 1 << 17
 
 // ShowValue is Show for plain Go values.
 func ShowValue(v any) string {

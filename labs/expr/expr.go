@@ -19,6 +19,7 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/ext"
+	"github.com/google/cel-go/interpreter"
 )
 
 // Limits of one evaluation. A check looks at some tens of objects; what costs
@@ -66,7 +67,8 @@ var typed = map[string]*cel.Type{
 type Program struct {
 	source string
 	ast    *cel.Ast
-	prg    cel.Program
+	// prg has a limit of costs; noting goes through all parts and notes what they came to.
+	prg, noting cel.Program
 }
 
 // Source is the expression as its author wrote it.
@@ -100,7 +102,7 @@ func environment(vars []string) (*cel.Env, error) {
 		cel.CrossTypeNumericComparisons(true),
 		ext.Strings(), ext.Lists(), ext.Sets(), ext.Math(),
 	}
-	options = append(options, functions()...)
+	options = append(append(options, functions()...), bounds()...)
 	for _, name := range vars {
 		t := typed[name]
 		if t == nil {
@@ -133,12 +135,16 @@ func Compile(source string, extra ...string) (*Program, error) {
 		return nil, &Error{Line: max(first.Location.Line(), 1), Column: first.Location.Column() + 1,
 			Message: strings.TrimSpace(first.Message)}
 	}
-	prg, err := env.Program(ast, cel.EvalOptions(cel.OptExhaustiveEval),
-		cel.CostLimit(costLimit), cel.InterruptCheckFrequency(200))
+	// CEL counts no costs while it notes what each part came to.
+	prg, err := env.Program(ast, cel.CostLimit(costLimit), cel.CostTracking(costs{}), cel.InterruptCheckFrequency(200), watched())
 	if err != nil {
 		return nil, &Error{Line: 1, Column: 1, Message: err.Error()}
 	}
-	return &Program{source: source, ast: ast, prg: prg}, nil
+	noting, err := env.Program(ast, cel.EvalOptions(cel.OptExhaustiveEval), cel.InterruptCheckFrequency(200), watched())
+	if err != nil {
+		return nil, &Error{Line: 1, Column: 1, Message: err.Error()}
+	}
+	return &Program{source: source, ast: ast, prg: prg, noting: noting}, nil
 }
 
 // CompileBool is Compile for a condition: what can only be something other
@@ -168,23 +174,36 @@ func (s Scope) With(name string, value any) Scope {
 	return out
 }
 
-// eval runs the program with its limits.
-func (p *Program) eval(ctx context.Context, s Scope) (ref.Val, *cel.EvalDetails, error) {
+// eval runs the program with its limits; once more for what its parts came to, if that is
+// wanted.
+func (p *Program) eval(ctx context.Context, s Scope, parts bool) (ref.Val, *cel.EvalDetails, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeLimit)
 	defer cancel()
-	input := map[string]any(s)
-	if _, ok := s["now"]; !ok {
-		input = s.With("now", time.Now())
+	input := make(map[string]any, len(s)+1)
+	input["now"] = time.Now()
+	for name, value := range s {
+		if get, ok := value.(func() any); ok { // asked for once, though there are two runs
+			value = sync.OnceValue(get)
+		}
+		input[name] = value
 	}
-	return p.prg.ContextEval(ctx, input)
+	v, details, err := p.prg.ContextEval(ctx, input)
+	var over interpreter.EvalCancelledError
+	if !parts || errors.As(err, &over) || ctx.Err() != nil {
+		return v, details, err
+	}
+	return p.noting.ContextEval(ctx, input)
 }
 
 // Value evaluates the expression and gives a plain Go value: string, int64,
 // float64, bool, nil, []any or map[string]any.
 func (p *Program) Value(ctx context.Context, s Scope) (any, error) {
-	v, _, err := p.eval(ctx, s)
+	v, _, err := p.eval(ctx, s, false)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.source, err)
+	}
+	if large(v) {
+		return nil, fmt.Errorf("%s: gives a value larger than %d", p.source, valueLimit)
 	}
 	return native(v), nil
 }
@@ -202,7 +221,7 @@ type Verdict struct {
 // Test evaluates a condition. An error is returned only for what no change of
 // the cluster can mend: a value of the wrong type, the cost limit.
 func (p *Program) Test(ctx context.Context, s Scope) (Verdict, error) {
-	v, details, err := p.eval(ctx, s)
+	v, details, err := p.eval(ctx, s, true)
 	if ctx.Err() != nil {
 		return Verdict{}, ctx.Err()
 	}

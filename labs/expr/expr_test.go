@@ -135,6 +135,50 @@ func TestCostIsLimited(t *testing.T) {
 	}
 }
 
+// TestValuesAreBounded has expressions that are short, and whose values would fill the
+// memory; none of them may come to its end, and those of the same form with little do.
+func TestValuesAreBounded(t *testing.T) {
+	chain := func(n int, add string) string { return strings.Repeat(add, n) }
+	for _, source := range []string{
+		`size("a"` + chain(9, `.replace("a", "aaaaaaaaaaaaaaaaaaaa")`) + `) > 0`,
+		`size("a"` + chain(9, `.replace("a", "aaaaaaaaaaaaaaaaaaaa", 100000000)`) + `) > 0`,
+		`size(lists.range(1000000000)) > 0`,
+		`size(lists.range(300).map(x, "a"` + chain(4, `.replace("a", "aaaaaaaaaaaaaaaaaaaa")`) + `).join("x")) > 0`,
+		`size("%s".format([lists.range(300).map(x, "a"` + chain(4, `.replace("a", "aaaaaaaaaaaaaaaaaaaa")`) + `)])) > 0`,
+		`[[0]]` + chain(40, `.map(l, l + l)`) + ` == object`,
+	} {
+		p, err := CompileBool(source, "object")
+		if err != nil {
+			t.Fatalf("%q: %v", source, err)
+		}
+		if v, err := p.Test(context.Background(), scope(map[string]any{"object": int64(1)})); err == nil {
+			t.Errorf("%.80q came to %v", source, v.True)
+		}
+	}
+	for _, source := range []string{
+		`"a.b".replace(".", "-") == "a-b" && "aaa".replace("a", "b", 2) == "bba" && "ab".replace("", "-") == "-a-b-"`,
+		`["a", "b"].join("-") == "a-b" && ["a", "b"].join() == "ab" && [].join("x") == ""`,
+		`"%s has %d of %.1f".format(["a", 1, 2.5]) == "a has 1 of 2.5" && lists.range(3) == [0, 1, 2]`,
+		`size(lists.range(2000).map(x, x + 1).filter(x, x > 5)) > 0`,
+	} {
+		p, err := CompileBool(source)
+		if err != nil {
+			t.Fatalf("%q: %v", source, err)
+		}
+		if v, err := p.Test(context.Background(), scope(nil)); err != nil || !v.True {
+			t.Errorf("%q: %+v, %v", source, v, err)
+		}
+	}
+	// What is the same in many places is small in memory, and endless to whoever writes it out.
+	p, err := Compile(`[[0]]` + chain(40, `.map(l, [l, l])`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := p.Value(context.Background(), scope(nil)); err == nil {
+		t.Errorf("a value of 2^40 parts was given: %T", v)
+	}
+}
+
 func FuzzTemplate(f *testing.F) {
 	f.Add("a {{vars.x}} b")
 	f.Add("{{}}")
