@@ -23,10 +23,13 @@ const tryEvery = 50 * time.Millisecond
 // silence), and Lock waits until ctx ends; what names what is waited for then, as
 // for wait.Until.
 func Lock(ctx context.Context, path string, what lang.Text, waiting func()) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, lang.Errorf("opening a lock: %w", "잠금 파일 열기: %w", err)
 	}
+	// Whoever may read a file may lock it, and keep all others waiting. One of an older
+	// version may be open to all; where it is another's, closing it is theirs to do.
+	_ = f.Chmod(0o600)
 	taken := lang.Textf("%s is locked", "%s이(가) 잠겨 있습니다", path)
 	err = wait.Until(ctx, tryEvery, what, func(context.Context) (bool, string, error) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -143,10 +144,10 @@ func ensure(ctx context.Context, o Options, r recipe) (Image, error) {
 	img := imageAt(o.CacheDir, r.id())
 	img.options = o
 	if held, err := img.hold(); err != nil || held && img.sealed() && img.Check() == nil {
-		return img, err
+		return img, errors.Join(err, img.close())
 	}
 	base := filepath.Dir(img.Dir)
-	if err := os.MkdirAll(base, 0o755); err != nil {
+	if err := os.MkdirAll(base, 0o711); err != nil {
 		return Image{}, lang.Errorf("making the image cache: %w", "이미지 캐시 만들기: %w", err)
 	}
 	unlock, err := lock(ctx, filepath.Join(base, "lock"), lang.Text{
@@ -160,7 +161,7 @@ func ensure(ctx context.Context, o Options, r recipe) (Image, error) {
 		return Image{}, err
 	}
 	_, err = img.hold()
-	return img, err
+	return img, errors.Join(err, img.close())
 }
 
 // underLock makes an image whole, where the one that was waited for has not done it.
@@ -195,6 +196,32 @@ const useLock = "use.lock"
 // for it is going to use it. It says false where there is none.
 func (i Image) hold() (bool, error) { return filelock.Keep(filepath.Join(i.Dir, useLock)) }
 
+// close keeps all others away from images, also from those that an older version left
+// open to them: the trees have programs that make root of whoever runs them, and are never
+// updated.
+func (i Image) close() error {
+	entries, err := os.ReadDir(filepath.Dir(i.Dir))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // another user's cache is theirs to close
+	}
+	for _, e := range entries {
+		if !e.IsDir() || strings.HasPrefix(e.Name(), leftoverPrefix) { // one is being built
+			continue
+		}
+		dir := filepath.Join(filepath.Dir(i.Dir), e.Name())
+		if fi, statErr := os.Stat(dir); statErr != nil || fi.Mode().Perm()&0o077 == 0 {
+			continue
+		}
+		if failed := os.Chmod(dir, 0o700); !errors.Is(failed, fs.ErrPermission) && !errors.Is(failed, unix.EROFS) {
+			err = errors.Join(err, failed)
+		}
+	}
+	if err != nil {
+		return lang.Errorf("closing the images' folders to others: %w", "이미지 폴더를 다른 사용자에게 닫기: %w", err)
+	}
+	return nil
+}
+
 // buildInto builds in a folder beside the target and renames it when all of
 // it is on the disk.
 func buildInto(ctx context.Context, o Options, r recipe, img Image) (err error) {
@@ -208,7 +235,8 @@ func buildInto(ctx context.Context, o Options, r recipe, img Image) (err error) 
 			err = errors.Join(err, cache.RemoveTree(work))
 		}
 	}()
-	if err := os.Chmod(work, 0o755); err != nil {
+	// apt fetches as a user of its own, who needs a way in.
+	if err := os.Chmod(work, 0o711); err != nil {
 		return err
 	}
 	if e, ok := o.Stock.Find(stockPath(img.ID)); ok {
