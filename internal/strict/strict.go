@@ -19,6 +19,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/internal/problem"
 )
 
@@ -40,8 +41,19 @@ func decode(d *Decoder, data []byte, into any) problem.List {
 	if len(problems) > 0 {
 		return problems
 	}
+	d.printable(root)
 	d.value(root, reflect.ValueOf(into).Elem())
 	return d.problems
+}
+
+// printable finds characters that a terminal would obey, which YAML can write as "\e".
+func (d *Decoder) printable(n *yaml.Node) {
+	if !printable.Safe(n.Value) {
+		d.Fail(n, "%s: this has a character that is none to show: a terminal obeys it", printable.Text(n.Value))
+	}
+	for _, below := range n.Content { // an alias has none: what it stands for is elsewhere in the file
+		d.printable(below)
+	}
 }
 
 // document is the one YAML document of a file.
