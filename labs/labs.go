@@ -6,6 +6,7 @@
 //	check     the checks, which look at the cluster: one file per kind
 //	world     the namespace that a lab or a quiz works in, and its manifests
 //	format    a lab on disk, read strictly
+//	folder    the folder of a lab from elsewhere, in memory
 //	progress  what a learner has done, kept across power cuts
 //	run       a lab in progress: setup, reset, live watching, points
 //	prove     the four-way proof
@@ -27,6 +28,8 @@ import (
 	"path/filepath"
 
 	"k8s.io/client-go/rest"
+
+	"noriter.dev/noriter/internal/learner"
 )
 
 // Nodes runs commands on the machines of the testbed. A command that ends
@@ -58,8 +61,13 @@ type Env struct {
 	// Gone says that the testbed was removed since, or made anew, so that no answer of
 	// its cluster is to be waited for; nil means that it stays.
 	Gone func() bool
-	// Learner is who works; empty means the user of this process.
-	Learner string
+	// User is who works: shells, kubectl and files are theirs. Nil is whoever runs
+	// this process.
+	User *learner.User
+	// Hands are as whom scripts of labs run on this host, where that is not User:
+	// with a kubeconfig of their own, in the folder of the lab's files.
+	Hands           *learner.User
+	HandsKubeconfig string
 	// Kubeconfig is the file that the learner's kubectl uses. A lab sets the
 	// namespace of its current context.
 	Kubeconfig string
@@ -74,8 +82,13 @@ type Env struct {
 	// BinDir is a folder with kubectl (and nori) to put first on PATH;
 	// empty leaves PATH alone.
 	BinDir string
-	// ProgressDir keeps what a learner has done.
+	// ProgressDir keeps what this learner has done on this testbed.
 	ProgressDir string
+	// Making is the lock under which worlds of labs are made and removed, one for all
+	// learners of the testbed; empty is a file in ProgressDir.
+	Making string
+	// Agreed is the file with the labs from elsewhere that the learner has agreed to.
+	Agreed string
 	// WorkDir is where the files that labs hand out are put; empty means
 	// "work" below ProgressDir.
 	WorkDir string
@@ -88,6 +101,15 @@ type Env struct {
 
 	In       io.Reader
 	Out, Err io.Writer
+}
+
+// Scripter is as whom scripts of labs run on this host; the folders of the labs' files
+// are theirs.
+func (e *Env) Scripter() (who *learner.User, kubeconfig string) {
+	if e.Hands != nil {
+		return e.Hands, e.HandsKubeconfig
+	}
+	return e.User, e.Kubeconfig
 }
 
 // Work is the folder for a lab's files.

@@ -14,6 +14,9 @@ import (
 // Home is the folder in which Noriter keeps everything of its own.
 type Home struct{ Dir string }
 
+// rootsHome is where root keeps the testbeds of a host.
+const rootsHome = "/var/lib/noriter"
+
 // FindHome is $NORI_HOME, or else /var/lib/noriter for root and
 // ~/.local/share/noriter for others. Links on the way to it are followed: the kernel
 // tells of mounts by the paths without them.
@@ -30,7 +33,7 @@ func homeDir() (string, error) {
 		return filepath.Abs(d)
 	}
 	if os.Geteuid() == 0 {
-		return "/var/lib/noriter", nil
+		return rootsHome, nil
 	}
 	if d := os.Getenv("XDG_DATA_HOME"); d != "" {
 		return filepath.Join(d, "noriter"), nil
@@ -62,7 +65,7 @@ func (h Home) Cache() string {
 	return filepath.Join(h.Dir, "cache")
 }
 
-// Learner holds progress and scores. Nothing but the learner removes them.
+// Learner holds the desks of learners, see Desk. Nothing but the learner removes them.
 func (h Home) Learner() string { return filepath.Join(h.Dir, "learner") }
 
 // StateFile is where the state of a testbed is kept.
@@ -144,7 +147,7 @@ func (t *Testbed) Repairs() lang.Text {
 
 // writeFile writes a file whole or not at all.
 func writeFile(path string, data []byte, mode fs.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")

@@ -20,7 +20,7 @@ import (
 // only for the message that tells who holds it. It lies beside the testbed's
 // folder, which `nori down` removes.
 func (h Home) lock(ctx context.Context, name, doing string, waiting func(holder string)) (*lock, error) {
-	if err := os.MkdirAll(h.locks(), 0o755); err != nil {
+	if err := h.Settle(); err != nil {
 		return nil, lang.Errorf("locking testbed %q: %w", "테스트베드 %q 잠그기: %w", name, err)
 	}
 	path, told := h.lockFile(name), false
@@ -61,7 +61,7 @@ func abandoned(path string) bool {
 // hold writes down who has the lock.
 func hold(f *os.File, path, doing string) (*lock, error) {
 	who := fmt.Sprintf("nori %s, process %d", doing, os.Getpid())
-	if err := os.WriteFile(path, []byte(who), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(who), 0o600); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &lock{path: path, file: f}, nil
@@ -73,7 +73,10 @@ type lock struct {
 	file *os.File
 }
 
-func (l *lock) release() { l.file.Close() }
+func (l *lock) release() {
+	_ = l.file.Truncate(0) // who waits for the next holder must not be told of this one
+	l.file.Close()
+}
 
 // remove takes the lock's file away, too, before it lets go. Doing so again does
 // nothing: the file may be another's by then.
@@ -87,7 +90,7 @@ func (l *lock) remove() {
 
 // tryLock gives nil if somebody else holds the lock.
 func tryLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

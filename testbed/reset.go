@@ -3,7 +3,6 @@ package testbed
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"time"
 
@@ -64,8 +63,8 @@ func (t *Testbed) reset(ctx context.Context, p provider, to string, o RunOptions
 	if err := t.run(ctx, r.steps(), t.noteSteps("reset", o.Report)); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(t.KubectlCache()); err != nil {
-		return lang.Errorf("emptying kubectl's cache: %w", "kubectl의 캐시 비우기: %w", err)
+	if err := t.forgetKinds(); err != nil {
+		return err
 	}
 	t.state.Programs = t.state.Saved[to]
 	if err := t.renew(ctx, p, to, o); err != nil {

@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -90,11 +91,27 @@ func (s Spec) sizes() []int {
 
 // ReadSpec reads a testbed file over the defaults, and says which keys it gives.
 func ReadSpec(path string) (Spec, Given, error) {
-	data, err := os.ReadFile(path)
+	data, err := readSome(path)
 	if err != nil {
 		return Spec{}, nil, usage("reading the testbed file: %w", "테스트베드 파일 읽기: %w", err)
 	}
+	if len(data) > specBytes {
+		return Spec{}, nil, usage("%s: a testbed file has at most %d KiB", "%s: 테스트베드 파일은 %d KiB를 넘을 수 없습니다", path, specBytes>>10)
+	}
 	return ParseSpec(path, data)
+}
+
+// specBytes is a hundred times what the longest testbed file needs.
+const specBytes = 256 << 10
+
+// readSome reads a file that may have no end, as far as one byte too many.
+func readSome(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, specBytes+1))
 }
 
 // ParseSpec is ReadSpec for content at hand; file is named in errors.

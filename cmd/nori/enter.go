@@ -49,10 +49,16 @@ func entered() string {
 // becomeRoot runs this program again under sudo where the testbeds of this
 // host belong to root and the caller is somebody else.
 func becomeRoot(home testbed.Home) error {
-	if os.Geteuid() == 0 || os.Getenv("NORI_HOME") != "" {
+	keep := "LANG,LC_ALL,LC_MESSAGES,NO_COLOR,TERM,NORI_TESTBED,NORI_CACHE,KUBECONFIG,EDITOR,VISUAL,KUBE_EDITOR," + strings.Join(ambient.ProxyVariables, ",")
+	switch names, err := home.Names(); {
+	case os.Geteuid() == 0:
 		return nil
-	}
-	if names, err := home.Names(); err == nil && len(names) > 0 {
+	case os.Getenv("NORI_HOME") != "":
+		if !home.OfRoot() {
+			return nil
+		}
+		keep += ",NORI_HOME" // a shell for a learner names it
+	case err == nil && len(names) > 0:
 		return nil // testbeds of one's own, through libvirt
 	}
 	sudo, err := exec.LookPath("sudo")
@@ -63,9 +69,18 @@ func becomeRoot(home testbed.Home) error {
 	if err != nil {
 		return err
 	}
-	argv := append([]string{"sudo", "--preserve-env=LANG,LC_ALL,LC_MESSAGES,NO_COLOR,TERM,NORI_TESTBED,NORI_CACHE,KUBECONFIG," + strings.Join(ambient.ProxyVariables, ","), "--", self}, os.Args[1:]...)
+	argv := append([]string{"sudo", "--preserve-env=" + keep, "--", self}, calledWith()...)
 	if err := syscall.Exec(sudo, argv, ambient.Original()); err != nil {
 		return lang.Errorf("becoming root: %w", "root 권한 얻기: %w", err)
 	}
 	return nil
+}
+
+// calledWith are the arguments of this program, with the name by which it was called
+// where that is a command.
+func calledWith() []string {
+	if calledAsKubectl(os.Args[0]) {
+		return append([]string{"kubectl"}, os.Args[1:]...)
+	}
+	return os.Args[1:]
 }

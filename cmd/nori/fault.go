@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/provision/step"
 	"noriter.dev/noriter/testbed"
 	"noriter.dev/noriter/testbed/fault"
@@ -107,7 +108,7 @@ func (g *globals) printFaults(lines []faultLine) {
 			state = color.GreenString(lang.T("it no longer shows", "증상 없음"))
 		}
 		fmt.Fprintln(g.stdout, lang.Textf("\nIn: %s, %s, for %s (seed %d). Now %s: %s", "\n주입한 장애: %s, %s, %s 전 (시드 %d). 지금 %s: %s",
-			color.New(color.Bold).Sprint(l.Name), fault.TargetOf(*l.In), time.Since(l.In.Since).Round(time.Second), l.In.Seed, state, l.Seen))
+			color.New(color.Bold).Sprint(l.Name), fault.TargetOf(*l.In), time.Since(l.In.Since).Round(time.Second), l.In.Seed, state, printable.Text(l.Seen)))
 	}
 }
 
@@ -251,6 +252,6 @@ func (g *globals) printVerdict(v fault.Verdict) {
 	fmt.Fprintln(g.stdout, lang.Textf("%s %-19s %-19s in and proven %5.1f s, out and steady %5.1f s",
 		"%s %-19s %-19s 주입하고 확인 %5.1f초, 복구하고 확인 %5.1f초", mark, v.Fault, v.Target, v.Inject, v.Recover))
 	if v.Error != "" {
-		fmt.Fprintln(g.stdout, "     "+v.Error)
+		fmt.Fprintln(g.stdout, "     "+printable.Text(v.Error))
 	}
 }

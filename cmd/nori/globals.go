@@ -28,6 +28,10 @@ type globals struct {
 	link bool
 	// entered is the testbed whose namespace this program was run again in.
 	entered string
+	// trust agrees to a lab from elsewhere without a question.
+	trust bool
+	// bed is the testbed of labs, once it is open.
+	bed *testbed.Testbed
 
 	stdin          io.Reader
 	stdout, stderr io.Writer

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -20,6 +22,9 @@ import (
 
 	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/learner"
+	"noriter.dev/noriter/provision/remote"
+	"noriter.dev/noriter/testbed"
 )
 
 func newKubectlCommand(g *globals) *cobra.Command {
@@ -33,33 +38,97 @@ func newKubectlCommand(g *globals) *cobra.Command {
 	}
 }
 
-// kubectl becomes the real kubectl, which is in this program.
+// kubectl runs the real kubectl, which is in this program. The link of that name honours
+// KUBECONFIG, as kubectl does; `nori kubectl` means the testbed whatever the environment
+// says.
 func (g *globals) kubectl(ctx context.Context, args []string) error {
 	if err := g.settle(nil); err != nil {
 		return err
 	}
-	// The link named kubectl honours KUBECONFIG, as kubectl does; `nori
-	// kubectl` means the testbed whatever the environment says.
+	named := os.Getenv("KUBECONFIG")
+	if !g.link {
+		named = ""
+	}
+	if named != "" && !g.means(named) {
+		// The cluster may be anybody's. It is reached without root, and by proxies.
+		if err := ambient.Restore(); err != nil {
+			return err
+		}
+		return runKubectl(args, nil)
+	}
 	t, err := g.open(ctx)
-	if err != nil && (!g.link || os.Getenv("KUBECONFIG") == "") {
+	if err != nil {
 		return err
 	}
-	if g.link && os.Getenv("KUBECONFIG") != "" {
-		if err := ambient.Restore(); err != nil { // the cluster may be anybody's
-			return err
-		}
-	} else {
-		if _, err := t.RESTConfig(); err != nil {
-			return err
-		}
-		if err := os.Setenv("KUBECONFIG", t.Kubeconfig()); err != nil {
-			return err
-		}
-		// Testbeds may have the same address one after another, and side by side.
-		if err := os.Setenv("KUBECACHEDIR", t.KubectlCache()); err != nil {
+	if _, err := t.RESTConfig(); err != nil {
+		return err
+	}
+	desk, err := g.desk(t)
+	if err != nil {
+		return err
+	}
+	kubeconfig, err := desk.Kubeconfig()
+	if err != nil {
+		return err
+	}
+	if named != "" { // a copy, which may have another namespace
+		kubeconfig = named
+	}
+	// Testbeds may have the same address one after another, and side by side.
+	for name, value := range map[string]string{"KUBECONFIG": kubeconfig, "KUBECACHEDIR": desk.KubectlCache()} {
+		if err := os.Setenv(name, value); err != nil {
 			return err
 		}
 	}
+	if !desk.User.Self() {
+		return g.kubectlOf(desk.User, t, args)
+	}
+	via := t.Dialer() // of a testbed on another host
+	if kubeconfig == t.Kubeconfig() {
+		via = t.DialAPI // which says at once that its machine is off
+	}
+	return runKubectl(args, via)
+}
+
+// means tells whether a kubeconfig is that of a testbed which this user has without
+// becoming root: such a cluster may only be reached from its network namespace, or by way
+// of another host.
+func (g *globals) means(kubeconfig string) bool {
+	home, err := testbed.FindHome()
+	if err != nil {
+		return false
+	}
+	name, err := g.meant(home)
+	if err != nil {
+		return false
+	}
+	t, err := testbed.Open(home, name)
+	if err != nil {
+		return false
+	}
+	ours, err := t.RESTConfig()
+	if err != nil {
+		return false
+	}
+	theirs, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	return err == nil && theirs.Host == ours.Host && bytes.Equal(theirs.CAData, ours.CAData)
+}
+
+// kubectlOf runs kubectl with a learner's rights: the files that it reads and writes, its
+// editor and its plugins are theirs.
+func (g *globals) kubectlOf(who *learner.User, t *testbed.Testbed, args []string) error {
+	bin, err := programDir(t.Home(), who)
+	if err != nil {
+		return err
+	}
+	c := exec.Command(filepath.Join(bin, "kubectl"), args...)
+	c.Env = ambient.Shell(t.Direct()...)
+	return g.becomes(who, c)
+}
+
+// runKubectl becomes the real kubectl. via is how the API server is reached; nil is
+// directly.
+func runKubectl(args []string, via remote.Dialer) error {
 	findHomeAgain()
 	// From here on signals are kubectl's affair: what it does not handle must
 	// end it, as it does elsewhere.
@@ -67,24 +136,17 @@ func (g *globals) kubectl(ctx context.Context, args []string) error {
 	os.Args = append([]string{"kubectl"}, args...)
 	flags := genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag().WithDiscoveryBurst(300).WithDiscoveryQPS(50.0)
 	flags = flags.WithWrapConfigFn(func(c *rest.Config) *rest.Config {
-		if t != nil {
-			c.Dial = t.Dialer() // of a testbed on another host
-			if os.Getenv("KUBECONFIG") == t.Kubeconfig() {
-				c.Dial = t.DialAPI // which says at once that its machine is off
-			}
+		if via != nil {
+			c.Dial = via
 		}
 		return c
 	})
-	command := cmd.NewDefaultKubectlCommandWithArgs(cmd.KubectlOptions{
+	return cli.RunNoErrOutput(cmd.NewDefaultKubectlCommandWithArgs(cmd.KubectlOptions{
 		PluginHandler: cmd.NewDefaultPluginHandler(plugin.ValidPluginFilenamePrefixes),
 		Arguments:     os.Args,
 		ConfigFlags:   flags,
 		IOStreams:     genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
-	})
-	if err := cli.RunNoErrOutput(command); err != nil {
-		return err
-	}
-	return nil
+	}))
 }
 
 // findHomeAgain has kubectl's libraries look for a home folder once more: they did so
@@ -94,37 +156,4 @@ func findHomeAgain() {
 	clientcmd.RecommendedConfigDir = filepath.Join(homedir.HomeDir(), clientcmd.RecommendedHomeDir)
 	clientcmd.RecommendedHomeFile = filepath.Join(clientcmd.RecommendedConfigDir, clientcmd.RecommendedFileName)
 	kuberc.RecommendedKubeRCFile = filepath.Join(clientcmd.RecommendedConfigDir, kuberc.RecommendedKubeRCFileName)
-}
-
-// kubectlDir makes, and names, a folder with nothing in it but this program,
-// under its own name and that of kubectl.
-func kubectlDir(dir string) (string, error) {
-	self, err := thisProgram()
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "bin")
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return "", lang.Errorf("preparing kubectl: %w", "kubectl 준비: %w", err)
-	}
-	for _, name := range []string{"kubectl", "nori"} {
-		if err := linkTo(self, filepath.Join(bin, name)); err != nil {
-			return "", lang.Errorf("preparing kubectl: %w", "kubectl 준비: %w", err)
-		}
-	}
-	return bin, nil
-}
-
-// linkTo makes a link, in the place of one that leads elsewhere: at no moment is
-// there none.
-func linkTo(target, link string) error {
-	if have, err := os.Readlink(link); err == nil && have == target {
-		return nil
-	}
-	tmp := link + ".new"
-	os.Remove(tmp)
-	if err := os.Symlink(target, tmp); err != nil {
-		return err
-	}
-	return os.Rename(tmp, link)
 }

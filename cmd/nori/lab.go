@@ -5,22 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/lang"
-	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 	"noriter.dev/noriter/labs/screen"
-	"noriter.dev/noriter/testbed"
 )
 
 func newLabCommand(g *globals) *cobra.Command {
@@ -29,6 +26,7 @@ func newLabCommand(g *globals) *cobra.Command {
 		Short: lang.T("Learn by doing, on your own cluster", "내 클러스터에서 직접 해 보며 배우기"),
 	}
 	g.groupOnly(cmd)
+	g.trustFlag(cmd)
 	cmd.AddCommand(newLabListCommand(g), newLabStartCommand(g), newLabStatusCommand(g), newLabHintCommand(g),
 		newLabNextCommand(g), newLabSolveCommand(g), newLabResetCommand(g), newLabStopCommand(g), newLabProveCommand(g), newLabNewCommand(g))
 	return cmd
@@ -81,24 +79,10 @@ func labelsOf[E interface{ Label() string }](entries []E) (labels []string) {
 // allLabs reads the labs that are built in.
 func allLabs() ([]*format.Lab, error) { return format.LoadAll(content.FS) }
 
-// readAt reads a lab or a quiz that its author has on disk.
-func readAt[T any](path string, load func(fs.FS, string) (*T, error)) (*T, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, lang.Errorf("looking for %s: %w", "%s 찾기: %w", path, err)
-	}
-	v, err := load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
-	var problems problem.List
-	if errors.As(err, &problems) || errors.Is(err, fs.ErrNotExist) {
-		return nil, &testbed.UsageError{Err: err}
-	}
-	return v, err
-}
-
 // findLab finds a lab by its id, or by its path: ./my-lab.
 func (g *globals) findLab(id string) (*format.Lab, error) {
 	if strings.ContainsRune(id, filepath.Separator) {
-		return readAt(id, format.Load)
+		return labAt(id)
 	}
 	all, err := allLabs()
 	if err != nil {
@@ -114,13 +98,14 @@ func (g *globals) findLab(id string) (*format.Lab, error) {
 	return nil, g.usage("there is no lab %q; there are: %s", "%q(이)라는 실습은 없습니다. 있는 실습: %s", id, strings.Join(ids, ", "))
 }
 
-// openLab is the session of the lab named, or else of the one that is open.
-func (g *globals) openLab(ctx context.Context, args []string) (*run.Session, *screen.UI, error) {
+// openLab is the session of the lab named, or else of the one that is open. To a lab from
+// elsewhere the learner must have agreed, if it is going to do anything.
+func (g *globals) openLab(ctx context.Context, args []string, does bool) (*run.Session, *screen.UI, error) {
 	env, ui, err := g.labScreen(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	id := ""
+	id, open := "", ""
 	if len(args) > 0 {
 		id = args[0]
 	} else {
@@ -128,12 +113,27 @@ func (g *globals) openLab(ctx context.Context, args []string) (*run.Session, *sc
 		if err != nil {
 			return nil, nil, err
 		}
-		if id = state.Current; id == "" {
+		open, id = state.Current, state.Current
+		if path := format.PathOf(open); path != "" {
+			id = path
+		}
+		if id == "" {
 			return nil, nil, lang.Errorf("no lab is open; `%s lab list` shows them, `%[1]s lab start LAB` opens one",
 				"진행 중인 실습이 없습니다. `%s lab list`로 목록을 보고 `%[1]s lab start 실습`으로 시작하세요", env.Nori())
 		}
 	}
 	lab, err := g.findLab(id)
+	if err != nil && !does && open != "" { // its folder may have gone, and it is to be closed
+		lab, err = format.Forgotten(open), nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if does {
+		err = g.agree(env, ui, lab.Path, lab.Hash, lab.Effects())
+	} else if lab.Path != "" {
+		err = g.otherHands(env)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -161,9 +161,12 @@ func (g *globals) outputFlag(cmd *cobra.Command) *cobra.Command {
 }
 
 func (g *globals) printJSON(v any) error {
-	enc := json.NewEncoder(g.stdout)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(g.stdout, printable.JSON(string(data)))
+	return err
 }
 
 func newLabListCommand(g *globals) *cobra.Command {
@@ -205,6 +208,9 @@ func (g *globals) startLab(ctx context.Context, args []string) error {
 	}
 	lab, err := g.chooseLab(env, ui, args)
 	if err != nil {
+		return err
+	}
+	if err := g.agree(env, ui, lab.Path, lab.Hash, lab.Effects()); err != nil {
 		return err
 	}
 	s, err := run.New(env, lab)

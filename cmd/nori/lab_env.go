@@ -21,22 +21,35 @@ func (g *globals) labEnv(ctx context.Context) (*labs.Env, error) {
 	if err := t.Answering(ctx); err != nil {
 		return nil, err
 	}
-	bin, err := kubectlDir(t.Dir())
+	desk, err := g.desk(t)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig, err := desk.Kubeconfig()
+	if err != nil {
+		return nil, err
+	}
+	bin, err := programDir(t.Home(), desk.User)
 	if err != nil {
 		return nil, err
 	}
 	// Labs on machines use `nori ssh` in their scripts, as learners do; what kubectl
-	// remembers of the cluster stays with the testbed.
-	for name, value := range map[string]string{"NORI_TESTBED": t.Name(), "KUBECACHEDIR": t.KubectlCache()} {
+	// remembers of the cluster stays with the learner.
+	surroundings := map[string]string{"NORI_TESTBED": t.Name(), "KUBECACHEDIR": desk.KubectlCache()}
+	if !desk.User.Self() {
+		surroundings["NORI_HOME"] = t.Home().Dir // theirs would be another
+	}
+	for name, value := range surroundings {
 		if err := os.Setenv(name, value); err != nil {
 			return nil, err
 		}
 	}
+	g.bed = t
 	t.Visit(commandLine()) // until this process ends
 	return &labs.Env{
 		Patience: t.Traits().Patience(),
-		Testbed:  t.Name(), Gone: t.Gone, Kubeconfig: t.Kubeconfig(), Config: config, Nodes: &nodes{testbed: t},
-		BinDir: bin, ProgressDir: t.Home().Learner(), Command: t.Home().Nori(t.Name()),
+		Testbed:  t.Name(), Gone: t.Gone, Kubeconfig: kubeconfig, Config: config, Nodes: &nodes{testbed: t},
+		BinDir: bin, User: desk.User, ProgressDir: desk.Dir, Making: desk.Making(), Agreed: desk.Agreed(), Command: t.Home().Nori(t.Name()),
 		Lang: lang.Current(), In: g.stdin, Out: g.stdout, Err: g.stderr,
 	}, nil
 }

@@ -91,6 +91,9 @@ func (g *globals) prove(ctx context.Context, labs []*format.Lab, o prove.Options
 		}
 	}
 	for _, l := range labs { // before the work on the others is lost
+		if err := g.agree(env, ui, l.Path, l.Hash, l.Effects()); err != nil {
+			return err
+		}
 		err := prove.May(env, l)
 		if errors.Is(err, prove.ErrUnderway) {
 			return g.usage("you are in the middle of lab %[1]s, and its proof changes the same nodes: finish it first, or prove it on another testbed (nori up --name proof && nori --name proof lab prove %[1]s)",

@@ -18,13 +18,13 @@ func (g *globals) labCommand(use, en, ko string, do func(context.Context, *run.S
 	return &cobra.Command{
 		Use: use + " [LAB]", Short: lang.T(en, ko), Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeLab,
 		RunE: func(c *cobra.Command, args []string) error {
-			s, ui, err := g.openLab(c.Context(), args)
+			s, ui, err := g.openLab(c.Context(), args, use != "stop")
 			if err != nil {
 				return err
 			}
 			err = do(c.Context(), s, ui)
 			if errors.Is(err, run.ErrNotStarted) {
-				return lang.Errorf("%w; `%s lab start %s` does", "%w. `%s lab start %s`(으)로 시작하세요", err, ui.Command, s.Lab.ID)
+				return lang.Errorf("%w; `%s lab start %s` does", "%w. `%s lab start %s`(으)로 시작하세요", err, ui.Command, s.Lab.Word())
 			}
 			return err
 		},
@@ -140,7 +140,7 @@ func newLabResetCommand(g *globals) *cobra.Command {
 		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
 			if state, err := s.State(); step && err == nil && state.Phase == progress.Done {
 				return g.usage("the lab %[1]s is finished, and has no open step; `%[2]s lab reset %[1]s` begins it anew",
-					"실습 %[1]s은(는) 이미 끝나서 진행 중인 단계가 없습니다. `%[2]s lab reset %[1]s`(으)로 새로 시작할 수 있습니다", s.Lab.ID, ui.Command)
+					"실습 %[1]s은(는) 이미 끝나서 진행 중인 단계가 없습니다. `%[2]s lab reset %[1]s`(으)로 새로 시작할 수 있습니다", s.Lab.Word(), ui.Command)
 			}
 			question := lang.Text{EN: "Begin the lab anew?", KO: "실습을 새로 시작할까요?"}
 			if step {
@@ -153,7 +153,7 @@ func newLabResetCommand(g *globals) *cobra.Command {
 			if err := s.Requirements(ctx); err != nil {
 				return err
 			}
-			goOn := ui.Offer("lab start " + s.Lab.ID)
+			goOn := ui.Offer("lab start " + s.Lab.Word())
 			if step {
 				if err := s.ResetStep(sayWaits(ctx, ui.Say), ui.Say); err != nil {
 					return err
@@ -180,7 +180,7 @@ func newLabStopCommand(g *globals) *cobra.Command {
 			if err := s.Leave(); err != nil {
 				return err
 			}
-			ui.Say(lang.Textf("Closed. %s goes on where you were.", "실습을 닫았습니다. %s 명령으로 이어서 할 수 있습니다.", ui.Offer("lab start "+s.Lab.ID)).String())
+			ui.Say(lang.Textf("Closed. %s goes on where you were.", "실습을 닫았습니다. %s 명령으로 이어서 할 수 있습니다.", ui.Offer("lab start "+s.Lab.Word())).String())
 			return nil
 		})
 }

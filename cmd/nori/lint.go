@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/lint"
 	"noriter.dev/noriter/labs/skeleton"
@@ -64,14 +66,25 @@ func (g *globals) lint(paths []string) error {
 			return err
 		}
 	} else if len(found) > 0 {
-		fmt.Fprintln(g.stdout, found.Error())
+		fmt.Fprintln(g.stdout, printable.Text(found.Error()))
 	} else {
 		fmt.Fprintln(g.stdout, lang.T("no mistakes found", "오류가 없습니다"))
+		g.sayEffects(paths)
 	}
 	if len(found) > 0 {
 		return &exitStatus{exitFailed}
 	}
 	return nil
+}
+
+// sayEffects lists what labs and quizzes do, for whoever is going to start them.
+func (g *globals) sayEffects(paths []string) {
+	for _, p := range paths {
+		if e, ok := lint.Runs(p); ok {
+			lines := append([]string{lang.Textf("%s, when it is started:", "%s을(를) 시작하면 하는 일:", p).String()}, effectLines(e, nil)...)
+			fmt.Fprintln(g.stdout, printable.Text(strings.Join(lines, "\n")))
+		}
+	}
 }
 
 func newLabNewCommand(g *globals) *cobra.Command {

@@ -19,6 +19,7 @@ import (
 	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/step"
 	"noriter.dev/noriter/testbed"
@@ -38,9 +39,8 @@ func main() {
 	}
 	g := newGlobals()
 	args := os.Args[1:]
-	if name := filepath.Base(os.Args[0]); name == "kubectl" {
-		g.link = true
-		args = append([]string{"kubectl"}, args...)
+	if calledAsKubectl(os.Args[0]) {
+		g.link, args = true, calledWith()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	chooseLanguage(args)
@@ -53,6 +53,9 @@ func main() {
 		os.Exit(g.explain(err, interrupted))
 	}
 }
+
+// calledAsKubectl says that a program's name is that of the link.
+func calledAsKubectl(name string) bool { return filepath.Base(name) == "kubectl" }
 
 // explain prints an error once, at the edge, and chooses the exit code.
 func (g *globals) explain(err error, interrupted bool) int {
@@ -68,7 +71,7 @@ func (g *globals) explain(err error, interrupted bool) int {
 	if home, herr := testbed.FindHome(); herr == nil {
 		err = home.Trouble(err)
 	}
-	fmt.Fprintln(g.stderr, red("nori:"), lang.Particles(err.Error()))
+	fmt.Fprintln(g.stderr, red("nori:"), printable.Text(lang.Particles(err.Error())))
 	lines := advice(err)
 	for _, a := range append(lines, g.lastResort(err, lines)...) {
 		fmt.Fprintln(g.stderr, "     ", a)

@@ -65,7 +65,7 @@ func (g *globals) openWay(ctx context.Context, what string, o openOptions) error
 	if ns := t.Namespace(); ns != "" && !netns.Exists(ns) {
 		return t.NotUp()
 	}
-	route, err := findWay(ctx, t, kind, name, o)
+	route, err := g.findWay(ctx, t, kind, name, o)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (g *globals) openWay(ctx context.Context, what string, o openOptions) error
 	return g.forwardWay(ctx, t, what, route, o)
 }
 
-func findWay(ctx context.Context, t *testbed.Testbed, kind, name string, o openOptions) (openurl.Route, error) {
+func (g *globals) findWay(ctx context.Context, t *testbed.Testbed, kind, name string, o openOptions) (openurl.Route, error) {
 	config, err := t.RESTConfig()
 	if err != nil {
 		return openurl.Route{}, err
@@ -91,7 +91,7 @@ func findWay(ctx context.Context, t *testbed.Testbed, kind, name string, o openO
 		return openurl.Route{}, err
 	}
 	if o.namespace == "" {
-		o.namespace = currentNamespace(t)
+		o.namespace = g.currentNamespace(t)
 	}
 	limited, cancel := context.WithTimeout(ctx, t.Patient(loginLimit))
 	defer cancel()
@@ -99,8 +99,13 @@ func findWay(ctx context.Context, t *testbed.Testbed, kind, name string, o openO
 }
 
 // currentNamespace is that of kubectl: in a lab's shell, the lab's.
-func currentNamespace(t *testbed.Testbed) string {
+func (g *globals) currentNamespace(t *testbed.Testbed) string {
 	path := t.Kubeconfig()
+	if desk, err := g.desk(t); err == nil {
+		if own, err := desk.Kubeconfig(); err == nil {
+			path = own
+		}
+	}
 	if env := os.Getenv("KUBECONFIG"); env != "" && os.Getenv("NORI_TESTBED") == t.Name() {
 		path = env
 	}

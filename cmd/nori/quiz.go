@@ -29,6 +29,7 @@ func newQuizCommand(g *globals) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error { return g.takeQuiz(c.Context(), args, seed) },
 	}
 	cmd.Flags().Uint64Var(&seed, "seed", 0, lang.T("begin anew with this seed: the same seed makes the same questions", "이 시드로 새로 시작: 시드가 같으면 문제도 같음"))
+	g.trustFlag(cmd)
 	cmd.AddCommand(newQuizListCommand(g), newQuizHistoryCommand(g), newQuizProveCommand(g))
 	return cmd
 }
@@ -41,7 +42,7 @@ func completeQuiz(*cobra.Command, []string, string) ([]string, cobra.ShellCompDi
 // findQuiz finds a quiz by its topic, or by its path: ./my-quiz.
 func (g *globals) findQuiz(topic string) (*quiz.Quiz, error) {
 	if strings.ContainsRune(topic, filepath.Separator) {
-		return readAt(topic, quiz.Load)
+		return quizAt(topic)
 	}
 	z, err := quiz.Find(topic)
 	if z != nil || err != nil {
@@ -64,6 +65,9 @@ func (g *globals) takeQuiz(ctx context.Context, args []string, seed uint64) erro
 	}
 	z, err := g.chooseQuiz(env, ui, args)
 	if err != nil {
+		return err
+	}
+	if err := g.agree(env, ui, z.Path, z.Hash, z.Effects()); err != nil {
 		return err
 	}
 	return playQuiz(ctx, env, ui, z, seed)

@@ -48,6 +48,11 @@ func (g *globals) proveQuizzes(ctx context.Context, topics []string, seed uint64
 	if err != nil {
 		return err
 	}
+	for _, z := range quizzes {
+		if err := g.agree(env, ui, z.Path, z.Hash, z.Effects()); err != nil {
+			return err
+		}
+	}
 	outcomes, broken := []quiz.Outcome{}, 0
 	report := func(o quiz.Outcome) {
 		outcomes = append(outcomes, o)

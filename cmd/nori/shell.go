@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/learner"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -26,7 +29,7 @@ func newShellCommand(g *globals) *cobra.Command {
 				return err
 			}
 			defer t.Visit(commandLine())()
-			sh, err := shell(t)
+			sh, who, err := g.shell(t)
 			if err != nil {
 				return err
 			}
@@ -35,13 +38,7 @@ func newShellCommand(g *globals) *cobra.Command {
 			}
 			g.tell("A shell for testbed %s; kubectl (k) is ready, exit leads back.",
 				"테스트베드 %s용 셸입니다. kubectl(k)이 준비되어 있고, exit로 나갑니다.", t.Name())
-			sh.Stdin, sh.Stdout, sh.Stderr = g.stdin, g.stdout, g.stderr
-			err = sh.Run()
-			var exit *exec.ExitError
-			if errors.As(err, &exit) {
-				return &exitStatus{exit.ExitCode()}
-			}
-			return err
+			return g.becomes(who, sh)
 		},
 	}
 }
@@ -58,19 +55,75 @@ complete -o default -F __start_kubectl k
 PS1='(%[2]s) \w\$ '
 `
 
-// shell prepares bash for a testbed: kubectl, its completion and its
-// KUBECONFIG. Everything it starts finds the same testbed.
-func shell(t *testbed.Testbed) (*exec.Cmd, error) {
-	bin, err := kubectlDir(t.Dir())
+// desk is the caller's place on a testbed.
+func (g *globals) desk(t *testbed.Testbed) (*testbed.Desk, error) {
+	who, err := t.Who()
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(t.Dir(), "bashrc")
-	if err := os.WriteFile(file, fmt.Appendf(nil, rc, bin, t.Name()), 0o644); err != nil {
-		return nil, lang.Errorf("preparing the shell: %w", "셸 준비: %w", err)
+	return t.Desk(who)
+}
+
+// becomes runs a program in the place of this one, with somebody's rights, and ends with
+// its exit code.
+func (g *globals) becomes(who *learner.User, c *exec.Cmd) error {
+	who.Own(c)
+	c.Stdin, c.Stdout, c.Stderr = g.stdin, g.stdout, g.stderr
+	if err := c.Start(); err != nil {
+		return lang.Errorf("running %s: %w", "%s 실행: %w", filepath.Base(c.Path), err)
+	}
+	// The terminal tells both of Ctrl-C, and only that program must obey; what others send
+	// comes to this one alone.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				_ = c.Process.Signal(s) // it may have ended
+			case <-ended:
+				return
+			}
+		}
+	}()
+	err := c.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			return &exitStatus{128 + int(status.Signal())}
+		}
+		return &exitStatus{exit.ExitCode()}
+	}
+	return err
+}
+
+// shell prepares bash for a testbed and whoever called: kubectl, its completion and its
+// KUBECONFIG. Everything it starts finds the same testbed.
+func (g *globals) shell(t *testbed.Testbed) (*exec.Cmd, *learner.User, error) {
+	desk, err := g.desk(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	kubeconfig, err := desk.Kubeconfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	bin, err := programDir(t.Home(), desk.User)
+	if err != nil {
+		return nil, nil, err
+	}
+	file := filepath.Join(desk.Dir, "bashrc")
+	if err := desk.User.WriteFile(file, fmt.Appendf(nil, rc, bin, t.Name()), 0o644); err != nil {
+		return nil, nil, lang.Errorf("preparing the shell: %w", "셸 준비: %w", err)
 	}
 	c := exec.Command("bash", "--rcfile", file, "-i")
 	c.Env = append(ambient.Shell(t.Direct()...),
-		"KUBECONFIG="+t.Kubeconfig(), "KUBECACHEDIR="+t.KubectlCache(), "NORI_TESTBED="+t.Name(), "PATH="+bin+":"+os.Getenv("PATH"))
-	return c, nil
+		"KUBECONFIG="+kubeconfig, "KUBECACHEDIR="+desk.KubectlCache(), "NORI_TESTBED="+t.Name(), "PATH="+bin+":"+os.Getenv("PATH"))
+	if !desk.User.Self() {
+		c.Env = append(c.Env, "NORI_HOME="+t.Home().Dir) // theirs would be another
+	}
+	return c, desk.User, nil
 }

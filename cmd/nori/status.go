@@ -12,6 +12,7 @@ import (
 
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/testbed"
 )
@@ -100,7 +101,7 @@ func (g *globals) printStatus(t *testbed.Testbed, s testbed.Status) {
 	}
 	fmt.Fprintln(g.stdout, color.YellowString(lang.T("not ready", "준비되지 않음")))
 	for _, p := range s.Problems {
-		fmt.Fprintln(g.stdout, "  "+p.Text+"; "+p.Remedy)
+		fmt.Fprintln(g.stdout, "  "+printable.Text(p.Text)+"; "+p.Remedy)
 	}
 }
 

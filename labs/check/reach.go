@@ -117,13 +117,21 @@ func (r *reach) Get(ctx context.Context, namespace, resource, name string, port 
 	return Page{Code: resp.StatusCode, Body: string(body)}, nil
 }
 
-// capped keeps the first outputLimit bytes and drops the rest.
-type capped struct{ bytes.Buffer }
+// capped keeps the first outputLimit bytes and drops the rest, of which it tells full. The
+// buffer is not embedded: whoever copies would read into it, past this.
+type capped struct {
+	kept bytes.Buffer
+	full func()
+}
 
 func (c *capped) Write(p []byte) (int, error) {
-	if room := outputLimit - c.Len(); room < len(p) {
-		_, _ = c.Buffer.Write(p[:max(room, 0)]) // a bytes.Buffer doesn't fail
-		return len(p), nil
+	room := outputLimit - c.kept.Len()
+	if room < len(p) && c.full != nil {
+		c.full()
 	}
-	return c.Buffer.Write(p)
+	_, _ = c.kept.Write(p[:min(room, len(p))]) // a bytes.Buffer doesn't fail
+	return len(p), nil
 }
+
+// String is what was kept.
+func (c *capped) String() string { return c.kept.String() }

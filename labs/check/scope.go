@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 
+	"noriter.dev/noriter/internal/learner"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/field"
 )
@@ -16,6 +17,8 @@ type Scope struct {
 	Seen map[string]any
 	// Files is the folder of the files handed to the learner.
 	Files string
+	// As is as whom scripts run; nil is whoever runs this process.
+	As *learner.User
 	// Kubeconfig, BinDir and LabFS, the lab's folder, are for scripts.
 	Kubeconfig, BinDir string
 	LabFS              fs.FS

@@ -2,12 +2,15 @@ package format
 
 import (
 	"io/fs"
+	"regexp"
+	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/field"
@@ -52,8 +55,58 @@ type Lab struct {
 
 	// FS is the lab's folder.
 	FS fs.FS `yaml:"-"`
+	// Path is where the folder of a lab from elsewhere lies; a built-in lab has none.
+	Path string `yaml:"-"`
+	// Twin says that a built-in lab has the same id as this one from elsewhere.
+	Twin bool `yaml:"-"`
+	// Hash names all that is in the folder of a lab from elsewhere.
+	Hash string `yaml:"-"`
 	// Prose is the text by language ("en", "ko").
 	Prose map[string]*Prose `yaml:"-"`
+}
+
+// Key names the lab in what is kept of a learner: two labs from elsewhere may have the
+// same id, or one that is built in.
+func (l *Lab) Key() string {
+	if l.Path == "" {
+		return l.ID
+	}
+	return l.ID + keyMark + l.Path
+}
+
+const keyMark = "@"
+
+// Folder is the name of the folder with the lab's files.
+func (l *Lab) Folder() string {
+	if l.Twin { // its files are not those of the built-in lab
+		return l.ID + "-elsewhere"
+	}
+	return l.ID
+}
+
+// PathOf is the path in a key; empty for a built-in lab.
+func PathOf(key string) string {
+	_, path, _ := strings.Cut(key, keyMark) // an id has no mark
+	return path
+}
+
+// Forgotten is the lab of a key, without anything that is in its folder.
+func Forgotten(key string) *Lab {
+	id, path, _ := strings.Cut(key, keyMark)
+	return &Lab{ID: id, Path: path}
+}
+
+var plainWord = regexp.MustCompile(`^[\w./@:+-]+$`)
+
+// Word is how the lab is named in commands: by its id, or by its path as a shell wants it.
+func (l *Lab) Word() string {
+	switch {
+	case l.Path == "":
+		return l.ID
+	case plainWord.MatchString(l.Path):
+		return l.Path
+	}
+	return shell.Quote(l.Path)
 }
 
 // Step gives a step by its id, or nil.

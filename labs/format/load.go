@@ -10,6 +10,7 @@ import (
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/field"
+	"noriter.dev/noriter/labs/folder"
 )
 
 // Load reads the lab in folder dir and checks all of it. Mistakes in the lab
@@ -30,6 +31,7 @@ func Load(fsys fs.FS, dir string) (*Lab, error) {
 	}
 	lab.FS = sub
 	problems = append(problems, lab.checkFiles(dir)...)
+	problems = append(problems, folder.Unprintable(fsys, dir)...)
 	lab.Prose = map[string]*Prose{}
 	for _, language := range []string{"en", "ko"} {
 		name := path.Join(dir, language+".md")

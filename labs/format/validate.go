@@ -12,6 +12,7 @@ import (
 	"noriter.dev/noriter/internal/strict"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/field"
+	"noriter.dev/noriter/labs/world"
 )
 
 // validator checks a decoded lab and compiles its expressions.
@@ -29,6 +30,9 @@ func (v *validator) run() {
 		l.Namespace = "lab-" + l.ID
 	}
 	v.id(problem.Pos{}, "namespace", l.Namespace)
+	if world.Reserved(l.Namespace) {
+		v.Fail(problem.Pos{}, "namespace: %s is the cluster's own; a lab has one of its own, which it makes and removes", l.Namespace)
+	}
 	v.text("title", l.Title)
 	v.text("summary", l.Summary)
 	if l.Minutes < 1 {

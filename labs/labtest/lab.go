@@ -122,7 +122,7 @@ func Env(t testing.TB) (*labs.Env, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	return &labs.Env{Testbed: "test", Learner: "kim", Kubeconfig: path, ProgressDir: filepath.Join(dir, "progress"),
+	return &labs.Env{Testbed: "test", Kubeconfig: path, ProgressDir: filepath.Join(dir, "progress"),
 		In: &bytes.Buffer{}, Out: &out, Err: &out}, &out
 }
 

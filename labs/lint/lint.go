@@ -11,8 +11,10 @@ import (
 	"strings"
 
 	"noriter.dev/noriter/cheatsheets"
+	"noriter.dev/noriter/internal/learner"
 	"noriter.dev/noriter/internal/problem"
 	"noriter.dev/noriter/labs/content"
+	"noriter.dev/noriter/labs/folder"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/quiz"
 	"noriter.dev/noriter/testbed"
@@ -52,53 +54,117 @@ func Path(path string) (problem.List, error) {
 	if isQuiz(dir) {
 		return quizAt(dir)
 	}
-	if found, err := filepath.Glob(filepath.Join(dir, "*", "lab.yaml")); err != nil || len(found) == 0 {
-		return nil, fmt.Errorf("%s: %w", path, ErrNothing)
+	return labsBelow(dir)
+}
+
+// labsBelow looks at all labs of a folder, each of which is read by itself.
+func labsBelow(dir string) (problem.List, error) {
+	found, err := filepath.Glob(filepath.Join(dir, "*", "lab.yaml"))
+	if err != nil || len(found) == 0 {
+		return nil, fmt.Errorf("%s: %w", dir, ErrNothing)
 	}
-	found, err := problems(format.Lint(os.DirFS(dir)))
-	return below(dir, found), err
+	var all folder.Several
+	var bad problem.List
+	for _, file := range found {
+		f, err := read(filepath.Dir(file))
+		var wrong *folder.BadError
+		switch {
+		case errors.As(err, &wrong):
+			bad = append(bad, problem.Problem{Message: err.Error()})
+		case err != nil:
+			return nil, err
+		default:
+			all = append(all, f)
+		}
+	}
+	mistakes, err := problems(format.Lint(all))
+	return append(bad, below(dir, mistakes)...), err
 }
 
 func isLab(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "lab.yaml"))
+	_, err := os.Lstat(filepath.Join(dir, "lab.yaml"))
 	return err == nil
 }
 
 func isQuiz(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "quiz.yaml"))
+	_, err := os.Lstat(filepath.Join(dir, "quiz.yaml"))
 	return err == nil
 }
 
-// quizAt looks at one quiz.
-func quizAt(dir string) (problem.List, error) {
+// read reads a folder with the rights of whoever called.
+func read(dir string) (f *folder.Folder, err error) {
 	abs, err := filepath.Abs(dir) // "." has no name
 	if err != nil {
 		return nil, fmt.Errorf("looking at %s: %w", dir, err)
 	}
-	_, err = quiz.Load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
-	found, err := problems(err)
+	who, err := learner.Caller()
+	if err != nil {
+		return nil, err
+	}
+	err = who.Do(func() error {
+		f, err = folder.Read(abs)
+		return err
+	})
+	return f, err
+}
+
+// one looks at a folder with one lab or quiz.
+func one(dir string, load func(f *folder.Folder) error) (problem.List, error) {
+	f, err := read(dir)
+	var bad *folder.BadError
+	if errors.As(err, &bad) {
+		return problem.List{{Message: err.Error()}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	found, err := problems(load(f))
 	for i := range found {
-		found[i].File = strings.TrimPrefix(found[i].File, filepath.Base(abs)+"/")
+		found[i].File = strings.TrimPrefix(found[i].File, f.Name()+"/")
 	}
 	return below(dir, found), err
+}
+
+// quizAt looks at one quiz.
+func quizAt(dir string) (problem.List, error) {
+	return one(dir, func(f *folder.Folder) error {
+		_, err := quiz.Load(f, f.Name())
+		return err
+	})
 }
 
 // lab looks at one lab. What only all labs together can have wrong, such as
 // a lab that it needs, is left to the folder of labs.
 func lab(dir string) (problem.List, error) {
-	abs, err := filepath.Abs(dir) // "." has no name
+	return one(dir, func(f *folder.Folder) error {
+		l, err := format.Load(f, f.Name())
+		found, err := problems(err)
+		if l != nil {
+			found = append(found, l.CheckSources()...)
+		}
+		return errors.Join(err, found.Err())
+	})
+}
+
+// Runs gives what the lab or quiz in a folder, or in that of a file, does beyond looking;
+// false if there is none without mistakes.
+func Runs(path string) (format.Effects, bool) {
+	dir := path
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		dir = filepath.Dir(path)
+	}
+	f, err := read(dir)
 	if err != nil {
-		return nil, fmt.Errorf("looking at %s: %w", dir, err)
+		return format.Effects{}, false
 	}
-	l, err := format.Load(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
-	found, err := problems(err)
-	if l != nil {
-		found = append(found, l.CheckSources()...)
+	if l, err := format.Load(f, f.Name()); err == nil {
+		return l.Effects(), true
 	}
-	for i := range found {
-		found[i].File = strings.TrimPrefix(found[i].File, filepath.Base(abs)+"/")
+	z, err := quiz.Load(f, f.Name())
+	if err != nil {
+		return format.Effects{}, false
 	}
-	return below(dir, found), err
+	return z.Effects(), true
 }
 
 // below puts the folder before the files of problems.

@@ -8,29 +8,43 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 
 	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/build"
 	"noriter.dev/noriter/internal/format"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/learner"
 )
 
 // Store is the file of one learner on one testbed. Several processes may use
 // it at once: the live view in one pane, `hint` in another.
 type Store struct {
-	path, learner, testbed string
-	making                 string
+	path, testbed string
+	// user is whose file it is; nil is whoever runs this process.
+	user   *learner.User
+	making string
 }
 
-var unsafe = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+// Open names the file in the folder of a learner on a testbed; nothing is read or made
+// yet. It is reached with the learner's rights.
+func Open(dir string, user *learner.User, testbed string) *Store {
+	return &Store{path: filepath.Join(dir, "progress.json"), user: user, testbed: testbed, making: filepath.Join(dir, "making.lock")}
+}
 
-// Open names the file; nothing is read or made yet.
-func Open(dir, learner, testbed string) *Store {
-	base := filepath.Join(dir, unsafe.ReplaceAllString(testbed, "_"))
-	return &Store{path: base + "." + unsafe.ReplaceAllString(learner, "_") + ".json", learner: learner, testbed: testbed,
-		making: base + ".making.lock"}
+// Making puts the lock of TryMaking elsewhere, where all learners of a testbed have it
+// in common.
+func (s *Store) Making(path string) *Store {
+	s.making = path
+	return s
+}
+
+// name is the learner's.
+func (s *Store) name() string {
+	if s.user == nil {
+		return learner.Current().Name
+	}
+	return s.user.Name
 }
 
 // Path is where the file is.
@@ -38,8 +52,8 @@ func (s *Store) Path() string { return s.path }
 
 // Load reads the state; a file that isn't there is an empty state.
 func (s *Store) Load() (*State, error) {
-	empty := &State{Version: Version, Learner: s.learner, Testbed: s.testbed, Labs: map[string]*Lab{}}
-	data, err := os.ReadFile(s.path)
+	empty := &State{Version: Version, Learner: s.name(), Testbed: s.testbed, Labs: map[string]*Lab{}}
+	data, err := s.user.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return empty, nil
 	}
@@ -64,6 +78,7 @@ func (s *Store) Load() (*State, error) {
 		return nil, fmt.Errorf("the progress in %s has format %d, this program knows %d\n"+
 			"    remedy: use the nori that wrote it, or move the file away to start anew", s.path, versioned.Version, Version)
 	}
+	state.Learner, state.Testbed = s.name(), s.testbed // it may have been taken over
 	if state.Labs == nil {
 		state.Labs = map[string]*Lab{}
 	}
@@ -78,9 +93,6 @@ func (s *Store) Load() (*State, error) {
 // Update changes the state under a lock that other processes respect. If
 // change fails, nothing is written.
 func (s *Store) Update(change func(*State) error) error {
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
-		return fmt.Errorf("making the progress folder: %w", err)
-	}
 	unlock, err := s.lock()
 	if err != nil {
 		return err
@@ -93,10 +105,12 @@ func (s *Store) Update(change func(*State) error) error {
 	if err := change(state); err != nil {
 		return err
 	}
-	if err := s.sweep(); err != nil {
-		return err
-	}
-	return s.write(state)
+	return s.user.Do(func() error {
+		if err := s.sweep(); err != nil {
+			return err
+		}
+		return s.write(state)
+	})
 }
 
 // sweep removes what a killed writer left. Only the holder of the lock makes
@@ -116,7 +130,14 @@ func (s *Store) sweep() error {
 
 // lock takes the file's lock; it ends with the process, however that ends.
 func (s *Store) lock() (unlock func(), err error) {
-	return flock(s.path+".lock", unix.LOCK_EX)
+	err = s.user.Do(func() error {
+		if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+			return fmt.Errorf("making the progress folder: %w", err)
+		}
+		unlock, err = flock(s.path+".lock", unix.LOCK_EX)
+		return err
+	})
+	return unlock, err
 }
 
 // ErrMaking means that another process is making or removing a lab's world.
@@ -126,7 +147,7 @@ var ErrMaking = errors.New("another nori is making or removing a lab's world on 
 // process at a time for a testbed, whoever the learner is, since setup acts on
 // machines. It doesn't wait: the error is ErrMaking where it is taken.
 func (s *Store) TryMaking() (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(s.making), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(s.making), 0o700); err != nil {
 		return nil, fmt.Errorf("making the progress folder: %w", err)
 	}
 	unlock, err = flock(s.making, unix.LOCK_EX|unix.LOCK_NB)
@@ -137,10 +158,11 @@ func (s *Store) TryMaking() (unlock func(), err error) {
 }
 
 func flock(path string, how int) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking the progress: %w", err)
 	}
+	_ = f.Chmod(0o600) // one of an older version: whoever may read a file may lock it
 	for {
 		err = unix.Flock(int(f.Fd()), how)
 		if !errors.Is(err, unix.EINTR) {
@@ -169,7 +191,7 @@ func (s *Store) write(state *State) error {
 		return fmt.Errorf("writing the progress: %w", err)
 	}
 	_, err = f.Write(data.Bytes())
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), s.path)
 	}

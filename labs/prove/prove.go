@@ -18,7 +18,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,7 +98,7 @@ func May(env *labs.Env, lab *format.Lab) error {
 	if err != nil {
 		return fmt.Errorf("lab %s: looking for a learner's own start of it: %w", lab.ID, err)
 	}
-	if own := all.Labs[lab.ID]; own != nil && own.Phase != progress.Done {
+	if own := all.Labs[lab.Key()]; own != nil && own.Phase != progress.Done {
 		return fmt.Errorf("lab %s: %w", lab.ID, ErrUnderway)
 	}
 	return nil
@@ -239,18 +238,21 @@ func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) 
 
 // world makes the session of one way, with everything of its own.
 func world(env *labs.Env, lab *format.Lab, o Options) (*run.Session, func() error, error) {
-	dir, err := os.MkdirTemp("", "nori-prove-")
+	// All of it belongs to the one whose scripts run.
+	who, kubeconfig := env.Scripter()
+	dir, err := who.TempDir("nori-prove-")
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a folder for the proof: %w", err)
 	}
-	cleanup := func() error { return os.RemoveAll(dir) }
+	cleanup := func() error { return who.RemoveAll(dir) }
 	own := *env
-	own.ProgressDir, own.WorkDir = dir, filepath.Join(dir, "work")
+	own.User, own.Hands, own.HandsKubeconfig = who, nil, ""
+	own.ProgressDir, own.WorkDir, own.Making = dir, filepath.Join(dir, "work"), ""
 	own.Kubeconfig = filepath.Join(dir, "kubeconfig")
 	own.Patience = max(o.Patience, own.Patience, 1)
-	data, err := os.ReadFile(env.Kubeconfig)
+	data, err := who.ReadFile(kubeconfig)
 	if err == nil {
-		err = os.WriteFile(own.Kubeconfig, data, 0o600)
+		err = who.WriteFile(own.Kubeconfig, data, 0o600)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("copying the kubeconfig: %w", err), cleanup())

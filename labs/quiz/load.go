@@ -8,6 +8,7 @@ import (
 	"path"
 
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/labs/folder"
 )
 
 //go:embed all:content
@@ -106,6 +107,7 @@ func Load(fsys fs.FS, dir string) (*Quiz, error) {
 		return nil, fmt.Errorf("reading %s: %w", worldFile, err)
 	}
 	z, problems := Parse(file, data)
+	problems = append(problems, folder.Unprintable(fsys, dir)...)
 	if z != nil {
 		z.world = string(world)
 		problems = append(problems, z.checkWorld(worldFile)...)

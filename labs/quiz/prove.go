@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/learner"
 	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
@@ -42,23 +43,24 @@ const proofLimit = 20 * time.Second
 // right answer must be graded right, and each wrong one wrong, with a reason.
 // It tells of every question; an error is what kept it from going on.
 func Prove(ctx context.Context, env *labs.Env, z *Quiz, seed uint64, say run.Say, report func(Outcome)) (err error) {
-	dir, err := os.MkdirTemp("", "nori-quiz-")
+	who, _ := env.Scripter()
+	dir, err := who.TempDir("nori-quiz-")
 	if err != nil {
 		return fmt.Errorf("proving the quiz %s: %w", z.Topic, err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, who.RemoveAll(dir)) }()
 	s, err := New(env, z)
 	if err != nil {
 		return err
 	}
-	s.Store = progress.Open(dir, "proof", env.Testbed)
+	s.Store = progress.Open(dir, who, env.Testbed)
 	s.Namespace, s.Seed = "proof-"+z.Topic, seed
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
 	if _, err := s.Start(ctx, say); err != nil {
 		return err
 	}
-	p := &prover{s: s, kubeconfig: filepath.Join(dir, "kubeconfig")}
-	if err := s.WriteKubeconfig(p.kubeconfig); err != nil {
+	p := &prover{s: s, who: who, kubeconfig: filepath.Join(dir, "kubeconfig")}
+	if err := s.WriteKubeconfig(who, p.kubeconfig); err != nil {
 		return err
 	}
 	for i := range z.Questions {
@@ -71,7 +73,9 @@ func Prove(ctx context.Context, env *labs.Env, z *Quiz, seed uint64, say run.Say
 }
 
 type prover struct {
-	s          *Session
+	s *Session
+	// who is as whom kubectl is asked, with this kubeconfig.
+	who        *learner.User
 	kubeconfig string
 }
 
@@ -163,6 +167,7 @@ func (p *prover) shell(ctx context.Context, line string) (string, error) {
 	cmd := exec.CommandContext(ctx, "bash", "-c", "set -o pipefail; "+line)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+p.kubeconfig, "PATH="+p.s.Env.BinDir+":"+os.Getenv("PATH"))
 	cmd.WaitDelay = time.Second
+	p.who.Own(cmd)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -34,6 +34,13 @@ type Quiz struct {
 	Ready     []Ready
 	Questions []Question
 
+	// Path is where the folder of a quiz from elsewhere lies; a built-in one has none.
+	Path string `yaml:"-"`
+	// Twin says that a built-in quiz has the same topic as this one from elsewhere.
+	Twin bool `yaml:"-"`
+	// Hash names all that is in the folder of a quiz from elsewhere.
+	Hash string `yaml:"-"`
+
 	// world is the template of the world's manifest; empty if there is none.
 	world string
 }
@@ -116,6 +123,32 @@ func (z *Quiz) Question(id string) *Question {
 		}
 	}
 	return nil
+}
+
+// Key names the quiz in what is kept of a learner.
+func (z *Quiz) Key() string {
+	if z.Twin { // its scores are not those of the built-in quiz
+		return z.Topic + "@" + z.Path
+	}
+	return z.Topic
+}
+
+// Word is how the quiz is named in commands: by its topic or its path.
+func (z *Quiz) Word() string {
+	l := format.Lab{ID: z.Topic, Path: z.Path}
+	return l.Word()
+}
+
+// Effects are what the quiz does beyond looking.
+func (z *Quiz) Effects() format.Effects {
+	e := format.Effects{Namespace: z.Namespace()}
+	e.Manifest("world.yaml", z.world)
+	for i := range z.Questions {
+		if p := z.Questions[i].Proof; p != "" {
+			e.Typed = append(e.Typed, p)
+		}
+	}
+	return e
 }
 
 // Namespace is where the quiz's world is.

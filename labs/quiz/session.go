@@ -44,7 +44,7 @@ func New(env *labs.Env, z *Quiz) (*Session, error) {
 // was given, and sets the world up. resumed is how many questions are done.
 func (s *Session) Start(ctx context.Context, say run.Say) (resumed int, err error) {
 	err = s.Store.Update(func(all *progress.State) error {
-		st := all.Quiz(s.Quiz.Topic)
+		st := all.Quiz(s.Quiz.Key())
 		if open := st.Open; open != nil && s.Seed == 0 {
 			s.Seed, resumed = open.Seed, len(open.Answers)
 			return nil
@@ -76,7 +76,7 @@ func (s *Session) attempt() (*progress.QuizAttempt, error) {
 	if err != nil {
 		return nil, err
 	}
-	open := all.Quiz(s.Quiz.Topic).Open
+	open := all.Quiz(s.Quiz.Key()).Open
 	if open == nil {
 		return nil, errors.New("this quiz is not under way")
 	}
@@ -121,7 +121,7 @@ func (s *Session) Answer(ctx context.Context, a *Asked, given []string) (Verdict
 
 func (s *Session) record(answer progress.QuizAnswer) error {
 	return s.Store.Update(func(all *progress.State) error {
-		open := all.Quiz(s.Quiz.Topic).Open
+		open := all.Quiz(s.Quiz.Key()).Open
 		if open == nil || open.Seed != s.Seed {
 			return errors.New("another `nori quiz` has begun this quiz anew meanwhile")
 		}
@@ -136,7 +136,7 @@ func (s *Session) record(answer progress.QuizAnswer) error {
 // is nil at the first time.
 func (s *Session) Finish() (done progress.QuizAttempt, best *progress.QuizAttempt, err error) {
 	err = s.Store.Update(func(all *progress.State) error {
-		st := all.Quiz(s.Quiz.Topic)
+		st := all.Quiz(s.Quiz.Key())
 		if st.Open == nil || st.Open.Seed != s.Seed {
 			return errors.New("another `nori quiz` has begun this quiz anew meanwhile")
 		}

@@ -65,7 +65,7 @@ func (s *Session) waitReady(ctx context.Context, r *Ready) error {
 // namespace is where this attempt's world is.
 func (s *Session) namespace() *world.Namespace {
 	return &world.Namespace{Cluster: s.Cluster, Name: s.Namespace, Labels: map[string]any{quizLabel: s.Quiz.Topic},
-		Attempt: strconv.FormatUint(s.Seed, 10)}
+		Attempt: strconv.FormatUint(s.Seed, 10), Origin: s.Quiz.Path, Twin: s.Quiz.Twin}
 }
 
 // removeOld removes the namespace that an older attempt left.

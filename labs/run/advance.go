@@ -33,7 +33,7 @@ func (s *Session) Advance(ctx context.Context) (done bool, err error) {
 		}
 	}
 	err = s.Store.Update(func(all *progress.State) error {
-		l := all.Labs[s.Lab.ID]
+		l := all.Labs[s.Lab.Key()]
 		if l == nil {
 			return ErrNotStarted
 		}
@@ -41,12 +41,12 @@ func (s *Session) Advance(ctx context.Context) (done bool, err error) {
 			l.Phase = progress.Done
 			l.History = append(l.History, attempt(s.Lab, l, true))
 		}
-		if all.Current == s.Lab.ID {
+		if all.Current == s.Lab.Key() {
 			all.Current = ""
 		}
 		return nil
 	})
-	return err == nil, errors.Join(err, SetNamespace(s.Env.Kubeconfig, ""))
+	return err == nil, errors.Join(err, s.setNamespace(""))
 }
 
 // open makes a step the open one; again takes its pass back.
@@ -68,10 +68,10 @@ func (s *Session) open(id string, again bool) error {
 // to the default namespace.
 func (s *Session) Leave() error {
 	err := s.Store.Update(func(all *progress.State) error {
-		if all.Current == s.Lab.ID {
+		if all.Current == s.Lab.Key() {
 			all.Current = ""
 		}
 		return nil
 	})
-	return errors.Join(err, SetNamespace(s.Env.Kubeconfig, ""))
+	return errors.Join(err, s.setNamespace(""))
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/world"
@@ -51,12 +52,15 @@ func (s *Session) apply(ctx context.Context, obj *unstructured.Unstructured) err
 		obj.SetNamespace(s.Namespace)
 		client = s.Cluster.Dynamic.Resource(m.Resource).Namespace(s.Namespace)
 	}
-	_, err = client.Create(ctx, obj, metav1.CreateOptions{FieldManager: "nori-lab"})
+	_, err = client.Create(ctx, obj, metav1.CreateOptions{FieldManager: fieldManager})
 	if !apierrors.IsAlreadyExists(err) {
 		if err != nil {
 			return fmt.Errorf("applying %s: %w", what, err)
 		}
 		return nil
+	}
+	if err := s.mayChange(ctx, client, m, obj.GetName()); err != nil {
+		return fmt.Errorf("applying %s: %w", what, err)
 	}
 	data, err := obj.MarshalJSON()
 	if err != nil {
@@ -64,12 +68,33 @@ func (s *Session) apply(ctx context.Context, obj *unstructured.Unstructured) err
 	}
 	force := true
 	_, err = client.Patch(ctx, obj.GetName(), types.ApplyPatchType, data,
-		metav1.PatchOptions{FieldManager: "nori-lab", Force: &force})
+		metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", what, err)
 	}
 	return nil
 }
+
+// mayChange gives an error where an object that is there is of the whole cluster, and a lab
+// from elsewhere did not make it.
+func (s *Session) mayChange(ctx context.Context, client dynamic.ResourceInterface, m *meta.RESTMapping, name string) error {
+	if s.Lab.Path == "" || m.Scope.Name() == meta.RESTScopeNameNamespace {
+		return nil
+	}
+	obj, err := client.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	for _, f := range obj.GetManagedFields() {
+		if f.Manager == fieldManager {
+			return nil
+		}
+	}
+	return lang.Errorf("it is there already, and not made by this lab: nothing was changed", "이미 있는데, 이 실습이 만든 것이 아니어서 바꾸지 않았습니다")
+}
+
+// fieldManager is by whom objects of labs are made.
+const fieldManager = "nori-lab"
 
 // renderFile reads a file of the lab and fills in the learner's variables.
 func (s *Session) renderFile(ctx context.Context, state *progress.Lab, name string) (string, error) {
@@ -87,7 +112,8 @@ func (s *Session) renderFile(ctx context.Context, state *progress.Lab, name stri
 // handOutFiles writes the lab's files into a folder, mostly the one where the
 // learner works. A file that is there already is the learner's and stays.
 func (s *Session) handOutFiles(state *progress.Lab, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	who, _ := s.Env.Scripter()
+	if err := who.Do(func() error { return os.MkdirAll(dir, 0o755) }); err != nil {
 		return fmt.Errorf("making the folder of the lab's files: %w", err)
 	}
 	entries, err := fs.ReadDir(s.Lab.FS, "files")
@@ -103,17 +129,22 @@ func (s *Session) handOutFiles(state *progress.Lab, dir string) error {
 			return err
 		}
 		target := filepath.Join(dir, e.Name())
-		f, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("writing %s: %w", target, err)
-		}
-		_, err = f.WriteString(text)
-		if err := errors.Join(err, f.Close()); err != nil {
+		if err := who.Do(func() error { return handOut(target, text) }); err != nil {
 			return fmt.Errorf("writing %s: %w", target, err)
 		}
 	}
 	return nil
+}
+
+// handOut writes a new file; one that is there stays.
+func handOut(target, text string) error {
+	f, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }

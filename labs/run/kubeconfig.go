@@ -10,6 +10,16 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
+// setNamespace points the kubectl of the learner, and that of the lab's scripts, at a
+// namespace; empty is the default one.
+func (s *Session) setNamespace(namespace string) error {
+	err := s.Env.User.Do(func() error { return SetNamespace(s.Env.Kubeconfig, namespace) })
+	if who, path := s.Env.Scripter(); err == nil && path != s.Env.Kubeconfig {
+		err = who.Do(func() error { return SetNamespace(path, namespace) })
+	}
+	return err
+}
+
 // SetNamespace sets the namespace of the current context of a kubeconfig;
 // empty puts back the default. The file is replaced whole.
 func SetNamespace(path, namespace string) error {

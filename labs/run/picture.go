@@ -20,7 +20,7 @@ func (s *Session) Picture(ctx context.Context) ([]string, error) {
 			return ""
 		}
 		var text string
-		text, err = n.Render(ctx, expr.Scope{"vars": state.Vars, "ns": s.Namespace, "files": s.Env.Work(s.Lab.ID),
+		text, err = n.Render(ctx, expr.Scope{"vars": state.Vars, "ns": s.Namespace, "files": s.work(),
 			"seen": map[string]any{}, "pods": []any{}})
 		return text
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/world"
 )
 
@@ -67,19 +68,22 @@ func (s *Session) setFilesAside() error {
 	if err != nil {
 		return fmt.Errorf("reading the lab's files: %w", err)
 	}
-	for _, e := range entries {
-		path := filepath.Join(s.Env.Work(s.Lab.ID), e.Name())
-		if err := os.Rename(path, path+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("moving %s aside: %w", path, err)
+	who, _ := s.Env.Scripter()
+	return who.Do(func() error {
+		for _, e := range entries {
+			path := filepath.Join(s.work(), e.Name())
+			if err := os.Rename(path, path+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("moving %s aside: %w", path, err)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // removeNamespace deletes the namespace and waits until it is gone. Pods are
 // killed quickly first: a shell that ignores SIGTERM would cost 30 s each.
 func (s *Session) removeNamespace(ctx context.Context) error {
-	ns := &world.Namespace{Cluster: s.Cluster, Name: s.Namespace} // of any attempt
+	ns := s.world(&progress.Lab{}) // of any attempt
 	if gone, err := ns.IsGone(ctx); err != nil || gone {
 		return err
 	}

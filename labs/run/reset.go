@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/progress"
@@ -19,15 +18,15 @@ func (s *Session) Reset(ctx context.Context, say Say) error {
 
 func (s *Session) reset(ctx context.Context, say Say) error {
 	err := s.Store.Update(func(all *progress.State) error {
-		old := all.Labs[s.Lab.ID]
+		old := all.Labs[s.Lab.Key()]
 		if old == nil {
-			all.Labs[s.Lab.ID] = s.fresh(nil)
-			old = all.Labs[s.Lab.ID]
+			all.Labs[s.Lab.Key()] = s.fresh(nil)
+			old = all.Labs[s.Lab.Key()]
 		} else if old.Phase == progress.Underway && anyPassed(old) {
 			old.History = append(old.History, attempt(s.Lab, old, false))
 		}
 		old.Phase = progress.Resetting
-		all.Current = s.Lab.ID
+		all.Current = s.Lab.Key()
 		return nil
 	})
 	if err != nil {
@@ -38,7 +37,7 @@ func (s *Session) reset(ctx context.Context, say Say) error {
 		return err
 	}
 	err = s.Store.Update(func(all *progress.State) error {
-		all.Labs[s.Lab.ID] = s.fresh(all.Labs[s.Lab.ID])
+		all.Labs[s.Lab.Key()] = s.fresh(all.Labs[s.Lab.Key()])
 		return nil
 	})
 	if err != nil {
@@ -69,7 +68,7 @@ func (s *Session) resetStep(ctx context.Context, say Say) error {
 	default:
 		return s.start(ctx, say) // completes what was interrupted
 	}
-	if err := s.Store.Update(func(all *progress.State) error { all.Current = s.Lab.ID; return nil }); err != nil {
+	if err := s.Store.Update(func(all *progress.State) error { all.Current = s.Lab.Key(); return nil }); err != nil {
 		return err
 	}
 	say(lang.T("building the lab again up to the step "+state.Step, state.Step+" 단계까지 실습 환경을 다시 만듭니다"))
@@ -96,11 +95,12 @@ func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (er
 		return err
 	}
 	// The learner's files may be half edited; solutions start from new ones.
-	dir, err := os.MkdirTemp("", "nori-lab-")
+	who, _ := s.Env.Scripter()
+	dir, err := who.TempDir("nori-lab-")
 	if err != nil {
 		return fmt.Errorf("making a folder for the files: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, who.RemoveAll(dir)) }()
 	if err := s.handOutFiles(state, dir); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (er
 		}
 		say(lang.T("replaying step "+step.ID, step.ID+" 단계를 다시 실행합니다"))
 		if err := s.replay(ctx, state, i, dir); err != nil {
-			return fmt.Errorf("building step %s again: %w\n    remedy: %s lab reset %s begins anew", step.ID, err, s.Env.Nori(), s.Lab.ID)
+			return fmt.Errorf("building step %s again: %w\n    remedy: %s lab reset %s begins anew", step.ID, err, s.Env.Nori(), s.Lab.Word())
 		}
 	}
 	// What the open step remembers has to be noted in the new world.

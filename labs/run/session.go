@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"os/user"
 	"sort"
 	"strconv"
 	"time"
@@ -36,14 +35,11 @@ var ErrNotStarted = errors.New("this lab has not been started")
 
 // StoreFor is the progress of the environment's learner.
 func StoreFor(env *labs.Env) *progress.Store {
-	learner := env.Learner
-	if learner == "" {
-		learner = "learner"
-		if u, err := user.Current(); err == nil {
-			learner = u.Username
-		}
+	store := progress.Open(env.ProgressDir, env.User, env.Testbed)
+	if env.Making != "" {
+		store.Making(env.Making)
 	}
-	return progress.Open(env.ProgressDir, learner, env.Testbed)
+	return store
 }
 
 // New makes the session of a lab. Nothing is sent or written yet.
@@ -61,7 +57,7 @@ func (s *Session) State() (*progress.Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l := all.Labs[s.Lab.ID]; l != nil {
+	if l := all.Labs[s.Lab.Key()]; l != nil {
 		return l, nil
 	}
 	return nil, ErrNotStarted
@@ -70,7 +66,7 @@ func (s *Session) State() (*progress.Lab, error) {
 // update changes the lab's state.
 func (s *Session) update(change func(*progress.Lab) error) error {
 	return s.Store.Update(func(all *progress.State) error {
-		l := all.Labs[s.Lab.ID]
+		l := all.Labs[s.Lab.Key()]
 		if l == nil {
 			return ErrNotStarted
 		}
@@ -102,9 +98,10 @@ func (s *Session) Step() (*format.Step, *progress.Lab, error) {
 // scope is what checks of a step are evaluated with.
 func (s *Session) scope(state *progress.Lab, step *format.Step) *check.Scope {
 	scope := &check.Scope{
-		Namespace: s.Namespace, Vars: state.Vars, Files: s.Env.Work(s.Lab.ID),
-		Kubeconfig: s.Env.Kubeconfig, BinDir: s.Env.BinDir, LabFS: s.Lab.FS,
+		Namespace: s.Namespace, Vars: state.Vars, Files: s.work(),
+		BinDir: s.Env.BinDir, LabFS: s.Lab.FS,
 	}
+	scope.As, scope.Kubeconfig = s.Env.Scripter()
 	if step != nil {
 		if st := state.Steps[step.ID]; st != nil {
 			scope.Seen = st.Seen
@@ -117,10 +114,13 @@ func (s *Session) scope(state *progress.Lab, step *format.Step) *check.Scope {
 // namespace and the folder of the files.
 func (s *Session) Render(ctx context.Context, t *expr.Template, state *progress.Lab) (string, error) {
 	return t.Render(ctx, expr.Scope{
-		"vars": state.Vars, "ns": s.Namespace, "files": s.Env.Work(s.Lab.ID),
+		"vars": state.Vars, "ns": s.Namespace, "files": s.work(),
 		"seen": map[string]any{}, "pods": []any{},
 	})
 }
+
+// work is the folder of the lab's files.
+func (s *Session) work() string { return s.Env.Work(s.Lab.Folder()) }
 
 // Prose is the lab's text in the current language.
 func (s *Session) Prose() *format.Prose { return s.Lab.Prose[lang.Current()] }

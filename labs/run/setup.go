@@ -45,12 +45,13 @@ func (s *Session) start(ctx context.Context, say Say) error {
 	}
 	var phase progress.Phase
 	err := s.Store.Update(func(all *progress.State) error {
-		l := all.Labs[s.Lab.ID]
+		s.adopt(all)
+		l := all.Labs[s.Lab.Key()]
 		if l == nil {
 			l = s.fresh(nil)
-			all.Labs[s.Lab.ID] = l
+			all.Labs[s.Lab.Key()] = l
 		}
-		all.Current, phase, l.Namespace = s.Lab.ID, l.Phase, s.Namespace
+		all.Current, phase, l.Namespace = s.Lab.Key(), l.Phase, s.Namespace
 		return nil
 	})
 	if err != nil {
@@ -77,18 +78,31 @@ func (s *Session) start(ctx context.Context, say Say) error {
 		return s.rebuild(ctx, state, say)
 	}
 	if phase == progress.Done {
-		return SetNamespace(s.Env.Kubeconfig, "") // nothing is open
+		return s.setNamespace("") // nothing is open
 	}
 	return s.enter(ctx, state)
 }
 
-// Requirements sees that the cluster answers and is what the lab needs.
+// adopt takes over what an older version has kept of a lab from elsewhere under its id
+// alone.
+func (s *Session) adopt(all *progress.State) {
+	if old := all.Labs[s.Lab.ID]; s.Lab.Path != "" && !s.Lab.Twin && old != nil && all.Labs[s.Lab.Key()] == nil {
+		all.Labs[s.Lab.Key()] = old
+		delete(all.Labs, s.Lab.ID)
+	}
+}
+
+// Requirements sees that the cluster answers and is what the lab needs, and that nobody
+// else has its namespace.
 func (s *Session) Requirements(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.patient(reachLimit))
 	defer cancel()
 	nodes, err := s.Cluster.List(ctx, "Node", "v1", "", "")
 	if err != nil {
 		return fmt.Errorf("the testbed's API server doesn't answer: %w", err)
+	}
+	if err := s.world(&progress.Lab{}).Check(ctx); err != nil {
+		return fmt.Errorf("lab %s: %w", s.Lab.ID, err)
 	}
 	if s.Lab.Testbed.Any {
 		return nil
@@ -145,7 +159,7 @@ func (s *Session) prepare(ctx context.Context, state *progress.Lab, say Say) err
 	if err := s.world(state).Make(ctx, s.patient(accountLimit), s.removeNamespace); err != nil {
 		return err
 	}
-	if err := s.handOutFiles(state, s.Env.Work(s.Lab.ID)); err != nil {
+	if err := s.handOutFiles(state, s.work()); err != nil {
 		return err
 	}
 	if err := s.enter(ctx, state); err != nil {
@@ -161,14 +175,14 @@ func (s *Session) prepare(ctx context.Context, state *progress.Lab, say Say) err
 
 // enter points the learner's kubectl at the lab's namespace.
 func (s *Session) enter(_ context.Context, _ *progress.Lab) error {
-	return SetNamespace(s.Env.Kubeconfig, s.Namespace)
+	return s.setNamespace(s.Namespace)
 }
 
 // world is the lab's namespace. What tells an attempt from another is when it
 // was started.
 func (s *Session) world(state *progress.Lab) *world.Namespace {
 	return &world.Namespace{Cluster: s.Cluster, Name: s.Namespace, Labels: map[string]any{labLabel: s.Lab.ID},
-		Attempt: state.Started.UTC().Format(time.RFC3339)}
+		Attempt: state.Started.UTC().Format(time.RFC3339), Origin: s.Lab.Path, Twin: s.Lab.Twin}
 }
 
 // prepareOne does one entry of the lab's setup.

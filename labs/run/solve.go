@@ -82,5 +82,7 @@ func (s *Session) Environment() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.scope(state, nil).Environment(), nil
+	scope := s.scope(state, nil)
+	scope.Kubeconfig = s.Env.Kubeconfig
+	return scope.Environment(), nil
 }

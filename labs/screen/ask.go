@@ -12,6 +12,7 @@ import (
 	"github.com/AlecAivazis/survey/v2/terminal"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/printable"
 )
 
 // ErrNoAnswer means that nobody was there to choose.
@@ -20,10 +21,11 @@ var ErrNoAnswer = errors.New("nothing was chosen")
 // Choose lets the learner pick one of several labels: with the arrow keys on
 // a terminal, by number elsewhere.
 func (u *UI) Choose(question string, labels []string) (int, error) {
+	labels = printed(labels)
 	if u.Redraw {
 		u.prepareSurvey()
 		var chosen int
-		err := survey.AskOne(&survey.Select{Message: question, Options: labels, PageSize: 12}, &chosen, u.streams())
+		err := survey.AskOne(&survey.Select{Message: printable.Text(question), Options: labels, PageSize: 12}, &chosen, u.streams())
 		if errors.Is(err, terminal.InterruptErr) {
 			return 0, ErrNoAnswer
 		}
@@ -54,6 +56,15 @@ func (u *UI) Choose(question string, labels []string) (int, error) {
 	}
 }
 
+// printed are labels as a terminal may show them.
+func printed(labels []string) []string {
+	out := make([]string, len(labels))
+	for i, l := range labels {
+		out[i] = printable.Text(l)
+	}
+	return out
+}
+
 // Confirm asks before something is thrown away. Where nobody can be asked the
 // answer is yes: the command was given on purpose.
 func (u *UI) Confirm(question string) (bool, error) {
@@ -62,12 +73,32 @@ func (u *UI) Confirm(question string) (bool, error) {
 	}
 	u.prepareSurvey()
 	yes := false
-	err := survey.AskOne(&survey.Confirm{Message: question}, &yes, u.streams())
+	err := survey.AskOne(&survey.Confirm{Message: printable.Text(question)}, &yes, u.streams())
 	if errors.Is(err, terminal.InterruptErr) {
 		return false, nil
 	}
 	return yes, err
 }
+
+// Agree asks a question whose answer must be given, and is no unless it is yes. Where
+// nobody can be asked the error is ErrNoAnswer.
+func (u *UI) Agree(question string) (bool, error) {
+	switch {
+	case u.Redraw:
+		return u.Confirm(question)
+	case !isTerminal(u.In) || !isTerminal(u.Out):
+		return false, ErrNoAnswer
+	}
+	if err := u.print(question + lang.T(" (yes or no)", " (yes 또는 no)")); err != nil {
+		return false, err
+	}
+	a := <-(&lineReader{u.In}).next()
+	word := strings.ToLower(strings.TrimSpace(a.line))
+	return a.err == nil && (word == "yes" || word == "y" || word == "예" || word == "네"), nil
+}
+
+// Print prints lines in full.
+func (u *UI) Print(lines ...string) error { return u.print(lines...) }
 
 // streams hands survey the terminal that is meant.
 func (u *UI) streams() survey.AskOpt {

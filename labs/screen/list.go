@@ -37,7 +37,7 @@ func Entries(all []*format.Lab, state *progress.State) []Entry {
 	for _, l := range all {
 		e := Entry{ID: l.ID, Title: l.Title.String(), Summary: l.Summary.String(), Minutes: l.Minutes, Level: l.Level,
 			Needs: append([]string{}, l.Needs...), Steps: len(l.Steps), Points: l.Points(), State: "new"}
-		if st := state.Labs[l.ID]; st != nil {
+		if st := state.Labs[l.Key()]; st != nil {
 			e.State = "open"
 			if st.Phase == progress.Done {
 				e.State = "done"

@@ -51,7 +51,7 @@ func (u *UI) Play(ctx context.Context, s *run.Session) error {
 
 // worldGone says that the lab's world is not there any more, and what helps.
 func (u *UI) worldGone(s *run.Session) string {
-	start := u.Offer("lab start " + s.Lab.ID)
+	start := u.Offer("lab start " + s.Lab.Word())
 	return lang.T("The cluster was put back meanwhile, and the lab is not in it any more. "+start+" builds it again up to where you are.",
 		"그 사이 클러스터가 되돌려져서 실습 환경이 없습니다. "+start+" 명령이 진행하던 곳까지 다시 만듭니다.")
 }
@@ -228,7 +228,7 @@ func (l *live) redraw(ctx context.Context) error {
 		return err
 	}
 	l.height = 0
-	if _, err := fmt.Fprint(l.u.Out, clearScreen, strings.Join(text, "\n"), "\n\n"); err != nil {
+	if _, err := fmt.Fprint(l.u.Out, clearScreen, strings.Join(l.u.shown(text), "\n"), "\n\n"); err != nil {
 		return fmt.Errorf("drawing: %w", err)
 	}
 	return l.block(ctx)
@@ -246,7 +246,7 @@ func (l *live) block(ctx context.Context) error {
 		fmt.Fprintf(&b, "\x1b[%dA\r", l.height)
 	}
 	b.WriteString(clearBelow)
-	b.WriteString(strings.Join(lines, "\n"))
+	b.WriteString(strings.Join(l.u.shown(lines), "\n"))
 	b.WriteByte('\n')
 	l.height = len(lines)
 	if _, err := fmt.Fprint(l.u.Out, b.String()); err != nil {

@@ -31,8 +31,8 @@ func (u *UI) quiz(ctx context.Context, s *quiz.Session) (err error) {
 	}
 	if err != nil && (errors.Is(err, ErrLeft) || ctx.Err() != nil) {
 		width, _ := u.size()
-		text := lang.T("Your answers are kept: `"+u.Command+" quiz "+s.Quiz.Topic+"` goes on here.",
-			"답한 것은 저장했습니다. `"+u.Command+" quiz "+s.Quiz.Topic+"` 명령으로 이어서 할 수 있습니다.")
+		text := lang.T("Your answers are kept: `"+u.Command+" quiz "+s.Quiz.Word()+"` goes on here.",
+			"답한 것은 저장했습니다. `"+u.Command+" quiz "+s.Quiz.Word()+"` 명령으로 이어서 할 수 있습니다.")
 		return errors.Join(u.print(append([]string{""}, u.markdown(text, width)...)...), ErrLeft)
 	}
 	return err

@@ -13,6 +13,7 @@ import (
 	"github.com/AlecAivazis/survey/v2/terminal"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/labs/quiz"
 )
 
@@ -137,15 +138,15 @@ func (u *UI) selectSome(a *quiz.Asked) ([]string, error) {
 func (u *UI) labels(a *quiz.Asked, prefix int) ([]string, error) {
 	width, _ := u.size()
 	room := width - prefix - 1
-	if !slices.ContainsFunc(a.Options, func(o string) bool { return cells.StringWidth(o) > room }) {
-		return append([]string{}, a.Options...), nil
+	if !slices.ContainsFunc(printed(a.Options), func(o string) bool { return cells.StringWidth(o) > room }) {
+		return printed(a.Options), nil
 	}
 	if err := u.print(append(u.numbered(a.Options, width), "")...); err != nil {
 		return nil, err
 	}
 	labels := make([]string, len(a.Options))
 	for i, o := range a.Options {
-		labels[i] = cells.Truncate(fmt.Sprintf("%d) %s", i+1, o), room, "…")
+		labels[i] = cells.Truncate(fmt.Sprintf("%d) %s", i+1, printable.Text(o)), room, "…")
 	}
 	return labels, nil
 }

@@ -51,7 +51,7 @@ func QuizEntries(all []*quiz.Quiz, state *progress.State) []QuizEntry {
 				e.Computed++
 			}
 		}
-		if st := state.Quizzes[z.Topic]; st != nil {
+		if st := state.Quizzes[z.Key()]; st != nil {
 			if st.Open != nil {
 				n := len(st.Open.Answers)
 				e.Open = &n

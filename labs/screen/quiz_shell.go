@@ -12,21 +12,22 @@ import (
 )
 
 // quizRC is what bash reads in the shell of a quiz.
-const quizRC = kubectlRC + `PS1="(quiz $NORI_QUIZ) \$ "
+const quizRC = kubectlRC + `PS1="(quiz $NORI_QUIZ) "'\$ '
 `
 
 // quizShell opens a shell whose kubectl looks at the quiz's world.
 func (u *UI) quizShell(_ context.Context, s *quiz.Session) (err error) {
-	dir, err := os.MkdirTemp("", "nori-quiz-")
+	who := s.Env.User
+	dir, err := who.TempDir("nori-quiz-")
 	if err != nil {
 		return fmt.Errorf("preparing the shell: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, who.RemoveAll(dir)) }()
 	kubeconfig := filepath.Join(dir, "kubeconfig")
-	if err := s.WriteKubeconfig(kubeconfig); err != nil {
+	if err := s.WriteKubeconfig(who, kubeconfig); err != nil {
 		return err
 	}
-	cmd, err := u.bash(dir, quizRC, append(os.Environ(), "KUBECONFIG="+kubeconfig, "NORI_BIN="+s.Env.BinDir,
+	cmd, err := u.bash(who, dir, quizRC, append(os.Environ(), "KUBECONFIG="+kubeconfig, "NORI_BIN="+s.Env.BinDir,
 		"NORI_QUIZ="+s.Quiz.Topic, "NORI_TESTBED="+s.Env.Testbed))
 	if err != nil {
 		return err

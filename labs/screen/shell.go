@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/learner"
 	"noriter.dev/noriter/labs/run"
 )
 
@@ -38,18 +38,18 @@ __nori_news() {
   done
 }
 PROMPT_COMMAND="__nori_news${PROMPT_COMMAND:+; $PROMPT_COMMAND}"
-PS1="(lab $NORI_LAB) \w\$ "
+PS1="(lab $NORI_LAB) "'\w\$ '
 `
 
 // Shell opens a shell in which the lab's kubectl is ready. Checks go on
 // meanwhile: a step that passes is announced at the next prompt, together
 // with the step that follows.
 func (u *UI) Shell(ctx context.Context, s *run.Session) (err error) {
-	news, err := os.MkdirTemp("", "nori-lab-")
+	news, err := s.Env.User.TempDir("nori-lab-")
 	if err != nil {
 		return fmt.Errorf("preparing the shell: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(news)) }()
+	defer func() { err = errors.Join(err, s.Env.User.RemoveAll(news)) }()
 	cmd, err := u.shellCommand(s, news)
 	if err != nil {
 		return err
@@ -87,16 +87,17 @@ func shellError(err error) error {
 	return fmt.Errorf("opening the shell: %w", err)
 }
 
-// bash makes the command of a shell that begins with the lines of rc, which are
-// put into a folder.
-func (u *UI) bash(dir, rc string, env []string) (*exec.Cmd, error) {
+// bash makes the command of a shell of somebody's that begins with the lines of rc, which
+// are put into a folder of theirs.
+func (u *UI) bash(who *learner.User, dir, rc string, env []string) (*exec.Cmd, error) {
 	file := filepath.Join(dir, ".bashrc")
-	if err := os.WriteFile(file, []byte(rc), 0o600); err != nil {
+	if err := who.WriteFile(file, []byte(rc), 0o600); err != nil {
 		return nil, fmt.Errorf("preparing the shell: %w", err)
 	}
 	cmd := exec.Command("bash", "--rcfile", file, "-i")
 	cmd.Env = env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = u.In, u.Out, u.Err
+	who.Own(cmd)
 	return cmd, nil
 }
 
@@ -105,16 +106,19 @@ func (u *UI) shellCommand(s *run.Session, news string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for this program: %w", err)
 	}
+	if s.Env.BinDir != "" { // where the learner can read it
+		self = filepath.Join(s.Env.BinDir, "nori")
+	}
 	env, err := s.Environment()
 	if err != nil {
 		return nil, err
 	}
-	cmd, err := u.bash(news, shellRC, append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID,
+	cmd, err := u.bash(s.Env.User, news, shellRC, append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID,
 		"NORI_LANG="+lang.Current(), "NORI_TESTBED="+s.Env.Testbed, "NORI_BIN="+s.Env.BinDir))
 	if err != nil {
 		return nil, err
 	}
-	cmd.Dir = s.Env.Work(s.Lab.ID)
+	cmd.Dir = s.Env.Work(s.Lab.Folder())
 	return cmd, nil
 }
 
@@ -194,11 +198,8 @@ func (t *teller) step(ctx context.Context) error {
 }
 
 func (t *teller) write(name string, lines []string) error {
-	tmp := filepath.Join(t.dir, ".new"+time.Now().Format("150405.000000000"))
-	if err := os.WriteFile(tmp, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
-		return fmt.Errorf("laying down news for the shell: %w", err)
-	}
-	if err := os.Rename(tmp, filepath.Join(t.dir, name)); err != nil {
+	text := strings.Join(t.u.shown(lines), "\n") + "\n"
+	if err := t.s.Env.User.WriteFile(filepath.Join(t.dir, name), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("laying down news for the shell: %w", err)
 	}
 	return nil

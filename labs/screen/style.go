@@ -4,10 +4,11 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
-	"github.com/fatih/color"
 	"golang.org/x/term"
 
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/labs"
 )
 
@@ -59,19 +60,63 @@ func (u *UI) size() (width, height int) {
 	return min(max(width, narrowest), widest), max(height, 10)
 }
 
-// paint applies attributes to a text if colour is on.
-func (u *UI) paint(s string, attributes ...color.Attribute) string {
+// The styles. Within a text, a style is a character that stands for nothing else: Unicode
+// keeps U+FDD0 and those behind it for a program's own use. Only shown makes escape
+// sequences of them.
+const styleEnd = '\ufdd0'
+
+var styles = map[rune]string{
+	'\ufdd1': "1", '\ufdd2': "2", '\ufdd3': "31", '\ufdd4': "32", '\ufdd5': "33", '\ufdd6': "36",
+}
+
+// paint puts a style around a text if colour is on.
+func (u *UI) paint(s string, style rune) string {
 	if !u.Color || s == "" {
 		return s
 	}
-	c := color.New(attributes...)
-	c.EnableColor() // fatih/color looks at os.Stdout, which may not be Out
-	return c.Sprint(s)
+	return string(style) + s + string(styleEnd)
 }
 
-func (u *UI) bold(s string) string   { return u.paint(s, color.Bold) }
-func (u *UI) green(s string) string  { return u.paint(s, color.FgGreen) }
-func (u *UI) red(s string) string    { return u.paint(s, color.FgRed) }
-func (u *UI) yellow(s string) string { return u.paint(s, color.FgYellow) }
-func (u *UI) cyan(s string) string   { return u.paint(s, color.FgCyan) }
-func (u *UI) faint(s string) string  { return u.paint(s, color.Faint) }
+func (u *UI) bold(s string) string   { return u.paint(s, '\ufdd1') }
+func (u *UI) faint(s string) string  { return u.paint(s, '\ufdd2') }
+func (u *UI) red(s string) string    { return u.paint(s, '\ufdd3') }
+func (u *UI) green(s string) string  { return u.paint(s, '\ufdd4') }
+func (u *UI) yellow(s string) string { return u.paint(s, '\ufdd5') }
+func (u *UI) cyan(s string) string   { return u.paint(s, '\ufdd6') }
+
+// shown is the edge: what all lines pass on their way to the terminal. Much of what is in
+// them comes from elsewhere (texts of labs, logs, names of objects, answers), and no
+// escape sequence gets through but that of a style.
+func (u *UI) shown(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = u.show(printable.Text(l))
+	}
+	return out
+}
+
+func (u *UI) show(line string) string {
+	var b strings.Builder
+	var open []string
+	for _, r := range line {
+		style := styles[r]
+		switch {
+		case style == "" && r != styleEnd:
+			b.WriteRune(r)
+		case !u.Color: // somebody else's
+		case r == styleEnd && len(open) > 0:
+			open = open[:len(open)-1]
+			b.WriteString("\x1b[0m")
+			for _, s := range open {
+				b.WriteString("\x1b[" + s + "m")
+			}
+		case style != "":
+			open = append(open, style)
+			b.WriteString("\x1b[" + style + "m")
+		}
+	}
+	if len(open) > 0 {
+		b.WriteString("\x1b[0m")
+	}
+	return b.String()
+}

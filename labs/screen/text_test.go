@@ -55,7 +55,7 @@ func TestMarkdown(t *testing.T) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 	u.Color = true
-	if got := u.markdown("`code`, and **bold**.", 30); len(got) != 1 || strings.Contains(got[0], "`") || !strings.Contains(got[0], "\x1b[") {
+	if got := u.shown(u.markdown("`code`, and **bold**.", 30)); len(got) != 1 || strings.Contains(got[0], "`") || !strings.Contains(got[0], "\x1b[") {
 		t.Errorf("got %q", got)
 	}
 }

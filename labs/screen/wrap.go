@@ -6,6 +6,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/printable"
 )
 
 // cells measures text as terminals do: Korean and other wide characters take
@@ -23,7 +24,8 @@ type span struct {
 func wrap(spans []span, width int) []string {
 	w := &wrapper{width: max(width, 8)}
 	for _, s := range withParticles(spans) {
-		for i, word := range strings.Split(s.text, " ") {
+		// As it will be shown, or the lines would be of another width.
+		for i, word := range strings.Split(printable.Text(s.text), " ") {
 			if i > 0 {
 				w.space()
 			}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -35,6 +36,66 @@ type Namespace struct {
 	Labels map[string]any
 	// Attempt tells it from the namespace of another attempt.
 	Attempt string
+	// Origin is the folder of a lab or quiz from elsewhere; empty is a built-in one. Twin
+	// says that a built-in one has the same name.
+	Origin string
+	Twin   bool
+}
+
+// OriginAnnotation on a namespace says from which folder the lab or quiz is that made it.
+const OriginAnnotation = "noriter.dev/origin"
+
+// reserved are the namespaces of the cluster itself.
+var reserved = regexp.MustCompile(`^(default|kube-.*|ingress-nginx|noriter.*)$`)
+
+// Reserved tells whether a namespace is the cluster's own, and so never a lab's.
+func Reserved(name string) bool { return reserved.MatchString(name) }
+
+// ErrTaken is a namespace that somebody else has made. Nothing in it is touched.
+var ErrTaken = errors.New("somebody else's namespace")
+
+// Check gives an error that is ErrTaken if the namespace is there and is another's: it was
+// not made by this lab or quiz, in whichever attempt. An older version made namespaces
+// without a mark; those of built-in labs are known by their name.
+func (n *Namespace) Check(ctx context.Context) error {
+	ns, err := n.get(ctx)
+	if err != nil || ns == nil && !Reserved(n.Name) {
+		return err
+	}
+	if Reserved(n.Name) || !n.made(ns) {
+		return &taken{lang.Errorf("the namespace %[1]s is there already, and not made by this lab or quiz: nothing in it was touched; remove or rename it yourself, if you don't need it",
+			"네임스페이스 %[1]s이(가) 이미 있는데, 이 실습이나 퀴즈가 만든 것이 아니어서 아무것도 건드리지 않았습니다. 필요 없는 것이라면 직접 지우세요", n.Name)}
+	}
+	return nil
+}
+
+// taken is an error that is ErrTaken.
+type taken struct{ error }
+
+func (*taken) Is(target error) bool { return target == ErrTaken }
+
+// made tells whether this lab or quiz has made the namespace.
+func (n *Namespace) made(ns *unstructured.Unstructured) bool {
+	labels, origin := ns.GetLabels(), ns.GetAnnotations()[OriginAnnotation]
+	for key, value := range n.Labels {
+		switch {
+		case labels[key] == value && origin == n.Origin:
+			return true
+		case labels[key] == value && origin == "": // of an older version, which noted no origin
+			return !n.Twin
+		}
+	}
+	return n.Origin == "" && origin == "" && !marked(labels)
+}
+
+// marked tells whether a namespace has the mark of any lab or quiz.
+func marked(labels map[string]string) bool {
+	for key := range labels {
+		if strings.HasPrefix(key, "noriter.dev/") {
+			return true
+		}
+	}
+	return false
 }
 
 var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
@@ -68,17 +129,29 @@ func (n *Namespace) Make(ctx context.Context, limit time.Duration, remove func(c
 	if err != nil {
 		return err
 	}
+	if !n.owns(ns) {
+		if err := n.Check(ctx); err != nil {
+			return err
+		}
+	}
 	if ns != nil && !n.owns(ns) {
 		if err := remove(ctx); err != nil {
 			return err
 		}
 	}
+	annotations := map[string]any{AttemptAnnotation: n.Attempt}
+	if n.Origin != "" {
+		annotations[OriginAnnotation] = n.Origin
+	}
 	obj := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Namespace",
-		"metadata": map[string]any{"name": n.Name, "labels": n.Labels, "annotations": map[string]any{AttemptAnnotation: n.Attempt}},
+		"metadata": map[string]any{"name": n.Name, "labels": n.Labels, "annotations": annotations},
 	}}
 	_, err = n.Cluster.Dynamic.Resource(namespaces).Create(ctx, obj, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if apierrors.IsAlreadyExists(err) { // it may have come this moment
+		err = n.Check(ctx)
+	}
+	if err != nil {
 		return lang.Errorf("making the namespace %s: %w", "네임스페이스 %s 만들기: %w", n.Name, err)
 	}
 	what := lang.Textf("the service account default of namespace %s", "네임스페이스 %s의 서비스 어카운트 default", n.Name)
@@ -88,8 +161,12 @@ func (n *Namespace) Make(ctx context.Context, limit time.Duration, remove func(c
 	})
 }
 
-// Delete begins to delete the namespace; one that is going already goes on.
+// Delete begins to delete the namespace; one that is going already goes on, and one of
+// somebody else's is left alone.
 func (n *Namespace) Delete(ctx context.Context) error {
+	if err := n.Check(ctx); err != nil {
+		return err
+	}
 	err := n.Cluster.Dynamic.Resource(namespaces).Delete(ctx, n.Name, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) { // a conflict: it is going already
 		return lang.Errorf("deleting the namespace %s: %w", "네임스페이스 %s 지우기: %w", n.Name, err)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"noriter.dev/noriter/labs/labtest"
 	"noriter.dev/noriter/labs/world"
 )
@@ -72,5 +74,58 @@ func TestObjects(t *testing.T) {
 	}
 	if _, err := world.Objects("f.yaml", "kind: A\n---\n\tkind"); err == nil || !strings.Contains(err.Error(), "reading f.yaml: ") {
 		t.Error(err)
+	}
+}
+
+// TestNamespaceOfSomebodyElse: whatever is in a namespace that a lab did not make is not
+// the lab's to remove.
+func TestNamespaceOfSomebodyElse(t *testing.T) {
+	lab := map[string]any{"noriter.dev/lab": "x"}
+	marked := func(name, label, origin string) *unstructured.Unstructured {
+		o := labtest.Object("v1", "Namespace", "", name, nil)
+		if label != "" {
+			o.SetLabels(map[string]string{"noriter.dev/lab": label})
+		}
+		if origin != "" {
+			o.SetAnnotations(map[string]string{world.OriginAnnotation: origin})
+		}
+		return o
+	}
+	for name, c := range map[string]struct {
+		there *unstructured.Unstructured
+		lab   world.Namespace
+		taken bool
+	}{
+		"none":                             {nil, world.Namespace{Name: "lab-x"}, false},
+		"its own":                          {marked("lab-x", "x", ""), world.Namespace{Name: "lab-x"}, false},
+		"its own, from elsewhere":          {marked("lab-x", "x", "/a"), world.Namespace{Name: "lab-x", Origin: "/a"}, false},
+		"made by an older version":         {marked("lab-x", "", ""), world.Namespace{Name: "lab-x"}, false},
+		"of an older version, elsewhere":   {marked("lab-x", "x", ""), world.Namespace{Name: "lab-x", Origin: "/a"}, false},
+		"a learner's":                      {marked("precious", "", ""), world.Namespace{Name: "precious", Origin: "/a"}, true},
+		"of another lab":                   {marked("lab-x", "y", ""), world.Namespace{Name: "lab-x"}, true},
+		"of another folder":                {marked("lab-x", "x", "/b"), world.Namespace{Name: "lab-x", Origin: "/a"}, true},
+		"of the built-in one of that name": {marked("lab-x", "x", ""), world.Namespace{Name: "lab-x", Origin: "/a", Twin: true}, true},
+		"of one that has its name":         {marked("lab-x", "x", "/a"), world.Namespace{Name: "lab-x"}, true},
+		"the ingress controller's":         {marked("ingress-nginx", "x", "/a"), world.Namespace{Name: "ingress-nginx", Origin: "/a"}, true},
+		"the cluster's":                    {nil, world.Namespace{Name: "kube-system"}, true},
+	} {
+		w := labtest.NewWorld(t.TempDir())
+		n := c.lab
+		n.Cluster, n.Labels, n.Attempt = w.Cluster, lab, "1"
+		if c.there != nil {
+			w.Put(c.there)
+			w.Put(labtest.Object("v1", "Secret", n.Name, "kept", nil))
+		}
+		ctx := context.Background()
+		made, deleted := n.Make(ctx, time.Minute, n.Delete), n.Delete(ctx)
+		if errors.Is(made, world.ErrTaken) != c.taken || errors.Is(deleted, world.ErrTaken) != c.taken {
+			t.Errorf("%s: made %v, deleted %v", name, made, deleted)
+		}
+		if c.there == nil || !c.taken {
+			continue
+		}
+		if kept, err := w.Get(ctx, "Secret", "v1", n.Name, "kept"); kept == nil || err != nil {
+			t.Errorf("%s: what was in it is gone: %v", name, err)
+		}
 	}
 }
