@@ -23,13 +23,10 @@ const tryEvery = 50 * time.Millisecond
 // silence), and Lock waits until ctx ends; what names what is waited for then, as
 // for wait.Until.
 func Lock(ctx context.Context, path string, what lang.Text, waiting func()) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o600)
+	f, err := open(path)
 	if err != nil {
 		return nil, lang.Errorf("opening a lock: %w", "잠금 파일 열기: %w", err)
 	}
-	// Whoever may read a file may lock it, and keep all others waiting. One of an older
-	// version may be open to all; where it is another's, closing it is theirs to do.
-	_ = f.Chmod(0o600)
 	taken := lang.Textf("%s is locked", "%s이(가) 잠겨 있습니다", path)
 	err = wait.Until(ctx, tryEvery, what, func(context.Context) (bool, string, error) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -50,4 +47,19 @@ func Lock(ctx context.Context, path string, what lang.Text, waiting func()) (unl
 		return nil, err
 	}
 	return func() { _ = f.Close() }, nil // closing gives the lock up
+}
+
+// open opens the file of a lock, or makes it. Whoever may read a file may lock it, and keep
+// all others waiting: one of an older version, which was open to all, is closed to them.
+// Where it is another's that is theirs to do. A file with content is more than a lock, and
+// stays as it is.
+func open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if fi, err := f.Stat(); err == nil && fi.Size() == 0 && fi.Mode().Perm()&0o077 != 0 {
+		_ = f.Chmod(0o600)
+	}
+	return f, nil
 }

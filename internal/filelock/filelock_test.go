@@ -50,6 +50,52 @@ func TestLockNeedsItsFolder(t *testing.T) {
 	}
 }
 
+// TestOthersCannotLock: a lock that others can read is one that they can hold. What an older
+// version left open is closed, and a file with content, which others may have to read, is
+// only locked.
+func TestOthersCannotLock(t *testing.T) {
+	dir := t.TempDir()
+	locks := map[string]func(path string) error{
+		"lock": func(path string) error {
+			unlock, err := Lock(t.Context(), path, lang.Text{}, nil)
+			if err == nil {
+				unlock()
+			}
+			return err
+		},
+		"share": func(path string) error {
+			release, _, err := Share(path)
+			release()
+			return err
+		},
+		"try": func(path string) error {
+			release, _, err := Try(path)
+			if err == nil {
+				release()
+			}
+			return err
+		},
+	}
+	for name, take := range locks {
+		for content, want := range map[string]os.FileMode{"": 0o600, "a disk": 0o644} {
+			path := filepath.Join(dir, name+content)
+			if err := errors.Join(os.WriteFile(path, []byte(content), 0o644), os.Chmod(path, 0o644), take(path)); err != nil {
+				t.Fatal(err)
+			}
+			if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != want {
+				t.Errorf("%s of a file with %q: %v, %v, want %v", name, content, fi.Mode(), err, want)
+			}
+		}
+		path := filepath.Join(dir, "new "+name)
+		if err := take(path); err != nil {
+			t.Fatal(err)
+		}
+		if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o600 {
+			t.Errorf("%s made a file of %v, %v", name, fi.Mode(), err)
+		}
+	}
+}
+
 // TestShare: any number may share a lock, and nobody has it alone beside them.
 func TestShare(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")

@@ -24,7 +24,7 @@ func Share(path string) (release func(), taken bool, err error) {
 }
 
 func share(path string) (f *os.File, taken bool, err error) {
-	f, err = os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o644)
+	f, err = open(path)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
 		return nil, true, nil
 	}
@@ -92,7 +92,7 @@ func isAt(f *os.File, path string) bool {
 // Try takes the lock of the file at path alone, if nobody else has it or shares it; it
 // never waits.
 func Try(path string) (release func(), taken bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o644)
+	f, err := open(path)
 	if err != nil {
 		return nil, false, lang.Errorf("opening a lock: %w", "잠금 파일 열기: %w", err)
 	}
