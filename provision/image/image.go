@@ -198,7 +198,8 @@ func (i Image) hold() (bool, error) { return filelock.Keep(filepath.Join(i.Dir, 
 
 // close keeps all others away from images, also from those that an older version left
 // open to them: the trees have programs that make root of whoever runs them, and are never
-// updated.
+// updated. An open one on whose disk machines lie stays open, since the QEMU of a host is
+// another user; machines that are made later have a copy of the disk, see libvirt.
 func (i Image) close() error {
 	entries, err := os.ReadDir(filepath.Dir(i.Dir))
 	if errors.Is(err, fs.ErrPermission) {
@@ -210,6 +211,9 @@ func (i Image) close() error {
 		}
 		dir := filepath.Join(filepath.Dir(i.Dir), e.Name())
 		if fi, statErr := os.Stat(dir); statErr != nil || fi.Mode().Perm()&0o077 == 0 {
+			continue
+		}
+		if below, standErr := i.options.Standing(e.Name()); standErr != nil || len(below) > 0 { // who they are may not be known
 			continue
 		}
 		if failed := os.Chmod(dir, 0o700); !errors.Is(failed, fs.ErrPermission) && !errors.Is(failed, unix.EROFS) {

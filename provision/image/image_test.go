@@ -266,3 +266,38 @@ func TestRealImage(t *testing.T) {
 		}
 	}
 }
+
+// TestImagesAreClosed: nobody else gets at the programs of machines, also not at those of
+// images that an older version left open. One on whose disk a machine of the host's QEMU
+// lies must stay as it is, or that machine never starts again.
+func TestImagesAreClosed(t *testing.T) {
+	c := newFakeCache(t)
+	base := filepath.Join(c.options.CacheDir, "image")
+	mode := func(name string, want os.FileMode) {
+		t.Helper()
+		if fi, err := os.Stat(filepath.Join(base, name)); err != nil || fi.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v, want %v", name, fi.Mode(), err, want)
+		}
+	}
+	open := func(name string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Join(base, name), 0o755), os.Chmod(filepath.Join(base, name), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.options.Standing = func(id string) ([]string, error) {
+		if id == "stood-on" {
+			return []string{"a testbed"}, nil
+		}
+		return nil, nil
+	}
+	img := c.image()
+	mode(img.ID, 0o700)
+	open(img.ID)
+	open("older")
+	open("stood-on")
+	c.image()
+	mode(img.ID, 0o700)
+	mode("older", 0o700)
+	mode("stood-on", 0o755)
+}
