@@ -55,15 +55,19 @@ func Reserved(name string) bool { return reserved.MatchString(name) }
 var ErrTaken = errors.New("somebody else's namespace")
 
 // Check gives an error that is ErrTaken if the namespace is there and is another's: it was
-// not made by this lab or quiz, in whichever attempt. An older version made namespaces
-// without a mark; those of built-in labs are known by their name.
+// not made by this lab or quiz, in whichever attempt.
 func (n *Namespace) Check(ctx context.Context) error {
 	ns, err := n.get(ctx)
-	if err != nil || ns == nil && !Reserved(n.Name) {
+	if err != nil {
 		return err
 	}
-	if Reserved(n.Name) || !n.made(ns) {
-		return &taken{lang.Errorf("the namespace %[1]s is there already, and not made by this lab or quiz: nothing in it was touched; remove or rename it yourself, if you don't need it",
+	return n.check(ns)
+}
+
+// check is Check for the namespace as it is; nil is none.
+func (n *Namespace) check(ns *unstructured.Unstructured) error {
+	if Reserved(n.Name) || ns != nil && !n.made(ns) {
+		return &taken{lang.Errorf("the namespace %[1]s is there already, and not made by this lab or quiz: nothing in it was touched; delete it yourself, if you don't need it",
 			"네임스페이스 %[1]s이(가) 이미 있는데, 이 실습이나 퀴즈가 만든 것이 아니어서 아무것도 건드리지 않았습니다. 필요 없는 것이라면 직접 지우세요", n.Name)}
 	}
 	return nil
@@ -74,7 +78,8 @@ type taken struct{ error }
 
 func (*taken) Is(target error) bool { return target == ErrTaken }
 
-// made tells whether this lab or quiz has made the namespace.
+// made tells whether this lab or quiz has made the namespace: it has its mark. One that
+// only has the name is somebody's who likes the name.
 func (n *Namespace) made(ns *unstructured.Unstructured) bool {
 	labels, origin := ns.GetLabels(), ns.GetAnnotations()[OriginAnnotation]
 	for key, value := range n.Labels {
@@ -83,16 +88,6 @@ func (n *Namespace) made(ns *unstructured.Unstructured) bool {
 			return true
 		case labels[key] == value && origin == "": // of an older version, which noted no origin
 			return !n.Twin
-		}
-	}
-	return n.Origin == "" && origin == "" && !marked(labels)
-}
-
-// marked tells whether a namespace has the mark of any lab or quiz.
-func marked(labels map[string]string) bool {
-	for key := range labels {
-		if strings.HasPrefix(key, "noriter.dev/") {
-			return true
 		}
 	}
 	return false
@@ -117,7 +112,7 @@ func (n *Namespace) get(ctx context.Context) (*unstructured.Unstructured, error)
 }
 
 func (n *Namespace) owns(ns *unstructured.Unstructured) bool {
-	return ns != nil && ns.GetDeletionTimestamp() == nil && ns.GetAnnotations()[AttemptAnnotation] == n.Attempt
+	return ns != nil && n.made(ns) && ns.GetDeletionTimestamp() == nil && ns.GetAnnotations()[AttemptAnnotation] == n.Attempt
 }
 
 // Make makes the namespace, unless it is there already, and waits until pods
@@ -129,10 +124,8 @@ func (n *Namespace) Make(ctx context.Context, limit time.Duration, remove func(c
 	if err != nil {
 		return err
 	}
-	if !n.owns(ns) {
-		if err := n.Check(ctx); err != nil {
-			return err
-		}
+	if err := n.check(ns); err != nil {
+		return err
 	}
 	if ns != nil && !n.owns(ns) {
 		if err := remove(ctx); err != nil {
@@ -164,10 +157,15 @@ func (n *Namespace) Make(ctx context.Context, limit time.Duration, remove func(c
 // Delete begins to delete the namespace; one that is going already goes on, and one of
 // somebody else's is left alone.
 func (n *Namespace) Delete(ctx context.Context) error {
-	if err := n.Check(ctx); err != nil {
+	ns, err := n.get(ctx)
+	if err != nil {
 		return err
 	}
-	err := n.Cluster.Dynamic.Resource(namespaces).Delete(ctx, n.Name, metav1.DeleteOptions{})
+	if err := n.check(ns); err != nil || ns == nil {
+		return err
+	}
+	uid := ns.GetUID() // not one of the same name that has come since
+	err = n.Cluster.Dynamic.Resource(namespaces).Delete(ctx, n.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) { // a conflict: it is going already
 		return lang.Errorf("deleting the namespace %s: %w", "네임스페이스 %s 지우기: %w", n.Name, err)
 	}

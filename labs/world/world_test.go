@@ -99,7 +99,7 @@ func TestNamespaceOfSomebodyElse(t *testing.T) {
 		"none":                             {nil, world.Namespace{Name: "lab-x"}, false},
 		"its own":                          {marked("lab-x", "x", ""), world.Namespace{Name: "lab-x"}, false},
 		"its own, from elsewhere":          {marked("lab-x", "x", "/a"), world.Namespace{Name: "lab-x", Origin: "/a"}, false},
-		"made by an older version":         {marked("lab-x", "", ""), world.Namespace{Name: "lab-x"}, false},
+		"a learner's, of a lab's name":     {marked("lab-x", "", ""), world.Namespace{Name: "lab-x"}, true},
 		"of an older version, elsewhere":   {marked("lab-x", "x", ""), world.Namespace{Name: "lab-x", Origin: "/a"}, false},
 		"a learner's":                      {marked("precious", "", ""), world.Namespace{Name: "precious", Origin: "/a"}, true},
 		"of another lab":                   {marked("lab-x", "y", ""), world.Namespace{Name: "lab-x"}, true},
