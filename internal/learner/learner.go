@@ -5,10 +5,12 @@
 package learner
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +28,8 @@ type User struct {
 
 	// self says that this process is theirs already: nothing has to be given up.
 	self bool
+	// stranger says that what runs as them is not to be trusted with what is the caller's.
+	stranger bool
 }
 
 // Self tells whether this process runs as them.
@@ -35,8 +39,15 @@ func (u *User) Self() bool { return u == nil || u.self }
 // else the one whom this process runs as. Root who is really root stays root.
 func Caller() (*User, error) { return caller(os.Geteuid(), os.Getenv, byName) }
 
-// Nobody is who runs what must not be trusted with the rights of root.
-func Nobody() (*User, error) { return byName("nobody") }
+// Nobody is who runs what must not be trusted with the rights of root, nor with root's
+// terminal and environment.
+func Nobody() (*User, error) {
+	u, err := byName("nobody")
+	if err == nil {
+		u.stranger = true
+	}
+	return u, err
+}
 
 // errNotAsSudoSays is an environment that was not made by sudo, or an account that is
 // gone. Going on as root would be more than was asked for.
@@ -139,6 +150,17 @@ func (u *User) Own(c *exec.Cmd) {
 		c.Env = os.Environ()
 	}
 	c.Env = u.environment(c.Env)
+	if !u.stranger {
+		return
+	}
+	// A terminal does what is typed, and whoever has it can type (TIOCSTI), or have it obey
+	// what is written to it: one of another session has none.
+	c.SysProcAttr.Setsid = true
+	if c.Cancel != nil { // and all of that session end
+		c.Cancel = func() error {
+			return errors.Join(syscall.Kill(-c.Process.Pid, syscall.SIGKILL), c.Process.Kill())
+		}
+	}
 }
 
 // ofRoot are variables that root's environment has, and sudo's, and that are not this
@@ -146,10 +168,13 @@ func (u *User) Own(c *exec.Cmd) {
 var ofRoot = []string{"HOME", "USER", "LOGNAME", "SHELL", "MAIL", "SUDO_USER", "SUDO_UID", "SUDO_GID", "SUDO_COMMAND", "SUDO_HOME",
 	"XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "TMPDIR"}
 
+// forStrangers are variables that are no secret of root's: how to run, and what is meant.
+var forStrangers = regexp.MustCompile(`^(PATH|TERM|TZ|NO_COLOR|LANG|LANGUAGE|LC_\w+|LAB_\w+|NORI_\w+|KUBECONFIG|KUBECACHEDIR)$`)
+
 func (u *User) environment(env []string) []string {
 	out := slices.DeleteFunc(slices.Clone(env), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains(ofRoot, name)
+		return slices.Contains(ofRoot, name) || u.stranger && !forStrangers.MatchString(name)
 	})
 	return append(out, "HOME="+u.Home, "USER="+u.Name, "LOGNAME="+u.Name, "SHELL="+u.Shell)
 }

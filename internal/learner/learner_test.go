@@ -1,7 +1,9 @@
 package learner
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"noriter.dev/noriter/internal/lang"
 )
@@ -100,6 +103,50 @@ func TestOwn(t *testing.T) {
 		!strings.Contains(lines[4], "Permission denied") || lines[5] != "kept" {
 		t.Errorf("%q", lines)
 	}
+}
+
+// TestStranger: what runs as nobody has no terminal to type into, knows no secret of root's
+// environment, and ends with all that it started.
+func TestStranger(t *testing.T) {
+	other(t) // or there is nobody
+	u, err := Nobody()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := exec.CommandContext(ctx, "sh", "-c", "read -r _ _ _ _ _ session _ </proc/$$/stat; echo $$ $session ${TOKEN-none} $KUBECONFIG $LAB_COLOR; sleep 15 & echo $!; wait")
+	c.Env, c.Dir = append(os.Environ(), "TOKEN=secret", "KUBECONFIG=/k", "LAB_COLOR=red"), "/"
+	c.WaitDelay = time.Second
+	u.Own(c)
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var self, session, sleeper int
+	var token, kubeconfig, color string
+	if _, err := fmt.Fscan(out, &self, &session, &token, &kubeconfig, &color, &sleeper); err != nil {
+		t.Fatal(err)
+	}
+	if self != session || token != "none" || kubeconfig != "/k" || color != "red" {
+		t.Errorf("process %d of session %d has %s %s %s", self, session, token, kubeconfig, color)
+	}
+	cancel()
+	_ = c.Wait() // it was killed
+	for deadline := time.Now().Add(10 * time.Second); !ended(sleeper); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d is still there", sleeper)
+		}
+	}
+}
+
+// ended tells whether a process has ended, also where nobody has asked for its end.
+func ended(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(data), ") Z ")
 }
 
 // TestDo is what a learner could lay for root to stumble over: with their own rights it
