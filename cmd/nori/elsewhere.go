@@ -172,6 +172,7 @@ func effectLines(e format.Effects, hands *learner.User) (lines []string) {
 		{lang.Textf("scripts on this host, as %s, when a solution is asked for or a proof is made", "풀이를 부탁하거나 검증할 때 이 호스트에서 실행하는 스크립트 (%s 권한)", as), e.Typed},
 		{lang.Text{EN: "commands on machines, as root", KO: "머신에서 root로 실행하는 명령"}, e.Machines},
 		{lang.Text{EN: "commands in containers", KO: "컨테이너 안에서 실행하는 명령"}, e.Pods},
+		{lang.Text{EN: "addresses that it asks for pages", KO: "페이지를 요청하는 주소"}, e.Addresses},
 		{lang.Text{EN: "objects that it makes or changes", KO: "만들거나 바꾸는 오브젝트"}, e.Objects},
 		{lang.Text{EN: "images", KO: "이미지"}, e.Images},
 	} {

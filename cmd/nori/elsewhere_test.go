@@ -60,7 +60,8 @@ func elsewhere(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(data), "    checks:\n", "    checks:\n      - {id: look, script: {run: look.sh}, expr: code == 0}\n", 1)
+	text := strings.Replace(string(data), "    checks:\n", "    checks:\n      - {id: look, script: {run: look.sh}, expr: code == 0}\n"+
+		"      - {id: ask, http: {url: 'http://elsewhere.example/{{ns}}'}, expr: status == 200}\n", 1)
 	if err := errors.Join(os.WriteFile(file, []byte(text), 0o644), os.WriteFile(filepath.Join(dir, "look.sh"), []byte("id\n"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestLintListsWhatRuns(t *testing.T) {
 	if err := g.lint([]string{elsewhere(t)}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"no mistakes found", "scripts on this host, as you:\n    look.sh", "images:\n    noriter/"} {
+	for _, want := range []string{"no mistakes found", "scripts on this host, as you:\n    look.sh", "asks for pages:\n    http://elsewhere.example/{{ns}} (from: host)", "images:\n    noriter/"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}

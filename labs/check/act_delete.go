@@ -25,8 +25,11 @@ func (d *Delete) Target() Target { return Target(*d) }
 // Validate wants a target.
 func (d *Delete) Validate(v *field.Validator) { d.Target().validate(v, "delete") }
 
-// Do deletes an object.
-func (d *Delete) Do(ctx context.Context, c *Cluster, _ *Scope, obj *unstructured.Unstructured, say func(string)) (stepBack, error) {
+// Do deletes an object of the lab's namespace.
+func (d *Delete) Do(ctx context.Context, c *Cluster, s *Scope, obj *unstructured.Unstructured, say func(string)) (stepBack, error) {
+	if obj.GetNamespace() != s.Namespace { // a node
+		return nil, errShared(d.Kind)
+	}
 	say(lang.Textf("deleting %s and watching what happens", "%s을(를) 지우고 지켜보는 중입니다", objectName(obj)).String())
 	return nil, c.Delete(ctx, d.Kind, d.APIVersion, obj)
 }

@@ -81,17 +81,25 @@ func TestUndoneAfterLeaving(t *testing.T) {
 }
 
 func TestActThatFails(t *testing.T) {
-	w := labtest.NewWorld(t.TempDir(), pod("a"))
+	w := labtest.NewWorld(t.TempDir(), pod("a"), labtest.Object("v1", "Namespace", "", "precious", nil))
 	w.Nodes = &nodes{fail: errors.New("no way in")}
 	for _, c := range []struct{ act, says string }{
 		{"node: {on: node1, stop: x}", "no way in"},
 		{"node: {on: nowhere, stop: x}", "no node nowhere to try this on"},
 		{"scale: {kind: Pod, name: a, replicas: 2}", "can't be scaled"},
+		{"delete: {kind: Namespace, name: precious}", "no object of the lab's namespace"},
+		{"label: {kind: Namespace, name: precious, labels: {x: y}}", "no object of the lab's namespace"},
+		{"delete: {kind: Node, name: node1}", "no object of the lab's namespace"},
 		{"label: {kind: Pod, name: b, labels: {x: y}}", "no pod b to try this on"},
 	} {
 		r := w.Trigger(context.Background(), scope(nil), parse(t, "id: a\ntriggered:\n  "+c.act+"\n  then: {list: {kind: Pod}, expr: 'true'}"), func(string) {})
 		if r.State == check.Holds || !strings.Contains(r.Actual, c.says) {
 			t.Errorf("%s: %+v", c.act, r)
+		}
+	}
+	for kind, name := range map[string]string{"Namespace": "precious", "Node": "node1"} {
+		if obj, err := w.Get(context.Background(), kind, "v1", "", name); obj == nil || err != nil || obj.GetLabels()["x"] != "" {
+			t.Errorf("%s %s was touched: %v, %v", kind, name, obj, err)
 		}
 	}
 }

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"noriter.dev/noriter/internal/lang"
@@ -80,6 +82,9 @@ func (t Target) find(ctx context.Context, c *Cluster, s *Scope) ([]unstructured.
 	if err != nil {
 		return nil, err
 	}
+	if err := t.within(c); err != nil {
+		return nil, err
+	}
 	items, err := c.List(ctx, t.Kind, t.APIVersion, s.Namespace, selector)
 	if err != nil {
 		return nil, err
@@ -100,6 +105,26 @@ func (t Target) find(ctx context.Context, c *Cluster, s *Scope) ([]unstructured.
 		hit = hit[:1]
 	}
 	return hit, nil
+}
+
+// within gives an error where the objects are not of the lab's namespace. Of what all
+// namespaces share only nodes are hit, and only by what is undone: the rest was not made by
+// the lab, and may be precious to somebody.
+func (t Target) within(c *Cluster) error {
+	m, err := c.Resource(t.Kind, t.APIVersion)
+	if err != nil {
+		return err
+	}
+	if m.Scope.Name() == meta.RESTScopeNameRoot && m.Resource.GroupResource() != nodeResource {
+		return errShared(t.Kind)
+	}
+	return nil
+}
+
+var nodeResource = schema.GroupResource{Resource: "nodes"}
+
+func errShared(kind string) error {
+	return lang.Errorf("a %s is no object of the lab's namespace, so the lab doesn't touch it", "%s은(는) 실습 네임스페이스의 오브젝트가 아니어서 실습이 건드리지 않습니다", kindName(kind))
 }
 
 // describe names what an act is about: "pod web", "pod with the label app=web".

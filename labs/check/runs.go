@@ -11,6 +11,8 @@ const (
 	OnMachine Where = "machine"
 	InPod     Where = "pod"
 	OnObjects Where = "objects"
+	// OverNetwork is an address that is asked, wherever it leads.
+	OverNetwork Where = "network"
 )
 
 // Ran is told of each thing that runs: where, and what, as it was written.
@@ -40,6 +42,18 @@ func (e *Exec) Runs(on Ran) {
 		words = append(words, w.Source())
 	}
 	on(InPod, strings.Join(words, " "))
+}
+
+// Runs is the address, where one is given; else the cluster's own are asked.
+func (h *HTTP) Runs(on Ran) {
+	if h.URL == nil {
+		return
+	}
+	from := h.From.Source()
+	if from == "" {
+		from = "host"
+	}
+	on(OverNetwork, h.URL.Source()+" (from: "+from+")")
 }
 
 // Runs is the act, and the check that follows it.

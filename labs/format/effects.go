@@ -21,6 +21,8 @@ type Effects struct {
 	Host, Typed []string
 	// Machines are commands on machines, Pods those in containers.
 	Machines, Pods []string
+	// Addresses are asked for pages, wherever they lead.
+	Addresses []string
 	// Objects are what is created and changed; Images are what containers are made from.
 	Objects, Images []string
 }
@@ -29,7 +31,8 @@ type Effects struct {
 func (l *Lab) Effects() Effects {
 	e := Effects{Namespace: l.Namespace}
 	on := func(where check.Where, what string) {
-		into := map[check.Where]*[]string{check.OnHost: &e.Host, check.OnMachine: &e.Machines, check.InPod: &e.Pods, check.OnObjects: &e.Objects}[where]
+		into := map[check.Where]*[]string{check.OnHost: &e.Host, check.OnMachine: &e.Machines, check.InPod: &e.Pods,
+			check.OverNetwork: &e.Addresses, check.OnObjects: &e.Objects}[where]
 		*into = append(*into, what)
 	}
 	for i := range l.Setup {
