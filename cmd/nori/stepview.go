@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/provision/step"
 )
 
@@ -63,6 +64,7 @@ func (g *globals) showSteps(do func(step.Reporter) error) error {
 func (p *stepView) report(e step.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	e.Note = printable.Text(e.Note) // some of it is what a machine said
 	if e.Kind == step.Said {
 		p.line(e.Note)
 		return

@@ -110,6 +110,20 @@ func TestStepViewPlain(t *testing.T) {
 	}
 }
 
+// TestStepViewObeysNobody: a machine whose answer is shown is not who the terminal obeys.
+func TestStepViewObeysNobody(t *testing.T) {
+	var out bytes.Buffer
+	v := newStepView(&out, false)
+	st := &step.Step{ID: "x", Title: lang.Text{EN: "X", KO: "X"}}
+	v.report(step.Event{Step: st, Kind: step.Waiting, Note: "it says \x1b]52;c;ZXZpbA==\x07"})
+	v.report(step.Event{Step: st, Kind: step.Said, Note: "and \u009b2J"})
+	v.report(step.Event{Step: st, Kind: step.Noted, Note: "\x1b[8m"})
+	v.report(step.Event{Step: st, Kind: step.Done})
+	if strings.ContainsAny(out.String(), "\x1b\x07\u009b") || !strings.Contains(out.String(), `\x1b]52`) {
+		t.Errorf("%q", out.String())
+	}
+}
+
 // TestStepViewInterrupted: what a person ends by Ctrl-C has not failed.
 func TestStepViewInterrupted(t *testing.T) {
 	for language, want := range map[string]string{"en": "Machines: interrupted", "ko": "머신: 중단"} {
