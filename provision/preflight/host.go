@@ -119,15 +119,27 @@ func tryBridge() error {
 // with it. Programs that it starts are in them, too.
 func Apart(namespaces int, do func() error) error {
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends here
-		if err := unix.Unshare(namespaces | unix.CLONE_FS); err != nil {
-			done <- lang.Errorf("making a namespace: %w", "네임스페이스 만들기: %w", err)
-			return
-		}
-		done <- do()
-	}()
+	go apart(namespaces, do, done)
 	return <-done
+}
+
+func apart(namespaces int, do func() error, done chan<- error) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The first thread does not end before the process, and is what /proc/self
+		// shows: it is held while another does it.
+		defer runtime.UnlockOSThread()
+		other := make(chan error, 1)
+		go apart(namespaces, do, other)
+		done <- <-other
+		return
+	}
+	// Never unlocked: the thread ends here.
+	if err := unix.Unshare(namespaces | unix.CLONE_FS); err != nil {
+		done <- lang.Errorf("making a namespace: %w", "네임스페이스 만들기: %w", err)
+		return
+	}
+	done <- do()
 }
 
 func linkMark(name string) string {
