@@ -44,7 +44,7 @@ func TestDamagedRecord(t *testing.T) {
 			t.Errorf("%s: the machines are %+v, %v; want two that run", how, infos, err)
 		}
 		err = b.Ensure(ctx, b.spec("node1"))
-		if err == nil || !strings.Contains(err.Error(), "`nori reset --name test`") {
+		if err == nil || !strings.Contains(err.Error(), "`nori reset --name "+bedName+"`") {
 			t.Errorf("%s: switching it on: %v; want what to type", how, err)
 		}
 		if err := b.Prepare(ctx); err != nil {
@@ -159,7 +159,7 @@ func TestHalfRestoreWithoutSnapshot(t *testing.T) {
 		if err := b.Prepare(ctx); err != nil {
 			t.Errorf("%q: %v", pending, err)
 		}
-		if err := b.Ensure(ctx, b.spec("node1")); err == nil || !strings.Contains(err.Error(), "`nori reset --name test`") {
+		if err := b.Ensure(ctx, b.spec("node1")); err == nil || !strings.Contains(err.Error(), "`nori reset --name "+bedName+"`") {
 			t.Errorf("%q: %v, want what to type", pending, err)
 		}
 		if err := b.Restore(ctx, "base"); err != nil {

@@ -2,6 +2,7 @@ package nspawn
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -26,6 +27,9 @@ type lostBed struct {
 	keeper   *exec.Cmd
 }
 
+// lostName is its name, which no other run of these tests has.
+var lostName = fmt.Sprintf("lost-%d", os.Getpid())
+
 func newLostBed(t *testing.T) *lostBed {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -36,7 +40,7 @@ func newLostBed(t *testing.T) *lostBed {
 	}
 	b := &lostBed{t: t, testbeds: filepath.Join(t.TempDir(), "홈 a,b:c")}
 	image := t.TempDir()
-	b.Provider = New(machine.Testbed{Name: "lost-bed", Dir: filepath.Join(b.testbeds, "lost-bed"), Subnet: netip.MustParsePrefix("10.77.0.0/24")}, image, Options{Isolated: true})
+	b.Provider = New(machine.Testbed{Name: lostName, Dir: filepath.Join(b.testbeds, lostName), Subnet: netip.MustParsePrefix("10.77.0.0/24")}, image, Options{Isolated: true})
 	m := b.machine("node1")
 	for _, d := range append(m.runtimeDirs(), m.root(), m.upper(), m.work(), "/run/systemd/nspawn/locks") {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -93,11 +97,11 @@ func (b *lostBed) keep() {
 
 func (b *lostBed) look(testbeds string) []machine.Leftover {
 	b.t.Helper()
-	found, err := Leftovers(machine.Look{Testbeds: testbeds, Names: []string{"lost-bed"}, Machines: []string{"control", "node1"}})
+	found, err := Leftovers(machine.Look{Testbeds: testbeds, Names: []string{lostName}, Machines: []string{"control", "node1"}})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return slices.DeleteFunc(found, func(l machine.Leftover) bool { return l.Testbed != "lost-bed" })
+	return slices.DeleteFunc(found, func(l machine.Leftover) bool { return l.Testbed != lostName })
 }
 
 // removed checks that nothing of the machine is there.

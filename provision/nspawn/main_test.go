@@ -69,6 +69,9 @@ type bed struct {
 	hosts map[string]remote.KeyPair
 }
 
+// bedName is the name of a testbed for tests, which no other run of them has.
+var bedName = fmt.Sprintf("t%d", os.Getpid())
+
 // newBed makes a provider on the cached image, and checks at the end of the
 // test that nothing of it is left.
 func newBed(t *testing.T, names ...string) *bed {
@@ -106,7 +109,7 @@ func newBedWith(t *testing.T, opts Options, names ...string) *bed {
 		t.Fatal(err)
 	}
 	b.Provider = New(machine.Testbed{
-		Name: "test", Dir: dir, Subnet: netip.MustParsePrefix("10.77.0.0/24"),
+		Name: bedName, Dir: dir, Subnet: netip.MustParsePrefix("10.77.0.0/24"),
 		AuthorizedKey: key.Public, HostKeys: keys,
 	}, img.Root, opts)
 	t.Cleanup(func() {

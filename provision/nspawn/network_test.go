@@ -34,7 +34,7 @@ var hosts = []struct{ name, script string }{
 		echo 1 > /proc/sys/net/ipv4/conf/$d/rp_filter; echo 2 > /proc/sys/net/ipv4/conf/$d/arp_ignore; echo 2 > /proc/sys/net/ipv4/conf/$d/arp_announce
 		echo 0 > /proc/sys/net/ipv4/conf/$d/forwarding; done`},
 	{"without IPv6", `echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6`},
-	{"its link gone", `ip link delete nori-test`},
+	{"its link gone", `ip link delete $NET`},
 	{"its route gone", `ip route flush 10.77.0.0/24`},
 }
 
@@ -69,9 +69,12 @@ func TestHosts(t *testing.T) {
 }
 
 // hostScript runs a script in the namespace that stands for the host.
+// hostScript runs a script for which $NET is how the testbed calls its network.
 func hostScript(t *testing.T, script string) {
 	t.Helper()
-	if out, err := exec.Command("sh", "-ec", script).CombinedOutput(); err != nil {
+	cmd := exec.Command("sh", "-ec", script)
+	cmd.Env = append(os.Environ(), "NET="+BridgeName(bedName, ""))
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 }
@@ -100,10 +103,10 @@ func listen(t *testing.T, addr string) string {
 // are not the testbed's. They are left as they are.
 func TestNetworkOfOthers(t *testing.T) {
 	for name, c := range map[string]struct{ make, still, undo string }{
-		"a bridge":               {"ip link add nori-test type bridge", "ip link show nori-test type bridge", "ip link delete nori-test"},
-		"a pair of cards":        {"ip link add nori-test type veth peer name other", "ip link show other", "ip link delete other"},
-		"one of another testbed": {"ip link add nori-test type bridge; ip link set nori-test alias noriter:/other", "ip link show nori-test", "ip link delete nori-test"},
-		"a namespace":            {"ip netns add nori-test", "ip netns exec nori-test true", "ip netns delete nori-test"},
+		"a bridge":               {"ip link add $NET type bridge", "ip link show $NET type bridge", "ip link delete $NET"},
+		"a pair of cards":        {"ip link add $NET type veth peer name other", "ip link show other", "ip link delete other"},
+		"one of another testbed": {"ip link add $NET type bridge; ip link set $NET alias noriter:/other", "ip link show $NET", "ip link delete $NET"},
+		"a namespace":            {"ip netns add $NET", "ip netns exec $NET true", "ip netns delete $NET"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBedWith(t, Options{}, "node1")
@@ -146,7 +149,7 @@ func TestPlugged(t *testing.T) {
 func testPlugged(t *testing.T, opts Options) {
 	if opts.Isolated {
 		t.Cleanup(func() { // whose the namespace is; after the machines are gone
-			if err := netns.Delete("test"); err != nil {
+			if err := netns.Delete(bedName); err != nil {
 				t.Error(err)
 			}
 		})
@@ -215,16 +218,16 @@ func TestTakeOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hostScript(t, "ip link delete nori-test; ip link add nori-test type bridge; ip link set nori-test address "+mac.String()+" up; ip addr add 10.77.0.1/24 dev nori-test")
+	hostScript(t, "ip link delete $NET; ip link add $NET type bridge; ip link set $NET address "+mac.String()+" up; ip addr add 10.77.0.1/24 dev $NET")
 	m := b.machine("node1")
-	hostScript(t, "ip -n nori-test link set "+m.card()+" netns $$; ip link set "+m.card()+" master nori-test up")
-	if err := netns.Delete("test"); err != nil {
+	hostScript(t, "ip -n $NET link set "+m.card()+" netns $$; ip link set "+m.card()+" master $NET up")
+	if err := netns.Delete(bedName); err != nil {
 		t.Fatal(err)
 	}
 	b.up(ctx, "node1")
 	b.run(ctx, b.dial(ctx, "node1"), "true")
-	link, err := netlink.LinkByName("nori-test")
+	link, err := netlink.LinkByName(b.bridge())
 	if err != nil || link.Type() != "veth" {
-		t.Errorf("nori-test is %v, %v; want the link to the namespace", link, err)
+		t.Errorf("the host's card is %v, %v; want the link to the namespace", link, err)
 	}
 }
