@@ -19,14 +19,16 @@ import (
 type facts struct {
 	// container says that the machine shares its host's kernel.
 	container bool
-	// sysResource says that root may lower oom_score_adj (CAP_SYS_RESOURCE).
+	// sysResource says that root may lower oom_score_adj: it has CAP_SYS_RESOURCE in
+	// the user namespace in which the host started.
 	sysResource bool
 }
 
 // lookAround prints one word per fact.
 const lookAround = `
 systemd-detect-virt --container --quiet && echo container
-[ $(( 0x$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) >> 24 & 1 )) = 1 ] && echo sysresource
+[ $(( 0x$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) >> 24 & 1 )) = 1 ] &&
+	grep -qE '^ *0 +0 +4294967295$' /proc/self/uid_map && echo sysresource
 true`
 
 func readFacts(ctx context.Context, m machine.Machine) (facts, error) {

@@ -154,23 +154,29 @@ func inherit(parent, dir string, files ...string) error {
 	return nil
 }
 
-// limitMemory sets a limit where the host has the controller; 0 is none.
-func (g group) limitMemory(mib int) error {
+// maxTasks is how many threads a machine may have: its own three hundred, and some for
+// each of 110 pods. A fork bomb in it does not take the host's.
+const maxTasks = 16384
+
+// limit sets the machine's limits where the host has the controllers; no memory means
+// as much as there is.
+func (g group) limit(mib int) error {
 	for _, h := range g.trees {
-		file, none := "memory.limit_in_bytes", "-1"
+		file, memory := "memory.limit_in_bytes", "-1"
 		if h.v2 {
-			file, none = "memory.max", "max"
+			file, memory = "memory.max", "max"
 		}
-		value := none
 		if mib > 0 {
-			value = strconv.Itoa(mib << 20)
+			memory = strconv.Itoa(mib << 20)
 		}
-		path := filepath.Join(g.dir(h), file)
-		if _, err := os.Stat(path); err != nil {
-			continue // this hierarchy has no memory controller
-		}
-		if err := os.WriteFile(path, []byte(value), 0); err != nil {
-			return lang.Errorf("limiting memory to %s: %w", "메모리를 %s(으)로 제한: %w", value, err)
+		for file, value := range map[string]string{file: memory, "pids.max": strconv.Itoa(maxTasks)} {
+			path := filepath.Join(g.dir(h), file)
+			if !exists(path) {
+				continue // this hierarchy has no such controller
+			}
+			if err := os.WriteFile(path, []byte(value), 0); err != nil {
+				return lang.Errorf("limiting the machine, %s to %s: %w", "머신 제한, %s을(를) %s(으)로: %w", file, value, err)
+			}
 		}
 	}
 	return nil

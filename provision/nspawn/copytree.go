@@ -163,9 +163,13 @@ func copyMeta(src, dst string, fi fs.FileInfo) error {
 	return nil
 }
 
-// private are attributes by which an overlay refers to the very file they are
-// on or to the layer below it; on a copy they would be wrong.
-var private = []string{"trusted.overlay.origin", "trusted.overlay.impure", "trusted.overlay.nlink", "trusted.overlay.upper", "trusted.overlay.uuid"}
+// private says which attributes an overlay has to refer to the very file they are on or
+// to the layer below it; on a copy they would be wrong. One in a user namespace, as
+// containerd's in a machine, has them under another name ("userxattr").
+func private(name string) bool {
+	_, what, ok := strings.Cut(name, ".overlay.")
+	return ok && slices.Contains([]string{"origin", "impure", "nlink", "upper", "uuid"}, what)
+}
 
 func copyAttributes(src, dst string) error {
 	names, err := attribute(func(b []byte) (int, error) { return unix.Llistxattr(src, b) })
@@ -176,7 +180,7 @@ func copyAttributes(src, dst string) error {
 		return &fs.PathError{Op: "listxattr", Path: src, Err: err}
 	}
 	for name := range strings.SplitSeq(string(names), "\x00") {
-		if name == "" || slices.Contains(private, name) {
+		if name == "" || private(name) {
 			continue
 		}
 		v, err := attribute(func(b []byte) (int, error) { return unix.Lgetxattr(src, name, b) })

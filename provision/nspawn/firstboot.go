@@ -16,8 +16,8 @@ import (
 const completeScript = `#!/bin/sh
 # Makes a whole node of this container.
 set -u
-# The agent sets kernel parameters, containers have their own.
-mount -o remount,bind,rw /proc/sys
+# The agent sets network parameters, containers have their own. All others are the host's.
+mount --bind /proc/sys/net /proc/sys/net 2>/dev/null && mount -o remount,bind,rw /proc/sys/net
 # Volumes mounted later must show up in running pods (mount propagation).
 mount --make-rshared /
 # With cgroup v1 the controllers are mounted read-only. The machine sees only
@@ -25,8 +25,9 @@ mount --make-rshared /
 while read -r _ dir kind _; do
 	case $kind in cgroup) mount -o remount,bind,rw "$dir" ;; esac
 done < /proc/mounts
-# Programs that follow the kernel's log want this.
-[ -e /dev/kmsg ] || mknod -m 600 /dev/kmsg c 1 11
+# Programs that follow the kernel's log want this. A machine with users of its own
+# may not make it, and finds nothing in it.
+[ -e /dev/kmsg ] || mknod -m 600 /dev/kmsg c 1 11 2>/dev/null || ln -s null /dev/kmsg
 exit 0
 `
 

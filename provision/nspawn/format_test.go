@@ -49,7 +49,7 @@ func TestOlderFiles(t *testing.T) {
 
 // TestNewerFiles: what is not known is neither used nor cleaned up.
 func TestNewerFiles(t *testing.T) {
-	p := olderFiles(t, `"version": 2, "nori": "v9",`)
+	p := olderFiles(t, `"version": 3, "nori": "v9",`)
 	_, machineErr := p.machine("node1").readRecord()
 	_, snapshotErr := p.Snapshots(t.Context())
 	for _, err := range []error{machineErr, snapshotErr, p.removeUnusedLayers(), p.cleanUp(), p.Save(t.Context(), "other"), p.Restore(t.Context(), "mine"), p.DeleteSnapshot(t.Context(), "mine")} {

@@ -2,15 +2,10 @@ package nspawn
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/preflight"
@@ -21,13 +16,17 @@ import (
 type Probes struct {
 	// Overlay mounts an overlay below a folder and unmounts it again.
 	Overlay func(dir string) error
+	// Users does below a folder what a machine with users of its own needs.
+	Users func(dir string) error
 	// Rules loads the rules of a Service into a network namespace of its own, by
 	// nft at a path.
 	Rules func(ctx context.Context, nft string) error
 }
 
 // ThisHost asks the real things.
-func ThisHost() Probes { return Probes{Overlay: tryOverlay, Rules: tryRules} }
+func ThisHost() Probes {
+	return Probes{Overlay: tryOverlay, Users: func(dir string) error { return tryUsers("", dir) }, Rules: tryRules}
+}
 
 // Preflight is what a host is checked for before container machines are made.
 func Preflight(probes Probes) preflight.Driver {
@@ -58,6 +57,7 @@ func (p hostChecks) all() []preflight.Check {
 		p.Check("kernel", lang.Text{EN: "the kernel, which container machines share", KO: "컨테이너 머신이 함께 쓰는 커널"}, p.kernel),
 		p.Check("nspawn", lang.Text{EN: "container machines (systemd-nspawn)", KO: "컨테이너 머신 (systemd-nspawn)"}, p.nspawn),
 		p.Check("overlayfs", lang.Text{EN: "layered file systems (overlayfs)", KO: "계층 파일 시스템 (overlayfs)"}, p.overlay),
+		p.Check("users", lang.Text{EN: "users of their own for container machines", KO: "컨테이너 머신만의 사용자"}, p.users),
 		p.Check("nftables", lang.Text{EN: "packet rules (nftables)", KO: "패킷 규칙 (nftables)"}, p.rules),
 		p.Check("selinux", lang.Text{EN: "SELinux", KO: "SELinux"}, p.selinux),
 		p.Check("cgroup", lang.Text{EN: "control groups", KO: "컨트롤 그룹 (cgroup)"}, p.cgroup),
@@ -86,6 +86,24 @@ func (p hostChecks) overlay(context.Context) preflight.Result {
 		return p.Optional(preflight.Failed("modprobe overlay", "the kernel does not list it", "커널 목록에 없습니다"))
 	}
 	return preflight.Passed("the kernel lists it", "커널 목록에 있습니다")
+}
+
+// users are no condition: without, container machines work, and root on one is closer
+// to being root of the host.
+func (p hostChecks) users(context.Context) preflight.Result {
+	if p.Host.EUID != 0 {
+		return preflight.Passed("to be tried by root", "root로 실행해야 확인할 수 있습니다")
+	}
+	dir := p.Options.StateDir
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	if err := p.probes.Users(dir); err != nil {
+		return preflight.Warned(lang.T("uname -r; stat -f "+dir+"   # Linux 5.19 or newer, systemd 250 or newer, state folder on ext4, xfs or btrfs; or use virtual machines",
+			"uname -r; stat -f "+dir+"   # Linux 5.19 이상, systemd 250 이상, 상태 폴더는 ext4, xfs, btrfs. 아니면 가상 머신을 쓰세요"),
+			"root on a container machine is root of this host: "+err.Error(), "컨테이너 머신의 root가 이 호스트의 root입니다: "+err.Error())
+	}
+	return preflight.Passed("root on one is an ordinary user of this host", "머신의 root가 이 호스트에서는 일반 사용자입니다")
 }
 
 // neededControllers are what the nodes limit containers with.
@@ -117,36 +135,4 @@ func (p hostChecks) cgroup(context.Context) preflight.Result {
 	}
 	return preflight.Passed(fmt.Sprintf("version %d with %s", version, strings.Join(neededControllers, ", ")),
 		fmt.Sprintf("버전 %d, %s", version, strings.Join(neededControllers, ", ")))
-}
-
-// tryOverlay mounts an overlay below a folder, or below the nearest one above it that
-// exists, on a thread with a mount namespace of its own that ends with it.
-func tryOverlay(dir string) error {
-	for dir != filepath.Dir(dir) {
-		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	tmp, err := os.MkdirTemp(dir, ".doctor-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	for _, d := range []string{"lower", "upper", "work", "merged"} {
-		if err := os.Mkdir(filepath.Join(tmp, d), 0o755); err != nil {
-			return err
-		}
-	}
-	return preflight.Apart(unix.CLONE_NEWNS, func() error {
-		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-			return lang.Errorf("making mounts private: %w", "마운트를 비공개로 만들기: %w", err)
-		}
-		opts := fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", tmp)
-		merged := filepath.Join(tmp, "merged")
-		if err := unix.Mount("overlay", merged, "overlay", 0, opts); err != nil {
-			return lang.Errorf("mounting an overlay: %w", "오버레이 마운트: %w", err)
-		}
-		return unix.Unmount(merged, 0)
-	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -116,60 +115,6 @@ func folderOf(pids []int, name, hash string) string {
 		}
 	}
 	return ""
-}
-
-// ofUpper matches the folder that a machine writes into.
-var ofUpper = regexp.MustCompile(`^(/.*)/nspawn/machines/([^/]+)/upper$`)
-
-// lostRoots are the machines' roots that are mounted. Each knows the folder that it
-// was made with, also where that was moved or removed since.
-func lostRoots(mounts []mountinfo.Mount) (found []machine.Leftover) {
-	machines, roots := map[string][]string{}, map[string][]string{} // by folder
-	for _, m := range mounts {
-		upper := ofUpper.FindStringSubmatch(m.Options["upperdir"])
-		if m.Type != "overlay" || m.Source != overlaySource || upper == nil {
-			continue
-		}
-		dir := overlayPath.Replace(upper[1])
-		machines[dir], roots[dir] = append(machines[dir], upper[2]), append(roots[dir], m.Point)
-	}
-	for _, dir := range slices.Sorted(maps.Keys(roots)) {
-		found = append(found, machine.Leftover{Testbed: filepath.Base(dir), Dir: dir,
-			What:   lang.Textf("mounted disks (%s)", "마운트된 디스크(%s)", names(machines[dir])),
-			Remove: func(ctx context.Context) error { return unmountLost(ctx, roots[dir]) }})
-	}
-	return found
-}
-
-func names(of []string) string {
-	slices.Sort(of)
-	return strings.Join(of, ", ")
-}
-
-// overlayPath undoes escapeOption: older kernels show the options as they were given.
-var overlayPath = strings.NewReplacer(`\\`, `\`, `\:`, `:`, `\,`, `,`)
-
-// unmountLost takes machines' roots away, and what is mounted below, and the locks
-// that systemd-nspawn has for them.
-func unmountLost(ctx context.Context, roots []string) error {
-	for _, root := range roots {
-		if st, err := stat(root); err == nil {
-			if err := removeIfThere(nspawnLock(st)); err != nil {
-				return err
-			}
-		}
-		mounted, err := mountinfo.Under(root)
-		if err != nil {
-			return err
-		}
-		slices.Reverse(mounted)
-		for _, target := range mounted {
-			if err := unmount(ctx, target); err != nil {
-				return lang.Errorf("unmounting %s: %w", "%s 마운트 해제: %w", target, err)
-			}
-		}
-	}
-	return nil
 }
 
 // lostRuntime are the folders of systemd-nspawn for machines. Their names have only

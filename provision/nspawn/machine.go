@@ -34,10 +34,13 @@ func (m *node) upper() string      { return filepath.Join(m.dir, "upper") }
 func (m *node) work() string       { return filepath.Join(m.dir, "work") }
 func (m *node) root() string       { return filepath.Join(m.dir, "root") }
 func (m *node) containerd() string { return filepath.Join(m.dir, "containerd") }
+func (m *node) imageView() string  { return filepath.Join(m.dir, "image") }
 func (m *node) console() string    { return filepath.Join(m.dir, "console.log") }
 func (m *node) script() string     { return filepath.Join(m.dir, "run.sh") }
 func (m *node) exitFile() string   { return filepath.Join(m.dir, "exit") }
-func (m *node) recordFile() string { return filepath.Join(m.dir, "machine.json") }
+func (m *node) recordFile() string { return filepath.Join(m.dir, recordName) }
+
+const recordName = "machine.json"
 
 // unit is the name that systemd-nspawn knows the machine by: unique on this
 // host, and short enough for the card "vb-UNIT" to keep it whole.
@@ -55,6 +58,9 @@ type record struct {
 	// Layers are the folders between the machine's own and the image, the
 	// uppermost first; a restored snapshot is one.
 	Layers []string `json:"layers,omitempty"`
+	// Users is the first host id of the machine's users; 0 means that they are the
+	// host's, as in machines of older versions and on hosts that can't do otherwise.
+	Users int `json:"users,omitempty"`
 }
 
 // readRecord reads the machine's record. Its error is fs.ErrNotExist where the machine
@@ -77,8 +83,9 @@ func (m *node) readRecord() (record, error) {
 	return n, format.Check(lang.Textf("the machine %s", "머신 %s", m.name), n.Version, recordVersion, n.Nori)
 }
 
-// recordVersion is the format of a machine's folder.
-const recordVersion = 1
+// recordVersion is the format of a machine's folder. 2 brought users of the machine's
+// own: for an older nori, all of its files would be strangers'.
+const recordVersion = 2
 
 func (m *node) writeRecord(n record) error {
 	n.Version, n.Nori = recordVersion, build.Version()
@@ -158,7 +165,14 @@ func (m *node) ensureFiles(spec machine.Spec) error {
 	if err := m.writeFirstBoot(spec); err != nil {
 		return err
 	}
-	return m.writeRecord(record{Spec: spec})
+	users, err := m.p.chooseUsers(m.name)
+	if err != nil {
+		return err
+	}
+	if err := m.give(users); err != nil {
+		return err
+	}
+	return m.writeRecord(record{Spec: spec, Users: users})
 }
 
 // makeUpper makes an empty upper folder that looks like the image's root, since

@@ -3,9 +3,9 @@
 // no virtualization and answer after a second.
 //
 // Each machine is an overlay on the image's root, a plain folder for
-// containerd (whose own overlays can't lie on an overlay), a tree of cgroups
-// and a card on the testbed's bridge, which is in a network namespace of its own
-// (network.go). A small supervisor keeps it running
+// containerd (whose own overlays can't lie on an overlay), users of its own
+// (users.go), a tree of cgroups and a card on the testbed's bridge, which is in
+// a network namespace of its own (network.go). A small supervisor keeps it running
 // apart from this program and starts it again when it reboots itself:
 //
 //	nori … ─ setsid ─ sh run.sh ─ systemd-nspawn ─ /sbin/init of the machine
@@ -46,6 +46,10 @@ type Provider struct {
 	opts  Options
 	image string // the node image's root, never written to
 	dir   string
+
+	// shifted says whether machines can have users of their own, once that was tried.
+	shifts  sync.Once
+	shifted bool
 
 	// mu keeps a snapshot or a restore (writer) apart from the calls that
 	// concern one machine (readers), which may run side by side.

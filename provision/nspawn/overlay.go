@@ -20,16 +20,20 @@ import (
 const overlaySource = "noriter"
 
 // mountRoot lays the machine's own folder over the image.
-func (m *node) mountRoot(layers []string) error {
+func (m *node) mountRoot(n record) error {
 	mounted, err := mountinfo.Under(m.root())
 	if err != nil || len(mounted) > 0 {
 		return err
 	}
-	lower := make([]string, 0, len(layers)+1)
-	for _, l := range layers {
+	lower := make([]string, 0, len(n.Layers)+1)
+	for _, l := range n.Layers {
 		lower = append(lower, escapeOption(m.p.layerDir(l)))
 	}
-	lower = append(lower, escapeOption(m.p.image))
+	image, err := m.imageFor(n.Users)
+	if err != nil {
+		return err
+	}
+	lower = append(lower, escapeOption(image))
 	// Whatever the kernel's defaults: a layer must be readable without the
 	// others' help, as snapshots copy and stack them.
 	options := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=" + escapeOption(m.upper()) +
@@ -51,6 +55,27 @@ func (m *node) mountRoot(layers []string) error {
 		return lang.Errorf("mounting the root: %w", "루트 마운트: %w", err)
 	}
 	return nil
+}
+
+// imageFor is where the image is seen with the owners that a machine's users need.
+func (m *node) imageFor(users int) (string, error) {
+	if users == 0 {
+		return m.p.image, nil
+	}
+	view := m.imageView()
+	err := os.MkdirAll(view, 0o700)
+	if err == nil {
+		err = mountShifted(users, m.p.image, view)
+	}
+	if err != nil {
+		return "", &machine.HostError{
+			What: lang.T("this host can't give the machine the users that it was made with", "이 호스트에서는 머신을 만들 때의 사용자를 줄 수 없습니다"),
+			Remedy: lang.T("nori doctor   # and boot the kernel of before, or make the testbed anew",
+				"nori doctor   # 그리고 이전 커널로 부팅하거나 테스트베드를 새로 만드세요"),
+			Err: err,
+		}
+	}
+	return view, nil
 }
 
 // escapeOption guards what overlayfs takes for separators in its options.

@@ -50,7 +50,7 @@ func (m *node) start(ctx context.Context) error {
 	if err := g.create(); err != nil {
 		return err
 	}
-	if err := g.limitMemory(n.Spec.MemoryMiB); err != nil {
+	if err := g.limit(n.Spec.MemoryMiB); err != nil {
 		return err
 	}
 	for _, name := range []string{keeperGroup, payloadGroup} {
@@ -58,15 +58,18 @@ func (m *node) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := m.mountRoot(n.Layers); err != nil {
+	if err := g.child(payloadGroup).give(n.Users); err != nil {
 		return err
 	}
-	return m.launch(ctx, g)
+	if err := m.mountRoot(n); err != nil {
+		return err
+	}
+	return m.launch(ctx, g, n)
 }
 
 // launch starts the supervisor and waits for the machine's init.
-func (m *node) launch(ctx context.Context, g group) error {
-	if err := os.WriteFile(m.script(), []byte(m.supervisor(g)), 0o700); err != nil {
+func (m *node) launch(ctx context.Context, g group, n record) error {
+	if err := os.WriteFile(m.script(), []byte(m.supervisor(g, n)), 0o700); err != nil {
 		return lang.Errorf("writing the supervisor: %w", "감독 스크립트 쓰기: %w", err)
 	}
 	if err := os.Remove(m.exitFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {

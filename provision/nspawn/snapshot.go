@@ -39,8 +39,9 @@ func (p *Provider) snapshotsDir() string { return filepath.Join(p.dir, "snapshot
 func (p *Provider) snapshotDir(name string) string { return filepath.Join(p.snapshotsDir(), name) }
 
 const (
-	// snapshotVersion is the format of snapshots; before 1 there was no number.
-	snapshotVersion = 1
+	// snapshotVersion is the format of snapshots; before 1 there was no number, 2 brought
+	// what recordVersion 2 did.
+	snapshotVersion = 2
 	snapshotFile    = "snapshot.json"
 	// unfinished starts the name of a snapshot that is being saved.
 	unfinished = ".new-"

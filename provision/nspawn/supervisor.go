@@ -13,7 +13,7 @@ import (
 
 // supervisor is the script that runs the machine. A lock keeps a second one
 // from starting beside it.
-func (m *node) supervisor(g group) string {
+func (m *node) supervisor(g group, n record) string {
 	var enter, leave, clean strings.Builder
 	sup, own := g.child(keeperGroup), g.child(payloadGroup)
 	for _, h := range g.trees {
@@ -32,7 +32,7 @@ flock -n 9 || exit 75
 trap '' HUP INT
 ` + enter.String() + `while :; do
 	(
-` + leave.String() + `		exec systemd-nspawn ` + shell.Join(m.nspawnArgs()...) + `
+` + leave.String() + `		exec systemd-nspawn ` + shell.Join(m.nspawnArgs(n)...) + `
 	) 9>&-
 	code=$?
 	# What the machine's own cgroups left would greet its next boot.
@@ -44,18 +44,30 @@ echo $code > ` + shell.Quote(m.exitFile()) + `
 }
 
 // nspawnArgs is the machine's command line. What each is for:
-// systemd-nspawn(1); a node needs all privileges, as the kubelet does.
-func (m *node) nspawnArgs() []string {
-	return []string{
+// systemd-nspawn(1); a node needs most privileges, as the kubelet does, but none over
+// what the host has once: clock, modules, hardware.
+func (m *node) nspawnArgs(n record) []string {
+	args := []string{
 		"--quiet", "--register=no", "--keep-unit", "--boot",
 		"--directory=" + m.root(), "--machine=" + m.unit(), "--hostname=" + m.name,
 		"--network-bridge=" + m.p.bridge(),
 		"--bind=" + strings.ReplaceAll(m.containerd(), ":", `\:`) + ":/var/lib/containerd",
-		"--capability=all", "--system-call-filter=add_key keyctl bpf",
+		"--capability=all", "--drop-capability=" + strings.Join(notForMachines, ","), "--system-call-filter=add_key keyctl bpf",
 		"--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=read-only",
 		// systemd 256 and later refuse cgroup v1 unless told.
 		"--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
 	}
+	if n.Users != 0 {
+		args = append(args, fmt.Sprintf("--private-users=%d:%d", n.Users, userIDs), "--private-users-ownership=off")
+	}
+	return args
+}
+
+// notForMachines are the capabilities (capabilities(7)) that no node needs. Where a
+// machine has users of its own they would mean nothing; elsewhere they mean the host.
+var notForMachines = []string{
+	"CAP_SYS_TIME", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
+	"CAP_MAC_ADMIN", "CAP_MAC_OVERRIDE", "CAP_AUDIT_CONTROL", "CAP_AUDIT_READ", "CAP_SYSLOG",
 }
 
 // exitDetail says how the machine ended, as far as is known.

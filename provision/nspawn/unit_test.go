@@ -40,7 +40,7 @@ func TestNames(t *testing.T) {
 func TestSupervisor(t *testing.T) {
 	p := testProvider("/beds/it's", "a")
 	g := group{trees: []hierarchy{{dir: "/cg/memory"}, {dir: "/cg/unified", v2: true}}, path: []string{"noriter", "a-1", "node1"}}
-	script := p.machine("node1").supervisor(g)
+	script := p.machine("node1").supervisor(g, record{})
 	for _, want := range []string{
 		"echo $$ > '/cg/memory/noriter/a-1/node1/keeper/cgroup.procs'",
 		"echo 0 > '/cg/unified/noriter/a-1/node1/machine/cgroup.procs'",

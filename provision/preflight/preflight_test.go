@@ -75,7 +75,7 @@ func goodHost(t *testing.T) host {
 		Clashes:     func(context.Context, string, string, string) ([]string, error) { return nil, nil },
 		ClosedChain: func() (string, error) { return "", nil },
 	}
-	h.container = nspawn.Probes{Overlay: func(string) error { return nil }, Rules: func(context.Context, string) error { return nil }}
+	h.container = nspawn.Probes{Overlay: func(string) error { return nil }, Users: func(string) error { return nil }, Rules: func(context.Context, string) error { return nil }}
 	h.put(t, "etc/os-release", "ID=debian\nVERSION_ID=12\nPRETTY_NAME=Debian\n")
 	h.put(t, "proc/sys/kernel/osrelease", "6.1.0-18-amd64\n")
 	h.put(t, "proc/self/uid_map", "         0          0 4294967295\n")
@@ -325,6 +325,7 @@ func TestBrokenHosts(t *testing.T) {
 		}, OK, "don't pass", "", ""},
 		{"no nspawn", "nspawn", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Look = without("systemd-nspawn") }, Fail, "nspawn", "systemd-container", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 systemd-container"},
 		{"no overlay", "overlayfs", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.container.Overlay = func(string) error { return boom } }, Fail, "boom", "modprobe overlay", "modprobe overlay"},
+		{"no users of their own", "users", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.container.Users = func(string) error { return boom } }, Warn, "root of this host: boom", "5.19", ""},
 		{"no overlay, seen without root", "overlayfs", "nspawn", func(t *testing.T, h *host, _ *Options) {
 			h.EUID = 1000
 			h.put(t, "proc/filesystems", "nodev sysfs\n\text4\n")
