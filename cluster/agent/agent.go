@@ -169,7 +169,7 @@ func (p *parts) assemble(ctx context.Context) error {
 		Node: &podspec.Node{
 			RootDir: o.RootDir, LogDir: o.PodLogDir, ClusterDNS: o.ClusterDNS, ClusterDomain: o.ClusterDomain,
 			ResolvConf: o.ResolvConf, CgroupRoot: o.CgroupRoot, SystemdCgroup: o.CgroupDriver == "systemd",
-			SeccompDir: filepath.Join(o.RootDir, "seccomp"), MemoryBytes: p.memory,
+			SeccompDir: filepath.Join(o.RootDir, "seccomp"), SeccompDefault: o.SeccompDefault, MemoryBytes: p.memory,
 		},
 		HostIPs: p.hostIPs, Allocatable: p.allocatable,
 		Runtime: p.runtime, Images: images.NewManager(p.images, p.events, clock.RealClock{}),

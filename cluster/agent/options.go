@@ -55,6 +55,9 @@ type Options struct {
 	// CapacityMemory is the node's memory where the kernel shows another, such as
 	// "1536Mi"; "" means what the kernel shows.
 	CapacityMemory string
+	// SeccompDefault filters the system calls of containers that ask for no profile by
+	// the runtime's own profile, as the kubelet's seccompDefault does.
+	SeccompDefault bool
 	// CgroupRoot is the parent of the pods' cgroups, CgroupDriver how the runtime
 	// names them: cgroupfs or systemd.
 	CgroupRoot, CgroupDriver string
@@ -97,6 +100,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.Int64Var(&o.MaxPods, "max-pods", 110, "how many pods the node takes")
 	fs.Int32Var(&o.LeaseSeconds, "node-lease-duration-seconds", 40, "how many seconds one renewal of the node's lease holds")
 	fs.StringVar(&o.CapacityMemory, "capacity-memory", "", "memory of the node, if the kernel shows another (1536Mi)")
+	fs.BoolVar(&o.SeccompDefault, "seccomp-default", false, "filter the system calls of containers that ask for no profile (RuntimeDefault)")
 	fs.StringVar(&o.CgroupRoot, "cgroup-root", "", "cgroup under which pods have theirs")
 	fs.StringVar(&o.CgroupDriver, "cgroup-driver", "cgroupfs", "how the runtime manages cgroups: cgroupfs or systemd")
 	fs.StringVar(&o.Address, "address", ":10250", "where the node's own API listens")

@@ -83,6 +83,12 @@ func TestUnitsAreConfined(t *testing.T) {
 	if got := string(c.unitFile(unitProxy, n, facts{})); !strings.Contains(got, "--own-cidrs=10.77.0.0/24,10.96.0.0/16,10.244.0.0/16") {
 		t.Errorf("the proxy does not know what is the cluster's own: %s", got)
 	}
+	// The host's kernel is closer to pods of container machines.
+	for _, container := range []bool{true, false} {
+		if got := strings.Contains(string(c.unitFile(unitAgent, n, facts{container: container})), "--seccomp-default"); got != container {
+			t.Errorf("container machine: %t, --seccomp-default: %t", container, got)
+		}
+	}
 	seen := map[int]bool{}
 	for _, a := range accounts {
 		// systemd's range for dynamic users: nobody gives these numbers to a person.

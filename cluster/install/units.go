@@ -153,6 +153,10 @@ func (c *Cluster) unit(name string, n Node, f facts) unit {
 		if n.Control {
 			u.Exec = append(u.Exec, "--register-with-taints="+controlPlaneLabel+"=:NoSchedule")
 		}
+		if f.container {
+			// The kernel is the host's: fewer ways into it.
+			u.Exec = append(u.Exec, "--seccomp-default")
+		}
 		if f.container && n.MemoryMiB > 0 {
 			u.Exec = append(u.Exec, fmt.Sprintf("--capacity-memory=%dMi", n.MemoryMiB))
 		}

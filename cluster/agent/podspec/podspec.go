@@ -24,6 +24,8 @@ type Node struct {
 	SystemdCgroup bool     // the runtime names cgroups as systemd slices
 	SeccompDir    string   // where Localhost seccomp profiles are
 	MemoryBytes   int64    // of the node
+	// SeccompDefault gives those who ask for no profile the runtime's.
+	SeccompDefault bool
 }
 
 // PodDir is where the agent keeps what belongs to a pod. It goes by UID: a pod and its

@@ -313,6 +313,24 @@ func TestCgroupParent(t *testing.T) {
 	}
 }
 
+func TestSeccomp(t *testing.T) {
+	none, unconfined := (*v1.SeccompProfile)(nil), &v1.SeccompProfile{Type: v1.SeccompProfileTypeUnconfined}
+	for _, tc := range []struct {
+		byDefault bool
+		asked     *v1.SeccompProfile
+		want      cri.SecurityProfile_ProfileType
+	}{
+		{false, none, cri.SecurityProfile_Unconfined},
+		{true, none, cri.SecurityProfile_RuntimeDefault},
+		{true, unconfined, cri.SecurityProfile_Unconfined},
+		{false, &v1.SeccompProfile{Type: v1.SeccompProfileTypeRuntimeDefault}, cri.SecurityProfile_RuntimeDefault},
+	} {
+		if got, err := (&Node{SeccompDefault: tc.byDefault}).seccomp(tc.asked); err != nil || got.ProfileType != tc.want {
+			t.Errorf("asked for %v, by default %t: %v, %v", tc.asked, tc.byDefault, got, err)
+		}
+	}
+}
+
 func TestContainer(t *testing.T) {
 	dir := t.TempDir()
 	n := &Node{RootDir: dir, LogDir: dir + "/logs", MemoryBytes: 1 << 30}

@@ -196,10 +196,12 @@ func supplementalGroups(pod *v1.Pod) ([]int64, cri.SupplementalGroupsPolicy, err
 	return groups, cri.SupplementalGroupsPolicy(policy), nil
 }
 
-// seccomp is Unconfined for whoever asks for no profile, as upstream has it unless
-// told --seccomp-default.
+// seccomp is Unconfined for whoever asks for no profile, or what the node gives those
+// (getSeccompProfile in pkg/kubelet/kuberuntime/helpers.go).
 func (n *Node) seccomp(p *v1.SeccompProfile) (*cri.SecurityProfile, error) {
 	switch {
+	case p == nil && n.SeccompDefault:
+		return &cri.SecurityProfile{ProfileType: cri.SecurityProfile_RuntimeDefault}, nil
 	case p == nil || p.Type == v1.SeccompProfileTypeUnconfined:
 		return &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Unconfined}, nil
 	case p.Type == v1.SeccompProfileTypeRuntimeDefault:
