@@ -79,12 +79,13 @@ func (t *Testbed) ensureNamespace() error {
 }
 
 // EnsureNamespace does so for a command on a testbed that was opened before: it may
-// have been removed since, and then nothing of it must come back.
-func (t *Testbed) EnsureNamespace(ctx context.Context, waiting func(holder string)) error {
+// have been removed since, and then nothing of it must come back. Who has to wait
+// meanwhile is told which command that is.
+func (t *Testbed) EnsureNamespace(ctx context.Context, command string, waiting func(holder string)) error {
 	if t.Namespace() == "" || netns.Exists(t.Namespace()) {
 		return nil
 	}
-	l, err := t.home.lock(ctx, t.Name(), "up", waiting)
+	l, err := t.home.lock(ctx, t.Name(), command, waiting)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,4 +93,31 @@ func TestNamespaceOfAnother(t *testing.T) {
 func isHostError(err error) bool {
 	var h *machine.HostError
 	return errors.As(err, &h)
+}
+
+// TestEnsureNamespaceTellsItsCommand: whoever waits while a command makes a namespace
+// anew is told that command, and no other.
+func TestEnsureNamespaceTellsItsCommand(t *testing.T) {
+	h, s := written(t)
+	s.Spec.Name, s.Spec.Isolated = "no-namespace-yet", true
+	if err := h.writeState(s.Spec.Name, s); err != nil {
+		t.Fatal(err)
+	}
+	b, err := Open(h, s.Spec.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(h.testbed(s.Spec.Name)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(t.TempDir(), h.testbed(s.Spec.Name)); err != nil { // which ends it before there is one
+		t.Fatal(err)
+	}
+	var broken *BrokenState
+	if err := b.EnsureNamespace(t.Context(), "node add", func(string) {}); !errors.As(err, &broken) {
+		t.Fatal(err)
+	}
+	if got, want := holder(h.lockFile(s.Spec.Name)), fmt.Sprintf("nori node add, process %d", os.Getpid()); got != want {
+		t.Errorf("it was held by %q, want %q", got, want)
+	}
 }

@@ -60,9 +60,7 @@ func (h *fakeHost) leave(name, dir, what string, cause error) {
 func TestSweep(t *testing.T) {
 	host := fakeHostOf(t)
 	h, _ := written(t)
-	if err := os.WriteFile(filepath.Join(h.testbed("x"), stateFile), []byte(`{"spec": {"connect": "qemu+ssh://far/system", `), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	spoil(t, h, "x", `{"spec": {"connect": "qemu+ssh://far/system", `)
 	host.leave("x", h.testbed("x"), "processes", nil)
 	host.leave("x", "/other home/testbeds/x", "another's", nil)
 	host.leave("y", h.testbed("y"), "y's", nil)

@@ -58,7 +58,12 @@ type State struct {
 	Why string `json:"why,omitempty"`
 }
 
-const stateFile = "state.json"
+// The state is kept twice: where a person or a crash has taken the first, the second
+// takes its place, and the next command that changes something writes both.
+const (
+	stateFile = "state.json"
+	stateCopy = "state.copy.json"
+)
 
 // ErrNoTestbed is a testbed that was never made, or is down.
 var ErrNoTestbed = lang.Errorf("there is no such testbed", "그런 테스트베드가 없습니다")
@@ -101,10 +106,34 @@ func (h Home) readState(name string) (State, error) {
 	if err := h.isFolder(name); err != nil {
 		return State{}, h.broken(name, err)
 	}
-	data, err := os.ReadFile(filepath.Join(h.testbed(name), stateFile))
+	s, err := h.readStateFile(name, stateFile)
+	if !h.replaceable(name, err) {
+		return s, err
+	}
+	if second, e := h.readStateFile(name, stateCopy); e == nil {
+		return second, nil
+	}
+	return s, err
+}
+
+// replaceable says that a state is gone or damaged, and that nothing is in its place
+// which could not be written over. That of a newer nori is neither.
+func (h Home) replaceable(name string, err error) bool {
+	var broken *BrokenState
+	var newer *format.NewerError
+	if errors.Is(err, ErrNoTestbed) {
+		return true
+	}
+	fi, lerr := os.Lstat(filepath.Join(h.testbed(name), stateFile))
+	return errors.As(err, &broken) && !errors.As(err, &newer) && lerr == nil && fi.Mode().IsRegular()
+}
+
+// readStateFile reads one of the two.
+func (h Home) readStateFile(name, file string) (State, error) {
+	data, err := os.ReadFile(filepath.Join(h.testbed(name), file))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return State{}, lang.Errorf("testbed %q: %w; `%s` makes one", "테스트베드 %q: %w. `%s` 명령으로 만드세요", name, ErrNoTestbed, h.Command(name, "up"))
+		return State{}, h.noTestbed(name)
 	case errors.Is(err, unix.EISDIR), errors.Is(err, unix.ELOOP):
 		return State{}, h.broken(name, err)
 	case err != nil:
@@ -119,6 +148,16 @@ func (h Home) readState(name string) (State, error) {
 		return State{}, h.broken(name, err)
 	}
 	return s, nil
+}
+
+// noTestbed is ErrNoTestbed with what to type, which is another command where files are
+// in the way.
+func (h Home) noTestbed(name string) error {
+	if (Leftovers{home: h, name: name}).holdsFiles() {
+		return lang.Errorf("testbed %q: %w any more, only what is left of one: `%s` removes it, then `nori up --name %[1]s` makes a new one",
+			"테스트베드 %q: %w. 남은 것만 있습니다. `%s` 명령으로 지운 뒤 `nori up --name %[1]s` 명령으로 새로 만드세요", name, ErrNoTestbed, h.Command(name, "down"))
+	}
+	return lang.Errorf("testbed %q: %w; `%s` makes one", "테스트베드 %q: %w. `%s` 명령으로 만드세요", name, ErrNoTestbed, h.Command(name, "up"))
 }
 
 // isFolder refuses what is in the place of a testbed's folder: a link's other end is
@@ -174,17 +213,20 @@ func parseState(name string, data []byte) (s State, err error) {
 	return s, nil
 }
 
-// salvage reads a text out of a state that can't be used; "" if it is not in there.
+// salvage reads a text out of a state that can't be used, or its copy; "" if it is not
+// in there.
 func (h Home) salvage(name, key string) string {
-	data, err := os.ReadFile(filepath.Join(h.testbed(name), stateFile))
-	if err != nil {
-		return ""
+	form := regexp.MustCompile(`"` + regexp.QuoteMeta(key) + `":\s*"([^"\\]*)"`)
+	for _, file := range []string{stateFile, stateCopy} {
+		data, err := os.ReadFile(filepath.Join(h.testbed(name), file))
+		if err != nil {
+			continue
+		}
+		if m := form.FindSubmatch(data); m != nil {
+			return string(m[1])
+		}
 	}
-	m := regexp.MustCompile(`"` + regexp.QuoteMeta(key) + `":\s*"([^"\\]*)"`).FindSubmatch(data)
-	if m == nil {
-		return ""
-	}
-	return string(m[1])
+	return ""
 }
 
 func (h Home) writeState(name string, s State) error {
@@ -193,8 +235,10 @@ func (h Home) writeState(name string, s State) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(h.testbed(name), stateFile), append(data, '\n'), 0o600); err != nil {
-		return lang.Errorf("keeping the state of testbed %q: %w", "테스트베드 %q의 상태 저장: %w", name, err)
+	for _, file := range []string{stateFile, stateCopy} {
+		if err := writeFile(filepath.Join(h.testbed(name), file), append(data, '\n'), 0o600); err != nil {
+			return lang.Errorf("keeping the state of testbed %q: %w", "테스트베드 %q의 상태 저장: %w", name, err)
+		}
 	}
 	return nil
 }

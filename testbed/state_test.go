@@ -26,6 +26,16 @@ func written(t *testing.T) (Home, State) {
 	return h, s
 }
 
+// spoil puts something in the place of a testbed's state and of its copy.
+func spoil(t *testing.T, h Home, name, content string) {
+	t.Helper()
+	for _, file := range []string{stateFile, stateCopy} {
+		if err := os.WriteFile(filepath.Join(h.testbed(name), file), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestState(t *testing.T) {
 	h, s := written(t)
 	if _, err := Open(h, "y"); !errors.Is(err, ErrNoTestbed) || !strings.Contains(err.Error(), "`nori up --name y` makes one") {
@@ -105,6 +115,9 @@ func TestBrokenState(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			h, _ := written(t)
+			if err := os.Remove(filepath.Join(h.testbed("x"), stateCopy)); err != nil {
+				t.Fatal(err)
+			}
 			if err := spoil(filepath.Join(h.testbed("x"), stateFile)); err != nil {
 				t.Fatal(err)
 			}
@@ -114,6 +127,74 @@ func TestBrokenState(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// TestStateCopy: a state that is gone or damaged is read from its copy, and both are
+// whole again as soon as something is written. What could not be written over, and what
+// a newer nori wrote, keeps its message.
+func TestStateCopy(t *testing.T) {
+	for what, c := range map[string]struct {
+		spoil func(path string) error
+		copy  string // instead of the copy
+		holds bool
+	}{
+		"gone":                      {spoil: os.Remove, holds: true},
+		"empty":                     {spoil: func(path string) error { return os.Truncate(path, 0) }, holds: true},
+		"cut off":                   {spoil: func(path string) error { return os.Truncate(path, 40) }, holds: true},
+		"gone, and the copy is bad": {spoil: os.Remove, copy: "{"},
+		"a folder":                  {spoil: func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) }},
+		"of a newer nori":           {spoil: func(path string) error { return os.WriteFile(path, []byte(`{"version": 2}`), 0o600) }},
+		"gone, the copy of a newer": {spoil: os.Remove, copy: `{"version": 2}`},
+	} {
+		t.Run(what, func(t *testing.T) {
+			h, s := written(t)
+			path := filepath.Join(h.testbed("x"), stateFile)
+			if err := c.spoil(path); err != nil {
+				t.Fatal(err)
+			}
+			if c.copy != "" {
+				if err := os.WriteFile(filepath.Join(h.testbed("x"), stateCopy), []byte(c.copy), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b, err := Open(h, "x")
+			if !c.holds {
+				if err == nil || !strings.Contains(err.Error(), "`nori down`") {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err != nil || !reflect.DeepEqual(b.State(), s) {
+				t.Fatalf("got %+v, %v", b, err)
+			}
+			if err := b.writeState(); err != nil {
+				t.Fatal(err)
+			}
+			if data, err := os.ReadFile(path); err != nil || !strings.Contains(string(data), `"name": "x"`) {
+				t.Errorf("the state was not written again: %s, %v", data, err)
+			}
+		})
+	}
+}
+
+// TestNoStateButFiles: where files of a testbed are in the way of a new one, it is not
+// `nori up` that is told to type.
+func TestNoStateButFiles(t *testing.T) {
+	h, _ := written(t)
+	for _, file := range []string{stateFile, stateCopy} {
+		if err := os.Remove(filepath.Join(h.testbed("x"), file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Open(h, "x"); !errors.Is(err, ErrNoTestbed) || !strings.Contains(err.Error(), "`nori up --name x` makes one") && !strings.Contains(err.Error(), "`nori up` makes one") {
+		t.Errorf("with an empty folder: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(h.testbed("x"), "steps.log"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(h, "x"); !errors.Is(err, ErrNoTestbed) || !strings.Contains(err.Error(), "`nori down` removes it, then `nori up --name x` makes a new one") {
+		t.Errorf("with a file in it: %v", err)
 	}
 }
 
@@ -137,8 +218,8 @@ func TestNewerState(t *testing.T) {
 
 func TestSalvage(t *testing.T) {
 	h, _ := written(t)
-	cut := `{"spec": {"name": "x", "driver": "other", "connect": "qemu+ssh://far/system", "nod`
-	if err := os.WriteFile(filepath.Join(h.testbed("x"), stateFile), []byte(cut), 0o600); err != nil {
+	spoil(t, h, "x", `{"spec": {"name": "x", "driver": "other", "connect": "qemu+ssh://far/system", "nod`)
+	if err := os.Remove(filepath.Join(h.testbed("x"), stateFile)); err != nil { // the copy is enough
 		t.Fatal(err)
 	}
 	for key, want := range map[string]string{"driver": "other", "connect": "qemu+ssh://far/system", "nodes": "", "nod": ""} {

@@ -52,9 +52,7 @@ func TestStandingOn(t *testing.T) {
 	}
 	standing(other.Dir(), "noriter")
 	// A state that can't be read may be that of machines.
-	if err := os.WriteFile(filepath.Join(other.Dir(), stateFile), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	spoil(t, other.home, other.Name(), "{")
 	standing(other.Dir(), "noriter")
 	// Removed without us.
 	if err := os.RemoveAll(other.Dir()); err != nil {

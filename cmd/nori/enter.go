@@ -22,7 +22,7 @@ func (g *globals) enter(ctx context.Context, t *testbed.Testbed) error {
 	}
 	ambient.Again(enteredVariable, t.Name())
 	for {
-		if err := t.EnsureNamespace(ctx, g.waitingFor); err != nil {
+		if err := t.EnsureNamespace(ctx, g.command, g.waitingFor); err != nil {
 			return err
 		}
 		err := netns.Enter(t.Namespace())

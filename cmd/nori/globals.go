@@ -24,6 +24,8 @@ import (
 type globals struct {
 	name, lang, output string
 	plain, noColor     bool
+	// command is what was typed, such as "node add".
+	command string
 	// link says that this program was called as kubectl.
 	link bool
 	// entered is the testbed whose namespace this program was run again in.
@@ -122,6 +124,7 @@ func (g *globals) countArguments(c *cobra.Command) {
 
 // settle makes the shared flags take effect.
 func (g *globals) settle(c *cobra.Command) error {
+	g.command = commandName(c)
 	switch g.lang {
 	case "":
 	case lang.English, lang.Korean:
@@ -151,6 +154,15 @@ func (g *globals) settle(c *cobra.Command) error {
 		}
 	}
 	return nil
+}
+
+// commandName is a command's without that of the program; kubectl's are its own.
+func commandName(c *cobra.Command) string {
+	if c == nil {
+		return "kubectl"
+	}
+	_, name, _ := strings.Cut(c.CommandPath(), " ")
+	return name
 }
 
 // terminal says that a person looks at standard output.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -55,5 +56,24 @@ func TestErrorsInTheLearnersLanguage(t *testing.T) {
 	}
 	if got := advice(errors.New("x")); len(got) != 0 {
 		t.Errorf("advice on nothing: %v", got)
+	}
+}
+
+// TestCommandName: what others are told who wait for a command is what was typed.
+func TestCommandName(t *testing.T) {
+	for _, want := range []string{"status", "node add", "snapshot restore"} {
+		g := &globals{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+		root := newRootCommand(g)
+		c, _, err := root.Find(strings.Fields(want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.settle(c); err != nil || g.command != want {
+			t.Errorf("%s is called %q, %v", want, g.command, err)
+		}
+	}
+	g := &globals{}
+	if err := g.settle(nil); err != nil || g.command != "kubectl" {
+		t.Errorf("kubectl is called %q, %v", g.command, err)
 	}
 }

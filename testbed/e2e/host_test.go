@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -24,7 +26,7 @@ func hostState(t *testing.T, b *bed) map[string][]string {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		out[strings.Join(append([]string{name}, args...), " ")] = sorted(strings.Split(strings.TrimSpace(string(o)), "\n"))
+		out[strings.Join(append([]string{name}, args...), " ")] = sorted(b.without(strings.Split(strings.TrimSpace(string(o)), "\n")))
 	}
 	lines("ip", "-o", "link")
 	lines("ip", "netns", "list")
@@ -35,6 +37,10 @@ func hostState(t *testing.T, b *bed) map[string][]string {
 		cmd, err := os.ReadFile(filepath.Join(p, "cmdline"))
 		if err != nil {
 			continue
+		}
+		in, err := os.ReadFile(filepath.Join(p, "cgroup"))
+		if err != nil || slices.ContainsFunc(strings.Split(string(in), "\n"), b.anothers) {
+			continue // it went, or is a machine's of another testbed
 		}
 		line := strings.ReplaceAll(string(cmd), "\x00", " ")
 		for _, w := range []string{"systemd-nspawn", "nori-node", "nori-control", "containerd-shim", "qemu-system", "libvirtd", "dnsmasq", b.home} {
@@ -49,10 +55,23 @@ func hostState(t *testing.T, b *bed) map[string][]string {
 	for _, pattern := range []string{"/sys/fs/cgroup/*/*nori*", "/sys/fs/cgroup/*nori*", "/sys/fs/cgroup/*/*/*nori*", "/sys/fs/cgroup/*/noriter/*"} {
 		groups = append(groups, glob(pattern)...)
 	}
-	out["cgroups"] = sorted(groups)
-	out["files"] = sorted(glob(filepath.Join(b.home, "testbeds", "*"), filepath.Join(b.home, "locks", "*"), "/run/netns/nori-*", "/run/nori*"))
+	out["cgroups"] = sorted(b.without(groups))
+	out["files"] = sorted(b.without(glob(filepath.Join(b.home, "testbeds", "*"), filepath.Join(b.home, "locks", "*"), "/run/netns/nori-*", "/run/nori*")))
 	return out
 }
+
+// ofTestbed is how a line tells whose it is: by a home with its testbeds, a network
+// namespace, or a cgroup.
+var ofTestbed = regexp.MustCompile(`(\S*)/testbeds/|\bnori-([a-z0-9-]+)|/noriter/([a-z0-9-]+)-[0-9a-f]{5}\b`)
+
+// anothers says that a line is of another person's testbed: these come and go meanwhile.
+// Of a long name a bridge has only the beginning.
+func (b *bed) anothers(line string) bool {
+	m := ofTestbed.FindStringSubmatch(line)
+	return m != nil && m[1] != b.home && m[3] != b.name && (m[2] == "" || !strings.HasPrefix(m[2], b.name[:min(4, len(b.name))]))
+}
+
+func (b *bed) without(lines []string) []string { return slices.DeleteFunc(lines, b.anothers) }
 
 func compareHost(t *testing.T, before, after map[string][]string) {
 	t.Helper()
@@ -85,4 +104,26 @@ func glob(patterns ...string) []string {
 		all = append(all, m...)
 	}
 	return all
+}
+
+// TestAnothers: what other people's testbeds have on the host is not counted, and what a
+// testbed under test leaves behind is.
+func TestAnothers(t *testing.T) {
+	b := &bed{name: "cheatsheets", home: "/tmp/home"}
+	for line, want := range map[string]bool{
+		"/tmp/home/testbeds/cheatsheets/nspawn/machines/node1/root overlay": false,
+		"/tmp/other/testbeds/hist/nspawn/machines/node1/root overlay":       true,
+		"/run/netns/nori-cheatsheets nsfs":                                  false,
+		"/run/netns/nori-hist nsfs":                                         true,
+		"3: nori-chea-1a2b3: <BROADCAST,MULTICAST,UP>":                      false,
+		"/sys/fs/cgroup/pids/noriter/cheatsheets-47ac5":                     false,
+		"/sys/fs/cgroup/pids/noriter/hist-47ac5":                            true,
+		"4:pids:/noriter/hist-47ac5/node1/system.slice/nori-agent.service":  true,
+		"2: eth0: <BROADCAST,MULTICAST,UP>":                                 false,
+		"/run/lock none":                                                    false,
+	} {
+		if got := b.anothers(line); got != want {
+			t.Errorf("%s is another's: %v, want %v", line, got, want)
+		}
+	}
 }

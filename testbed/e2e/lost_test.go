@@ -19,6 +19,9 @@ type lostBed struct {
 
 func (b *lostBed) state() string { return filepath.Join(b.dir, "state.json") }
 
+// copy is where the state is kept a second time.
+func (b *lostBed) copy() string { return filepath.Join(b.dir, "state.copy.json") }
+
 // says runs a command and wants its exit code, and words of what it prints.
 func (b *lostBed) says(code int, words []string, args ...string) {
 	b.t.Helper()
@@ -52,6 +55,7 @@ func TestLost(t *testing.T) {
 	before := hostState(t, b.bed)
 	b.up()
 	b.brokenStates()
+	b.stateLost()
 	b.otherHome()
 	b.folderLost()
 	b.openElsewhere()
@@ -66,8 +70,10 @@ func (b *lostBed) brokenStates() {
 		b.t.Fatal(err)
 	}
 	put := func(content []byte) {
-		if err := os.WriteFile(b.state(), content, 0o600); err != nil {
-			b.t.Fatal(err)
+		for _, path := range []string{b.state(), b.copy()} {
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				b.t.Fatal(err)
+			}
 		}
 	}
 	for word, content := range map[string][]byte{
@@ -89,6 +95,23 @@ func (b *lostBed) brokenStates() {
 	if s, err := b.status(); err != nil || !s.Ready {
 		b.t.Fatalf("what only a state was wrong with is not ready: %+v, %v", s, err)
 	}
+}
+
+// stateLost removes the state and nothing else: its copy takes its place, so that the
+// testbed with all that is in it stays.
+func (b *lostBed) stateLost() {
+	b.kubectl("create", "configmap", "kept")
+	if err := os.Remove(b.state()); err != nil {
+		b.t.Fatal(err)
+	}
+	if s, err := b.status(); err != nil || !s.Ready {
+		b.t.Fatalf("without its state, and with the copy: %+v, %v", s, err)
+	}
+	b.up()
+	if _, err := os.Stat(b.state()); err != nil {
+		b.t.Errorf("up did not write the state again: %v", err)
+	}
+	b.kubectl("get", "configmap", "kept")
 }
 
 // otherHome has a testbed of the same name asked for in another home: it is in the way
@@ -131,8 +154,10 @@ func (b *lostBed) openElsewhere() {
 		_, err := os.Stat(filepath.Join(b.dir, "visitors", strconv.Itoa(shell.Process.Pid)))
 		return err
 	})
-	if err := os.Truncate(b.state(), 20); err != nil {
-		b.t.Fatal(err)
+	for _, path := range []string{b.state(), b.copy()} {
+		if err := os.Truncate(path, 20); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 	b.says(0, []string{"testbed lost is open: `nori --name lost ssh node1 -- sleep 600`", "removed what was left of testbed lost",
 		"mounted disks (control, node1)", "its network namespace"}, "down")

@@ -51,9 +51,16 @@ var breakages = []action{
 	{name: "damage", weight: 6, on: true, args: anyDamage, do: func(w *world, args []string) error {
 		return damage(args[0], filepath.Join(w.home, args[1]))
 	}},
-	{name: "lose", weight: 3, on: true, args: func(r *rand.Rand, _ bed) []string {
-		return []string{one(r, "remove", "empty", "cut", "garble"), "testbeds/" + name + "/state.json"}
-	}, do: func(w *world, args []string) error { return damage(args[0], filepath.Join(w.home, args[1])) }},
+	{name: "lose", weight: 3, on: true, args: func(r *rand.Rand, _ bed) []string { // the state, or its copy, too
+		return []string{one(r, "remove", "empty", "cut", "garble"), "testbeds/" + name + "/" + one(r, "state.json", "state*.json")}
+	}, do: func(w *world, args []string) error {
+		for _, f := range filesOf(filepath.Join(w.home, args[1])) {
+			if err := damage(args[0], f); err != nil {
+				return err
+			}
+		}
+		return nil
+	}},
 	{name: "lose folder", weight: 2, on: true, do: func(w *world, _ []string) error {
 		w.unmountAll() // behind the mounts are files of others
 		return os.RemoveAll(w.folder())

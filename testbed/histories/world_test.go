@@ -142,10 +142,15 @@ func (w *world) file(elem ...string) string {
 	return filepath.Join(append([]string{w.folder()}, elem...)...)
 }
 
+// stateFiles are the state and its copy.
+var stateFiles = []string{"state.json", "state.copy.json"}
+
 // exists says whether the testbed is declared.
 func (w *world) exists() bool {
-	_, err := os.Stat(w.file("state.json"))
-	return err == nil
+	return slices.ContainsFunc(stateFiles, func(file string) bool {
+		_, err := os.Stat(w.file(file))
+		return err == nil
+	})
 }
 
 // state is what the history has to know of state.json.
@@ -153,6 +158,7 @@ type state struct {
 	Spec struct {
 		Nodes int `json:"nodes"`
 	} `json:"spec"`
+	Created   time.Time
 	Subnet    string
 	ImageID   string   `json:"imageID"`
 	Workers   []string `json:"workers"`
@@ -160,8 +166,13 @@ type state struct {
 }
 
 func (w *world) state() (s state, ok bool) {
-	b, err := os.ReadFile(w.file("state.json"))
-	return s, err == nil && json.Unmarshal(b, &s) == nil
+	for _, file := range stateFiles {
+		s = state{}
+		if b, err := os.ReadFile(w.file(file)); err == nil && json.Unmarshal(b, &s) == nil {
+			return s, true
+		}
+	}
+	return s, false
 }
 
 // machines are the machines that the testbed should have, as far as can be known.
