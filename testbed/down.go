@@ -3,8 +3,6 @@ package testbed
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/netns"
@@ -53,9 +51,8 @@ func (t *Testbed) forget(ctx context.Context, l *lock) error {
 	if err := t.home.Leftovers(ctx, t.Name()).remove(ctx); err != nil {
 		return err
 	}
-	// Last: without its state the note counts for nothing.
-	if err := os.Remove(t.noteFile()); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-		return lang.Errorf("removing the testbed's note from the cache: %w", "캐시에서 테스트베드의 메모 지우기: %w", err)
+	if err := t.home.removeNote(t.Name()); err != nil {
+		return err
 	}
 	l.remove()
 	return nil

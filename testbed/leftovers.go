@@ -264,6 +264,9 @@ func (h Home) Sweep(ctx context.Context, name string, waiting func(holder string
 	if err := left.remove(ctx); err != nil {
 		return left, err
 	}
+	if err := h.removeNote(name); err != nil {
+		return left, err
+	}
 	lock.remove()
 	if still := h.Leftovers(ctx, name); still.Any() {
 		return left, lang.Errorf("of testbed %q is still left: %s", "테스트베드 %q의 것이 아직 남아 있습니다: %s", name, still.What())

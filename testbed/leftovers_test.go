@@ -59,7 +59,8 @@ func (h *fakeHost) leave(name, dir, what string, cause error) {
 
 func TestSweep(t *testing.T) {
 	host := fakeHostOf(t)
-	h, _ := written(t)
+	h, s := written(t)
+	leaveNote(t, h, s)
 	spoil(t, h, "x", `{"spec": {"connect": "qemu+ssh://far/system", `)
 	host.leave("x", h.testbed("x"), "processes", nil)
 	host.leave("x", "/other home/testbeds/x", "another's", nil)
@@ -90,17 +91,34 @@ func TestSweep(t *testing.T) {
 	if files, _ := filepath.Glob(h.Dir + "/*/*"); len(files) > 0 {
 		t.Errorf("left: %q", files)
 	}
+	if _, err := os.Stat(h.noteFile("x")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its note in the cache: %v", err)
+	}
+}
+
+// leaveNote leaves the note of a testbed in a cache of the test's own.
+func leaveNote(t *testing.T, h Home, s State) {
+	t.Helper()
+	t.Setenv("NORI_CACHE", t.TempDir())
+	if err := (&Testbed{home: h, state: s}).noteUse(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestSweepGoesOn: what can't be removed leaves the rest alone, and is told.
 func TestSweepGoesOn(t *testing.T) {
 	host := fakeHostOf(t)
-	h := Home{t.TempDir()}
+	h, s := Home{t.TempDir()}, State{Spec: DefaultSpec()}
+	s.Spec.Name = "x"
+	leaveNote(t, h, s)
 	host.leave("x", h.testbed("x"), "stuck", errors.New("it is stuck"))
 	host.leave("x", h.testbed("x"), "mounts", nil)
 	_, err := h.Sweep(t.Context(), "x", quietly)
 	if err == nil || !strings.Contains(err.Error(), "it is stuck") || !slices.Equal(host.removed, []string{"stuck", "mounts"}) {
 		t.Errorf("%v, removed %q", err, host.removed)
+	}
+	if _, err := os.Stat(h.noteFile("x")); err != nil {
+		t.Errorf("of what is still there the note is gone: %v", err)
 	}
 	host.left[0].Remove = func(context.Context) error { return nil } // and does nothing
 	if _, err := h.Sweep(t.Context(), "x", quietly); err == nil || !strings.Contains(err.Error(), "still left: stuck") {

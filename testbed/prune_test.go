@@ -158,7 +158,7 @@ func TestPrune(t *testing.T) {
 	if freed := before - diskUsage(t, h.Cache()); freed < frees {
 		t.Errorf("freed %d, said %d", freed, frees)
 	}
-	if _, err := os.Stat(gone.noteFile()); err == nil {
+	if _, err := os.Stat(gone.home.noteFile(gone.Name())); err == nil {
 		t.Error("the note of a testbed that is gone is there")
 	}
 	for _, kept := range []string{"image/aaaaaaaaaaaa/root/etc/issue", "image/" + image.PresentID() + "/disk.qcow2"} {

@@ -70,9 +70,19 @@ func (h Home) tenant(name string) tenant {
 
 func (h Home) notes() string { return filepath.Join(h.Cache(), "users") }
 
-func (t *Testbed) noteFile() string {
-	sum := sha256.Sum256([]byte(t.Dir()))
-	return filepath.Join(t.home.notes(), hex.EncodeToString(sum[:8])+".json")
+func (h Home) noteFile(name string) string {
+	sum := sha256.Sum256([]byte(h.testbed(name)))
+	return filepath.Join(h.notes(), hex.EncodeToString(sum[:8])+".json")
+}
+
+// removeNote takes a testbed's note out of the cache. It goes last: without a state it
+// counts for nothing.
+func (h Home) removeNote(name string) error {
+	err := os.Remove(h.noteFile(name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return lang.Errorf("removing the testbed's note from the cache: %w", "캐시에서 테스트베드의 메모 지우기: %w", err)
+	}
+	return nil
 }
 
 // tenant is what the testbed is for the cache. One that has no machines yet will make
@@ -95,12 +105,13 @@ func (t *Testbed) noteUse() error {
 	if err != nil {
 		return err
 	}
-	if have, err := os.ReadFile(t.noteFile()); err == nil && string(have) == string(b)+"\n" {
+	path := t.home.noteFile(t.Name())
+	if have, err := os.ReadFile(path); err == nil && string(have) == string(b)+"\n" {
 		return nil
 	}
 	err = os.MkdirAll(t.home.notes(), 0o755)
 	if err == nil {
-		err = seal.WriteFile(t.noteFile(), append(b, '\n'))
+		err = seal.WriteFile(path, append(b, '\n'))
 	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
 		return nil // another user's cache, whose processes are seen nevertheless

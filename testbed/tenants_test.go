@@ -77,7 +77,7 @@ func TestStandingOn(t *testing.T) {
 func TestNotesOfOthers(t *testing.T) {
 	t.Setenv("NORI_CACHE", t.TempDir())
 	b := withDisks(t, "abc")
-	note := b.noteFile()
+	note := b.home.noteFile(b.Name())
 	for content, wanted := range map[string]string{"": "", "{": "", "{}": "", `{"version":2,"nori":"v9","home":"/x","testbed":"y"}`: "nori v9"} {
 		if err := os.WriteFile(filepath.Join(b.home.notes(), "other.json"), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
