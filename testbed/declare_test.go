@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/provision/netns"
@@ -107,17 +109,28 @@ func TestEnsureNamespaceTellsItsCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(h.testbed(s.Spec.Name)); err != nil {
+	// It stops where it reads the state anew, which it does with the lock.
+	state := h.StateFile(s.Spec.Name)
+	if err := errors.Join(os.Remove(state), unix.Mkfifo(state, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(t.TempDir(), h.testbed(s.Spec.Name)); err != nil { // which ends it before there is one
+	ended := make(chan error, 1)
+	go func() { ended <- b.EnsureNamespace(t.Context(), "node add", func(string) {}) }()
+	fifo, err := os.OpenFile(state, os.O_WRONLY, 0) // when it reads
+	if err != nil {
 		t.Fatal(err)
 	}
-	var broken *BrokenState
-	if err := b.EnsureNamespace(t.Context(), "node add", func(string) {}); !errors.As(err, &broken) {
-		t.Fatal(err)
+	got := holder(h.lockFile(s.Spec.Name))
+	if _, err := fifo.WriteString("{"); err != nil {
+		t.Error(err)
 	}
-	if got, want := holder(h.lockFile(s.Spec.Name)), fmt.Sprintf("nori node add, process %d", os.Getpid()); got != want {
+	if err := fifo.Close(); err != nil {
+		t.Error(err)
+	}
+	if want := fmt.Sprintf("nori node add, process %d", os.Getpid()); got != want {
 		t.Errorf("it was held by %q, want %q", got, want)
+	}
+	if err := <-ended; err == nil {
+		t.Error("a namespace was made for a testbed without a state")
 	}
 }
