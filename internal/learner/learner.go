@@ -150,13 +150,20 @@ func (u *User) Own(c *exec.Cmd) {
 		c.Env = os.Environ()
 	}
 	c.Env = u.environment(c.Env)
-	if !u.stranger {
-		return
+	if u.stranger {
+		Apart(c)
 	}
-	// A terminal does what is typed, and whoever has it can type (TIOCSTI), or have it obey
-	// what is written to it: one of another session has none.
+}
+
+// Apart gives a command a session of its own. A terminal does what is typed, and whoever
+// has it can type (TIOCSTI), or have it obey what is written to it: in another session
+// there is none. What ends the command ends all of that session that it started.
+func Apart(c *exec.Cmd) {
+	if c.SysProcAttr == nil {
+		c.SysProcAttr = &syscall.SysProcAttr{}
+	}
 	c.SysProcAttr.Setsid = true
-	if c.Cancel != nil { // and all of that session end
+	if c.Cancel != nil {
 		c.Cancel = func() error {
 			return errors.Join(syscall.Kill(-c.Process.Pid, syscall.SIGKILL), c.Process.Kill())
 		}

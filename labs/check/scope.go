@@ -19,6 +19,8 @@ type Scope struct {
 	Files string
 	// As is as whom scripts run; nil is whoever runs this process.
 	As *learner.User
+	// Elsewhere says that the lab is somebody's: its scripts get no terminal.
+	Elsewhere bool
 	// Kubeconfig, BinDir and LabFS, the lab's folder, are for scripts.
 	Kubeconfig, BinDir string
 	LabFS              fs.FS

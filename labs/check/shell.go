@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/learner"
 )
 
 // Environment is what a learner's shell has in a lab, and so what scripts
@@ -51,6 +52,9 @@ func (s *Scope) Shell(ctx context.Context, name string) (Output, error) {
 	stdout, stderr := capped{full: full}, capped{full: full}
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	s.As.Own(cmd)
+	if s.Elsewhere {
+		learner.Apart(cmd)
+	}
 	err = cmd.Run()
 	out := Output{Stdout: stdout.String(), Stderr: stderr.String()}
 	var exit *exec.ExitError

@@ -47,3 +47,15 @@ func TestScriptOfSomebody(t *testing.T) {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
+
+// TestScriptFromElsewhere: what it writes to the terminal would be obeyed there, and what it
+// types would be done.
+func TestScriptFromElsewhere(t *testing.T) {
+	for _, elsewhere := range []bool{true, false} {
+		s := script(t, "read -r _ _ _ _ _ session _ </proc/$$/stat; echo $((session == $$))")
+		s.Elsewhere = elsewhere
+		if out, err := s.Shell(t.Context(), "s.sh"); err != nil || (out.Stdout == "1\n") != elsewhere {
+			t.Errorf("from elsewhere %v: %+v, %v", elsewhere, out, err)
+		}
+	}
+}

@@ -168,6 +168,9 @@ func (p *prover) shell(ctx context.Context, line string) (string, error) {
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+p.kubeconfig, "PATH="+p.s.Env.BinDir+":"+os.Getenv("PATH"))
 	cmd.WaitDelay = time.Second
 	p.who.Own(cmd)
+	if p.s.Quiz.Path != "" {
+		learner.Apart(cmd)
+	}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

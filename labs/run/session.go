@@ -99,7 +99,7 @@ func (s *Session) Step() (*format.Step, *progress.Lab, error) {
 func (s *Session) scope(state *progress.Lab, step *format.Step) *check.Scope {
 	scope := &check.Scope{
 		Namespace: s.Namespace, Vars: state.Vars, Files: s.work(),
-		BinDir: s.Env.BinDir, LabFS: s.Lab.FS,
+		BinDir: s.Env.BinDir, LabFS: s.Lab.FS, Elsewhere: s.Lab.Path != "",
 	}
 	scope.As, scope.Kubeconfig = s.Env.Scripter()
 	if step != nil {

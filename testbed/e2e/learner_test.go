@@ -109,7 +109,8 @@ func (l *learnerOf) write(t *testing.T, namespace string) string {
 	text := "# Look\nIntroduction.\n## One {#one}\nLook.\n### hint\na\n### hint\nb\n## End {#end}\nThat was it.\n"
 	for name, content := range map[string]string{
 		"lab.yaml": strings.Replace(look, "NAMESPACE", namespace, 1), "en.md": text, "ko.md": text,
-		"who.sh": "id -un > who; cat /etc/shadow > stolen || true; kubectl get nodes -o name > nodes\n", "solution/01-one.sh": "true\n",
+		"who.sh": "id -un > who; cat /etc/shadow > stolen || true; kubectl get nodes -o name > nodes\n" +
+			"read -r _ _ _ _ _ session _ </proc/$$/stat; echo $((session == $$)) > apart\n", "solution/01-one.sh": "true\n",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -151,7 +152,7 @@ func (l *learnerOf) elsewhere(t *testing.T) {
 func (l *learnerOf) ran(t *testing.T, desk, who string) {
 	t.Helper()
 	work := filepath.Join(l.home, "learner", desk, l.name, "work/look")
-	for name, want := range map[string]string{"who": who + "\n", "stolen": "", "nodes": "node/control\nnode/node1\n"} {
+	for name, want := range map[string]string{"who": who + "\n", "stolen": "", "nodes": "node/control\nnode/node1\n", "apart": "1\n"} {
 		if got, err := os.ReadFile(filepath.Join(work, name)); err != nil || string(got) != want {
 			t.Errorf("%s says %q, want %q: %v", name, got, want, err)
 		}
