@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -195,36 +194,6 @@ const useLock = "use.lock"
 // hold keeps others from removing the image as long as this process lives: whoever asks
 // for it is going to use it. It says false where there is none.
 func (i Image) hold() (bool, error) { return filelock.Keep(filepath.Join(i.Dir, useLock)) }
-
-// close keeps all others away from images, also from those that an older version left
-// open to them: the trees have programs that make root of whoever runs them, and are never
-// updated. An open one on whose disk machines lie stays open, since the QEMU of a host is
-// another user; machines that are made later have a copy of the disk, see libvirt.
-func (i Image) close() error {
-	entries, err := os.ReadDir(filepath.Dir(i.Dir))
-	if errors.Is(err, fs.ErrPermission) {
-		return nil // another user's cache is theirs to close
-	}
-	for _, e := range entries {
-		if !e.IsDir() || strings.HasPrefix(e.Name(), leftoverPrefix) { // one is being built
-			continue
-		}
-		dir := filepath.Join(filepath.Dir(i.Dir), e.Name())
-		if fi, statErr := os.Stat(dir); statErr != nil || fi.Mode().Perm()&0o077 == 0 {
-			continue
-		}
-		if below, standErr := i.options.Standing(e.Name()); standErr != nil || len(below) > 0 { // who they are may not be known
-			continue
-		}
-		if failed := os.Chmod(dir, 0o700); !errors.Is(failed, fs.ErrPermission) && !errors.Is(failed, unix.EROFS) {
-			err = errors.Join(err, failed)
-		}
-	}
-	if err != nil {
-		return lang.Errorf("closing the images' folders to others: %w", "이미지 폴더를 다른 사용자에게 닫기: %w", err)
-	}
-	return nil
-}
 
 // buildInto builds in a folder beside the target and renames it when all of
 // it is on the disk.

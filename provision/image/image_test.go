@@ -296,7 +296,15 @@ func TestImagesAreClosed(t *testing.T) {
 	open(img.ID)
 	open("older")
 	open("stood-on")
+	for _, lock := range []string{"lock", "../parcel/lock"} {
+		path := filepath.Join(base, lock)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644), os.Chmod(path, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c.image()
+	mode("lock", 0o600)
+	mode("../parcel/lock", 0o600)
 	mode(img.ID, 0o700)
 	mode("older", 0o700)
 	mode("stood-on", 0o755)
