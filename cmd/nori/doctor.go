@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/provision/preflight"
 	"noriter.dev/noriter/testbed"
 )
@@ -85,7 +86,7 @@ func (g *globals) printFindings(findings []finding) {
 		if f.Fixed {
 			f.Seen += lang.T(" (fixed)", " (해결함)")
 		}
-		fmt.Fprintf(g.stdout, "%s %s: %s\n", mark, f.Title, lang.Particles(f.Seen))
+		fmt.Fprintf(g.stdout, "%s %s: %s\n", mark, f.Title, printable.Text(lang.Particles(f.Seen)))
 		if preflight.Status(f.Status) != preflight.OK && f.Remedy != "" {
 			fmt.Fprintf(g.stdout, "     %s %s\n", lang.T("remedy:", "해결책:"), f.Remedy)
 		}

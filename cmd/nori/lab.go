@@ -51,7 +51,7 @@ func (g *globals) screen() *screen.UI {
 func (g *globals) screenWithProgress(ctx context.Context, en, ko string) (*screen.UI, *progress.State, error) {
 	env, ui, err := g.labScreen(ctx)
 	if err != nil {
-		fmt.Fprintln(g.stderr, lang.T(en, ko), err)
+		fmt.Fprintln(g.stderr, lang.T(en, ko), printable.Text(err.Error()))
 		return g.screen(), &progress.State{}, nil
 	}
 	state, err := run.StoreFor(env).Load()

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/provision/netns"
 	"noriter.dev/noriter/testbed"
 	"noriter.dev/noriter/testbed/openurl"
@@ -72,7 +73,7 @@ func (g *globals) openWay(ctx context.Context, what string, o openOptions) error
 	direct := route.Host == "" && !route.Inside && t.Namespace() == "" && t.Dialer() == nil
 	switch {
 	case direct:
-		_, err := fmt.Fprintln(g.stdout, route.URL())
+		_, err := fmt.Fprintln(g.stdout, printable.Text(route.URL()))
 		return err
 	case o.url:
 		return g.usage("--url: the browser can't get there by itself; without --url a port is forwarded",
@@ -137,7 +138,7 @@ func (g *globals) forwardWay(ctx context.Context, t *testbed.Testbed, what strin
 	g.tell("forwards to %s (%s); Ctrl-C ends it", "%s(%s)(으)로 포워딩합니다. Ctrl-C로 끝냅니다", what, to)
 	err = openurl.Forward(ctx, l, route, dial, func(err error) {
 		if !errors.Is(err, context.Canceled) {
-			fmt.Fprintln(g.stderr, "nori:", err)
+			fmt.Fprintln(g.stderr, "nori:", printable.Text(err.Error()))
 		}
 	})
 	return err
