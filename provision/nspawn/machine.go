@@ -30,15 +30,16 @@ func (p *Provider) machine(name string) *node {
 	return &node{p: p, name: name, dir: filepath.Join(p.machinesDir(), name)}
 }
 
-func (m *node) upper() string      { return filepath.Join(m.dir, "upper") }
-func (m *node) work() string       { return filepath.Join(m.dir, "work") }
-func (m *node) root() string       { return filepath.Join(m.dir, "root") }
-func (m *node) containerd() string { return filepath.Join(m.dir, "containerd") }
-func (m *node) imageView() string  { return filepath.Join(m.dir, "image") }
-func (m *node) console() string    { return filepath.Join(m.dir, "console.log") }
-func (m *node) script() string     { return filepath.Join(m.dir, "run.sh") }
-func (m *node) exitFile() string   { return filepath.Join(m.dir, "exit") }
-func (m *node) recordFile() string { return filepath.Join(m.dir, recordName) }
+func (m *node) upper() string        { return filepath.Join(m.dir, "upper") }
+func (m *node) work() string         { return filepath.Join(m.dir, "work") }
+func (m *node) root() string         { return filepath.Join(m.dir, "root") }
+func (m *node) containerd() string   { return filepath.Join(m.dir, "containerd") }
+func (m *node) imageView() string    { return filepath.Join(m.dir, "image") }
+func (m *node) console() string      { return filepath.Join(m.dir, "console.log") }
+func (m *node) olderConsole() string { return m.console() + ".1" }
+func (m *node) script() string       { return filepath.Join(m.dir, "run.sh") }
+func (m *node) exitFile() string     { return filepath.Join(m.dir, "exit") }
+func (m *node) recordFile() string   { return filepath.Join(m.dir, recordName) }
 
 const recordName = "machine.json"
 

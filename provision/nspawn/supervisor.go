@@ -30,7 +30,7 @@ func (m *node) supervisor(g group, n record) string {
 exec 9> ` + shell.Quote(filepath.Join(m.dir, "lock")) + ` < /dev/null
 flock -n 9 || exit 75
 trap '' HUP INT
-` + enter.String() + `while :; do
+` + enter.String() + `{ while :; do
 	(
 ` + leave.String() + `		exec systemd-nspawn ` + shell.Join(m.nspawnArgs(n)...) + `
 	) 9>&-
@@ -40,7 +40,21 @@ trap '' HUP INT
 	[ $code = 133 ] || break
 done
 echo $code > ` + shell.Quote(m.exitFile()) + `
-`
+} 2>&1 | ` + keepEnd(m.console(), m.olderConsole())
+}
+
+// consolePieces is of how many pieces, of 4 KiB at most, each half of the console is.
+const consolePieces = 1024
+
+// keepEnd is the part of a script that keeps the end of what it reads: what a machine
+// prints has none. A file that is full becomes the older half.
+func keepEnd(file, older string) string {
+	return fmt.Sprintf(`{
+	while dd bs=4096 count=%d of=%[2]s status=none && [ -s %[2]s ]; do mv -f %[2]s %[3]s; done
+	mv -f %[3]s %[2]s
+	cat > /dev/null # if it can't be kept, the machine goes on
+} 9>&-
+`, consolePieces, shell.Quote(file), shell.Quote(older))
 }
 
 // nspawnArgs is the machine's command line. What each is for:

@@ -9,6 +9,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"noriter.dev/noriter/internal/tail"
 	"noriter.dev/noriter/provision/machine"
 )
 
@@ -56,6 +57,25 @@ func TestSupervisor(t *testing.T) {
 		t.Fatal(err)
 	}
 	sh(t, "/", "sh -n "+file)
+}
+
+// TestConsole: what a machine prints has no end, and its file has one.
+func TestConsole(t *testing.T) {
+	dir := t.TempDir()
+	for name, print := range map[string]string{"little": "echo first", "much": "yes first | head -c 20000000"} {
+		file := filepath.Join(dir, name)
+		sh(t, dir, "{ "+print+"; sleep 0.1; echo last; } | "+keepEnd(file, file+".1"))
+		text, err := tail.Of(file, 100)
+		if err != nil || !strings.HasSuffix(text, "last\n") {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+		if name == "little" && text != "first\nlast\n" {
+			t.Errorf("%s: %q", name, text)
+		}
+		if fi, err := os.Stat(file); err != nil || fi.Size() > consolePieces*4096 || exists(file+".1") {
+			t.Errorf("%s: %v, %v", name, fi, err)
+		}
+	}
 }
 
 func TestCheckSpec(t *testing.T) {
