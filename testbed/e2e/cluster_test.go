@@ -59,6 +59,7 @@ func TestTestbed(t *testing.T) {
 	run("workloads", testWorkloads)
 	run("security", testSecurity)
 	run("attacks", testAttacks)
+	run("ways out", testWaysOut)
 	run("images", testImages)
 	run("second up", testSecondUp)
 	run("agent restart", testAgentRestart)
