@@ -55,7 +55,7 @@ func Layers(dir string) ([]User, error) {
 			continue // ended meanwhile
 		}
 		for _, o := range overlays(string(b)) {
-			if !devices[o.device] && o.on(dir) {
+			if !devices[o.device] && o.on(dir, fmt.Sprintf("/proc/%d/root", pid)) {
 				devices[o.device] = true // a machine sees its root in its own namespace, too
 				found = append(found, User{Mount: o.point})
 			}
@@ -70,16 +70,19 @@ type overlay struct {
 	lower         []string
 }
 
-func (o overlay) on(dir string) bool {
+// on says whether a folder is below the overlay. Its layers may have other names where it
+// was mounted, which is seen from a root.
+func (o overlay) on(dir, root string) bool {
 	for _, l := range o.lower {
-		if l == dir || strings.HasPrefix(l, strings.TrimSuffix(dir, "/")+"/") || sameFolder(l, dir) {
+		if l == dir || strings.HasPrefix(l, strings.TrimSuffix(dir, "/")+"/") || sameFolder(filepath.Join(root, l), dir) {
 			return true
 		}
 	}
 	return false
 }
 
-// sameFolder finds a folder by another name, through a link or a bind mount.
+// sameFolder finds a folder by another name, through a link, a bind mount, or a mount
+// with other owners.
 func sameFolder(a, b string) bool {
 	fa, errA := os.Stat(a)
 	fb, errB := os.Stat(b)

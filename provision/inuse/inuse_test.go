@@ -30,14 +30,15 @@ func TestOverlays(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	for dir, on := range map[string]bool{"/cache/image/1/root": true, "/cache/image/1": true, "/cache/image/10": false, "/cache/image/1/root/x": false} {
-		if got[0].on(dir) != on {
+		if got[0].on(dir, "/") != on {
 			t.Errorf("stands on %s: %v", dir, !on)
 		}
 	}
 }
 
-// TestLayers mounts an overlay in a mount namespace of its own: of the host's
-// nothing is changed, and others' namespaces are looked into, too.
+// TestLayers mounts an overlay in a mount namespace of its own, on a folder by another
+// name, as machines do: of the host's nothing is changed, and others' namespaces are
+// looked into, too.
 func TestLayers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {
@@ -46,12 +47,12 @@ func TestLayers(t *testing.T) {
 		t.Skip("needs root")
 	}
 	dir := t.TempDir()
-	for _, d := range []string{"lower", "upper", "work", "at", "other"} {
+	for _, d := range []string{"lower", "view", "upper", "work", "at", "other"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c := exec.Command("sh", "-c", `mount -t overlay x -o lowerdir="$1/lower",upperdir="$1/upper",workdir="$1/work" "$1/at" && echo mounted && exec cat`, "sh", dir)
+	c := exec.Command("sh", "-c", `mount --bind "$1/lower" "$1/view" && mount -t overlay x -o lowerdir="$1/view",upperdir="$1/upper",workdir="$1/work" "$1/at" && echo mounted && exec cat`, "sh", dir)
 	c.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Unshareflags: unix.CLONE_NEWNS}
 	c.Stderr = os.Stderr
 	end := hold(t, c)
