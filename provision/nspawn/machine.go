@@ -166,14 +166,7 @@ func (m *node) ensureFiles(spec machine.Spec) error {
 	if err := m.writeFirstBoot(spec); err != nil {
 		return err
 	}
-	users, err := m.p.chooseUsers(m.name)
-	if err != nil {
-		return err
-	}
-	if err := m.give(users); err != nil {
-		return err
-	}
-	return m.writeRecord(record{Spec: spec, Users: users})
+	return m.settle(spec)
 }
 
 // makeUpper makes an empty upper folder that looks like the image's root, since

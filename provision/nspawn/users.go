@@ -1,6 +1,7 @@
 package nspawn
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -10,10 +11,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
+	"noriter.dev/noriter/provision/machine"
 )
 
 // A machine's users are not the host's: it runs in a user namespace (user_namespaces(7)),
@@ -33,6 +37,35 @@ const (
 	userSlots   = (0x6fffffff - firstUserID) / userIDs
 )
 
+// turnPatience is how long a machine waits for others to have chosen. Anybody may hold the
+// lock of a folder, so no one waits for ever; what is risked is two with the same users.
+const turnPatience = 20 * time.Second
+
+// settle gives a new machine its users, and writes its record. Testbeds side by side do it
+// one after the other, as each must see what the others chose.
+func (m *node) settle(spec machine.Spec) error {
+	beds, err := os.Open(filepath.Dir(m.p.tb.Dir))
+	if err != nil {
+		return lang.Errorf("choosing the machine's users: %w", "머신의 사용자 고르기: %w", err)
+	}
+	defer beds.Close() // and so unlocked
+	what := lang.Text{EN: "other machines to have chosen their users", KO: "다른 머신이 사용자를 고르기"}
+	_, err = wait.Within(context.Background(), turnPatience, 10*time.Millisecond, what, func(context.Context) (bool, string, error) {
+		return unix.Flock(int(beds.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil, "", nil
+	})
+	if err != nil {
+		return err
+	}
+	users, err := m.p.chooseUsers(m.name)
+	if err != nil {
+		return err
+	}
+	if err := m.give(users); err != nil {
+		return err
+	}
+	return m.writeRecord(record{Spec: spec, Users: users})
+}
+
 // chooseUsers gives the first host id of a new machine's users, which no other machine
 // has; 0 where this host can't have such machines.
 func (p *Provider) chooseUsers(name string) (int, error) {
@@ -43,7 +76,7 @@ func (p *Provider) chooseUsers(name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	// Begin where no one else does, for those who choose at the same moment.
+	// Begin where no one else does: there are testbeds that are not known here.
 	seed, err := hex.DecodeString(p.tag("users of " + name)[:8])
 	if err != nil {
 		return 0, err

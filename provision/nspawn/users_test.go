@@ -2,6 +2,7 @@ package nspawn
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,4 +121,33 @@ func TestChooseUsers(t *testing.T) {
 	choose("b[*]", "node1")
 	_ = hold.Close()
 	_ = cmd.Wait()
+}
+
+// TestChooseAtOnce has machines that would all choose the same users.
+func TestChooseAtOnce(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root") // as CI says in the other tests
+	}
+	p := New(machine.Testbed{Name: "a", Dir: filepath.Join(t.TempDir(), "a")}, "/nowhere", Options{})
+	p.shifts.Do(func() { p.shifted = true })
+	dirs := []string{"1", "2", "3", "4", "5", "6"}
+	of := func(dir string) *node { return &node{p: p, name: "node1", dir: filepath.Join(p.machinesDir(), dir)} }
+	for _, dir := range dirs {
+		if err := errors.Join(os.MkdirAll(of(dir).upper(), 0o700), os.Mkdir(of(dir).containerd(), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := each(dirs, func(dir string) error {
+		return of(dir).settle(machine.Spec{Name: "node1", Address: netip.MustParseAddr("10.77.0.11")})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int]bool{}
+	for _, dir := range dirs {
+		rec, err := of(dir).readRecord()
+		if err != nil || rec.Users == 0 || seen[rec.Users] {
+			t.Errorf("%s has %d, %v", dir, rec.Users, err)
+		}
+		seen[rec.Users] = true
+	}
 }
