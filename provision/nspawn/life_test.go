@@ -46,6 +46,7 @@ if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
 fi
 for c in memory cpu pids cpuset; do mkdir /sys/fs/cgroup/$c/t-$c; rmdir /sys/fs/cgroup/$c/t-$c; done
 test $(cat /sys/fs/cgroup/memory/memory.limit_in_bytes) -gt 0`)
+	testLimits(t, b.machine("control"))
 	infos, err := b.List(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +63,29 @@ test $(cat /sys/fs/cgroup/memory/memory.limit_in_bytes) -gt 0`)
 	}
 	if _, err := os.Stat(b.machine("node2").dir); err == nil {
 		t.Error("a removed machine's folder is there")
+	}
+}
+
+// testLimits looks for the limits of a machine, and that they hold for all of it.
+func testLimits(t *testing.T, m *node) {
+	g, err := m.group()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, h := range g.trees {
+		for file, want := range map[string]string{"pids.max": "16384", "memory.max": "1073741824", "memory.limit_in_bytes": "1073741824"} {
+			if got, err := os.ReadFile(filepath.Join(g.dir(h), file)); err == nil {
+				found[file[:4]] = true
+				if strings.TrimSpace(string(got)) != want {
+					t.Errorf("%s is %swant %s", file, got, want)
+				}
+			}
+		}
+	}
+	pids, err := g.child(payloadGroup).pids()
+	if err != nil || !hasInit(pids) || len(found) != 2 {
+		t.Errorf("limits of %v hold for %v, %v; want those of memory and processes for all of the machine", found, pids, err)
 	}
 }
 
