@@ -20,6 +20,7 @@ spec:
   volumes:
   - {name: usr, hostPath: {path: /usr}}
   - {name: lib, hostPath: {path: /usr/lib}}
+  - {name: lib64, hostPath: {path: /usr/lib64, type: DirectoryOrCreate}}
   - {name: root, hostPath: {path: /}}
   SPEC
   containers:
@@ -31,7 +32,7 @@ spec:
 `
 
 // tools are the node's programs, for pods that see nothing else of it.
-const tools = "[{name: usr, mountPath: /usr, readOnly: true}, {name: lib, mountPath: /lib, readOnly: true}, {name: lib, mountPath: /lib64, readOnly: true}]"
+const tools = "[{name: usr, mountPath: /usr, readOnly: true}, {name: lib, mountPath: /lib, readOnly: true}, {name: lib64, mountPath: /lib64, readOnly: true}]"
 
 // testWaysOut tries all ways out of a container machine: as root of a node, and from pods
 // that may more and more. Where machines have no users of their own, SECURITY.md says
