@@ -26,7 +26,7 @@ values() {
 	find "$1/sys" -path "$1/sys/net" -prune -o -type f -perm /222 -print |
 		grep -Ev '/sys/(kernel/(shm|msg|sem|auto_msgmni|hostname|domainname|ns_last_pid|pid_max)|fs/mqueue/|user/)' |
 		while read -r f; do
-			v=$(cat "$f") && echo "$v" > "$f" && out "the value $f"
+			IFS= read -r v < "$f" && echo "$v" > "$f" && out "the value $f"
 		done
 	echo h > "$1/sysrq-trigger" && out "$1/sysrq-trigger"
 }
