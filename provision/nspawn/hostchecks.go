@@ -2,12 +2,16 @@ package nspawn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/provision/preflight"
 )
 
@@ -76,7 +80,11 @@ func (p hostChecks) overlay(context.Context) preflight.Result {
 		if dir == "" {
 			dir = os.TempDir()
 		}
-		if err := p.probes.Overlay(dir); err != nil {
+		err := p.probes.Overlay(dir)
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			return p.Optional(preflight.Failed("df -h "+shell.Quote(dir), "no space is left to try one in "+dir, dir+"에 시험해 볼 공간이 없습니다"))
+		}
+		if err != nil {
 			return p.Optional(p.Module(err, "overlay", lang.T("# or another state folder, on ext4 or xfs", "# 또는 ext4나 xfs에 있는 다른 상태 폴더를 쓰세요")))
 		}
 		return preflight.Passed("one was mounted and unmounted", "하나를 마운트했다가 내렸습니다")

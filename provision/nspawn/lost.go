@@ -180,7 +180,8 @@ func (p *Provider) removeLost(ctx context.Context) error {
 }
 
 // nspawnLocks are systemd-nspawn's locks for the roots of the processes: a root
-// that somebody has unmounted is still theirs.
+// that somebody has unmounted is still theirs. Where none of a machine's processes is
+// left and systemd-nspawn is about to end, it still has its lock open.
 func (g group) nspawnLocks() (locks []string, err error) {
 	var host, st unix.Stat_t
 	if err := unix.Stat("/", &host); err != nil {
@@ -189,12 +190,27 @@ func (g group) nspawnLocks() (locks []string, err error) {
 	pids, err := g.pids()
 	for _, pid := range pids {
 		err := unix.Stat(fmt.Sprintf("/proc/%d/root", pid), &st) // fails if it has ended
-		if err == nil && (st.Dev != host.Dev || st.Ino != host.Ino) {
+		switch {
+		case err != nil:
+		case st.Dev == host.Dev && st.Ino == host.Ino:
+			locks = append(locks, openIn(pid, locksDir)...)
+		default:
 			locks = append(locks, nspawnLock(st))
 		}
 	}
 	slices.Sort(locks)
 	return slices.Compact(locks), err
+}
+
+// openIn are the files of a folder that a process has open.
+func openIn(pid int, dir string) (files []string) {
+	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, fd := range fds {
+		if file, err := os.Readlink(fd); err == nil && filepath.Dir(file) == dir && exists(file) {
+			files = append(files, file)
+		}
+	}
+	return files
 }
 
 // everyName are the machines that have a folder, or processes without one.

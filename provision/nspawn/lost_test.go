@@ -57,7 +57,7 @@ func newLostBed(t *testing.T) *lostBed {
 	if err := os.WriteFile(m.lockFile(), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.keep()
+	b.keep(`chroot $ARGV[0] or die`)
 	t.Cleanup(func() {
 		if err := b.Remove(context.Background()); err != nil { // idempotent
 			t.Error(err)
@@ -66,8 +66,9 @@ func newLostBed(t *testing.T) *lostBed {
 	return b
 }
 
-// keep starts a process in the machine's cgroup and root that is called as its keeper is.
-func (b *lostBed) keep() {
+// keep starts a process in the machine's cgroup that is called as its keeper is. What it
+// does first, in Perl, is told the machine's root and systemd-nspawn's lock for that.
+func (b *lostBed) keep(first string) {
 	b.t.Helper()
 	g, err := b.machine("node1").group()
 	if err != nil {
@@ -77,8 +78,8 @@ func (b *lostBed) keep() {
 	if err := own.create(); err != nil {
 		b.t.Fatal(err)
 	}
-	root := b.machine("node1").root()
-	b.keeper = &exec.Cmd{Path: "/usr/bin/perl", Args: []string{"--directory=" + root, "-e", `chroot $ARGV[0] or die; print "in\n"; close STDOUT; sleep 600`, root}}
+	m := b.machine("node1")
+	b.keeper = &exec.Cmd{Path: "/usr/bin/perl", Args: []string{"--directory=" + m.root(), "-e", first + `; print "in\n"; close STDOUT; sleep 600`, m.root(), m.lockFile()}}
 	out, err := b.keeper.StdoutPipe()
 	if err != nil {
 		b.t.Fatal(err)
@@ -216,6 +217,26 @@ func TestLeftoversOfUnmountedRoot(t *testing.T) {
 	b.removed(traces)
 }
 
+// TestLeftoversOfEndingMachine: a machine's own processes have ended, its root is
+// unmounted, and systemd-nspawn is killed before it has removed its lock.
+func TestLeftoversOfEndingMachine(t *testing.T) {
+	b := newLostBed(t)
+	traces := b.traces()
+	if err := b.keeper.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	b.keep(`open my $lock, ">>", $ARGV[1] or die`)
+	if err := unix.Unmount(b.machine("node1").root(), unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range b.look(b.testbeds) {
+		if err := l.Remove(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	b.removed(traces)
+}
+
 // TestRemoveWithoutFolder: `nori down` of a testbed whose machines' folder is gone.
 func TestRemoveWithoutFolder(t *testing.T) {
 	b := newLostBed(t)
@@ -230,4 +251,26 @@ func TestRemoveWithoutFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.removed(slices.DeleteFunc(traces, func(f string) bool { return filepath.Base(filepath.Dir(f)) == "locks" }))
+}
+
+// TestOpenIn: the lock that systemd-nspawn has open is found, where nothing else tells of
+// it; what it has removed already is not.
+func TestOpenIn(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"inode-1:2", "inode-3:4"} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+	}
+	if err := os.Remove(filepath.Join(dir, "inode-3:4")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := openIn(os.Getpid(), dir), []string{filepath.Join(dir, "inode-1:2")}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := openIn(os.Getpid(), filepath.Dir(dir)); len(got) > 0 {
+		t.Errorf("in the folder above: %q", got)
+	}
 }

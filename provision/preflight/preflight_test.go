@@ -326,6 +326,9 @@ func TestBrokenHosts(t *testing.T) {
 		{"no nspawn", "nspawn", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.Look = without("systemd-nspawn") }, Fail, "nspawn", "systemd-container", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 systemd-container"},
 		{"no overlay", "overlayfs", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.container.Overlay = func(string) error { return boom } }, Fail, "boom", "modprobe overlay", "modprobe overlay"},
 		{"no users of their own", "users", "nspawn", func(_ *testing.T, h *host, _ *Options) { h.container.Users = func(string) error { return boom } }, Warn, "root of this host: boom", "5.19", ""},
+		{"no space for an overlay", "overlayfs", "nspawn", func(_ *testing.T, h *host, _ *Options) {
+			h.container.Overlay = func(string) error { return fmt.Errorf("mkdir /x: %w", unix.ENOSPC) }
+		}, Fail, "no space is left", "df -h", ""},
 		{"no overlay, seen without root", "overlayfs", "nspawn", func(t *testing.T, h *host, _ *Options) {
 			h.EUID = 1000
 			h.put(t, "proc/filesystems", "nodev sysfs\n\text4\n")
