@@ -22,6 +22,8 @@ import (
 
 // keys open the testbed to whoever looks at it.
 type keys struct {
+	// of says when the testbed was declared whose keys they are.
+	of     time.Time
 	subnet string
 	ssh    ssh.Signer
 	client *http.Client
@@ -34,7 +36,7 @@ func (w *world) learn() error {
 	if !ok {
 		return fmt.Errorf("state.json can't be read")
 	}
-	k := keys{subnet: s.Subnet}
+	k := keys{of: s.Created, subnet: s.Subnet}
 	pem, err := os.ReadFile(w.file("ssh", "id_ed25519"))
 	if err != nil {
 		return err

@@ -13,6 +13,11 @@
 //
 //	NORI_HISTORY='nspawn isolated nodes=1: up; die init node1; up' make histories
 //
+// A history that kept every promise becomes a row of lived.txt. `make test` lives some of
+// these again, and draws no fresh seeds: what it finds, a change has broken. How long
+// commands take differs all the same, and with it where a cut falls.
+//
 // All of it happens in namespaces of its own for mounts and network, so that the
-// host is not touched.
+// host is not touched. Other people's testbeds may come and go beside it: only what names
+// this one's folders is compared.
 package histories

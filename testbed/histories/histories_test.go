@@ -2,13 +2,11 @@ package histories
 
 import (
 	"fmt"
-	"hash/fnv"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,7 +17,7 @@ import (
 
 // What the environment says of a run.
 const (
-	// timeEnv is for how long new histories are begun, such as 2h.
+	// timeEnv is for how long fresh histories are begun, such as 2h.
 	timeEnv = "NORI_HISTORIES"
 	// historyEnv is one history, as text, instead.
 	historyEnv = "NORI_HISTORY"
@@ -29,8 +27,9 @@ const (
 	driverEnv = "NORI_HISTORIES_DRIVER"
 	// binEnv is the folder of nori, and dirEnv that in which all is made.
 	binEnv, dirEnv = "NORI_HISTORIES_BIN", "NORI_HISTORIES_DIR"
-	// notesEnv is a file to which one line is added: what was lived, by which seeds.
-	notesEnv = "NORI_HISTORIES_NOTES"
+	// notesEnv is a file to which is added what was lived, and livedEnv one to which each
+	// history is added that was lived whole.
+	notesEnv, livedEnv = "NORI_HISTORIES_NOTES", "NORI_HISTORIES_LIVED"
 	// insideEnv says that this process is in namespaces of its own.
 	insideEnv = "NORI_HISTORIES_INSIDE"
 )
@@ -46,8 +45,9 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// TestHistories lives histories for a minute, or as long as NORI_HISTORIES says. The
-// commit chooses the seeds, so a run can be repeated.
+// TestHistories lives histories: for a minute some that were lived whole before, which
+// the commit chooses, so that a run can be repeated; or fresh ones for as long as
+// NORI_HISTORIES says.
 func TestHistories(t *testing.T) {
 	if os.Getenv("NORI_E2E") == "" && os.Getenv(timeEnv) == "" && os.Getenv(historyEnv) == "" {
 		t.Skip("set NORI_E2E=1 (make test does) to live histories on real machines")
@@ -74,6 +74,10 @@ func TestHistories(t *testing.T) {
 
 // inside lives histories in this process's namespaces.
 func inside() error {
+	p, err := planned()
+	if err != nil {
+		return err
+	}
 	w, clean, err := newWorld()
 	if err != nil {
 		return err
@@ -87,30 +91,22 @@ func inside() error {
 	defer func() { t.end(w, time.Since(begin)) }()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	budget, seed, err := plan()
-	if err != nil {
-		return err
-	}
-	t.first, t.brief = seed, budget < 10*time.Minute
-	for line := os.Getenv(historyEnv); ; seed++ {
-		h := generate(seed, driver())
-		if line != "" {
-			if h, err = parse(line); err != nil {
-				return err
-			}
+	t.brief = p.budget < 10*time.Minute
+	for i := uint64(0); time.Since(begin) < p.budget; i++ {
+		d, ok := p.nth(i)
+		if !ok {
+			break
 		}
-		w.say("seed %d: %s", seed, h)
-		done, err := w.live(h)
-		if err := t.lived(w, seed, h, done, err); err != nil {
+		w.say("%s: %s", d.from, d.history)
+		from := time.Now()
+		done, err := w.live(d.history)
+		if err := t.lived(w, d, time.Since(from), done, err); err != nil {
 			return err
 		}
 		select {
 		case <-stop:
 			return fmt.Errorf("stopped")
 		default:
-		}
-		if line != "" || time.Since(begin) > budget {
-			break
 		}
 	}
 	if len(t.found) > 0 {
@@ -136,27 +132,6 @@ func leaveOthers() error {
 		}
 	}
 	return nil
-}
-
-// plan is for how long histories are begun, and with which seed.
-func plan() (budget time.Duration, seed uint64, err error) {
-	budget = time.Minute
-	if s := os.Getenv(timeEnv); s != "" {
-		if budget, err = time.ParseDuration(s); err != nil {
-			return 0, 0, err
-		}
-	}
-	if s := os.Getenv(seedEnv); s != "" {
-		seed, err = strconv.ParseUint(s, 10, 64)
-		return budget, seed, err
-	}
-	turn := os.Getenv("NORI_TURN")
-	if turn == "" || turn == "all" {
-		return budget, uint64(time.Now().Unix()) * 1000, nil
-	}
-	h := fnv.New32a()
-	fmt.Fprint(h, turn) // a hash takes everything
-	return budget, uint64(h.Sum32()) * 1000, nil
 }
 
 func driver() string {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,7 +34,7 @@ func (w *world) lookAtHost() hostSight {
 	lines("firewall", "nft", "list", "ruleset")
 	lines("settings", "sysctl", "net.ipv4.ip_forward", "net.ipv4.conf.all", "net.ipv4.conf.default")
 	out["files"] = filesOf("/run/netns/*", "/run/systemd/nspawn/*/*", filepath.Join(w.home, "locks", "*"), filepath.Join(w.home, "testbeds", "*"))
-	out["cache"] = filesOf(filepath.Join(w.cash, "*"), filepath.Join(w.cash, "*", "*"), filepath.Join(w.cash, "*", "*", "*.*"))
+	out["cache"] = w.notes()
 	for _, pid := range w.processes() {
 		out["processes"] = append(out["processes"], commandLine(pid))
 	}
@@ -47,6 +48,17 @@ func filesOf(patterns ...string) (all []string) {
 		all = append(all, m...)
 	}
 	return all
+}
+
+// notes are the testbed's in the cache. All else there is everybody's: whoever works
+// beside makes images and leaves notes meanwhile.
+func (w *world) notes() (mine []string) {
+	for _, f := range filesOf(filepath.Join(w.cash, "users", "*")) {
+		if b, err := os.ReadFile(f); err == nil && strings.Contains(string(b), strconv.Quote(w.home)) {
+			mine = append(mine, f)
+		}
+	}
+	return mine
 }
 
 // differs says what came or went; of passing states of links only the names count.
@@ -213,6 +225,9 @@ func (w *world) scrub() {
 	w.unmountAll()
 	_ = os.RemoveAll(w.folder())
 	_ = os.RemoveAll(filepath.Join(w.home, "locks", name))
+	for _, note := range w.notes() {
+		_ = os.Remove(note)
+	}
 	if w.full {
 		_ = os.Remove(w.filler())
 		w.full = false

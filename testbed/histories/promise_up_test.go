@@ -93,7 +93,7 @@ func (w *world) runPod() error {
 				return nil
 			}
 		}
-		last = fmt.Sprintf("on %q: %s", p.Spec.NodeName, b[strings.Index(string(b), `"status"`):])
+		last = fmt.Sprintf("on %q: %s %v %s", p.Spec.NodeName, p.Status.Phase, p.Status.Conditions, p.Status.ContainerStatuses)
 	}
 	return fmt.Errorf("%.600s", last)
 }
@@ -125,7 +125,7 @@ func (w *world) follow(r result) error {
 			}
 		default: // what was in the way is gone: once more
 			maps.DeleteFunc(typed, func(line string, _ bool) bool { return strings.HasPrefix(line, "nori up") })
-			r.out += " `nori up`"
+			r.out = "`nori up` " + r.out
 		}
 	}
 	if len(typed) == 0 {

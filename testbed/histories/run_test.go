@@ -59,11 +59,8 @@ func (w *world) begin() error {
 
 // finish holds the testbed, whatever became of it, to the promises of up and down.
 func (w *world) finish() error {
-	if w.full {
-		w.full = false
-		if err := os.Remove(w.filler()); err != nil {
-			return err
-		}
+	if err := w.free(); err != nil {
+		return err
 	}
 	w.say(" end: up, down")
 	if w.exists() {
@@ -77,17 +74,24 @@ func (w *world) finish() error {
 	return w.checkBeside()
 }
 
-// copyCache gives the testbed a cache of its own, or the one of all.
-func (w *world) copyCache() error {
+// copyCache gives the testbed a cache of its own, or the one of all. The notes of who
+// uses that one are not copied: nobody else stands on the copy.
+func (w *world) copyCache() (err error) {
 	own := filepath.Join(w.dir, "cache")
-	if err := os.RemoveAll(own); err != nil {
-		return err
+	if w.cash = w.common; w.bed.cache {
+		w.cash = own
 	}
-	if w.cash = w.common; !w.bed.cache {
-		return nil
+	for range 3 { // what somebody is making there may go while it is copied
+		if err = os.RemoveAll(own); err != nil || !w.bed.cache {
+			return err
+		}
+		if err = os.Mkdir(own, 0o755); err != nil {
+			return err
+		}
+		if _, err = run("cp", "-a", filepath.Join(w.common, "image"), filepath.Join(w.common, "images"), own); err == nil {
+			return nil
+		}
 	}
-	_, err := run("cp", "-a", w.common, own)
-	w.cash = own
 	return err
 }
 
@@ -111,7 +115,7 @@ func (w *world) mountDisk() error {
 
 // tally counts what was lived.
 type tally struct {
-	first              uint64 // the first seed
+	first              string // where the first history came from
 	histories, actions int
 	byName             map[string]int
 	found              []*finding
@@ -124,7 +128,7 @@ type tally struct {
 // finding is a promise that broke, and the shortest history in which it did.
 type finding struct {
 	err      *broken
-	seed     uint64
+	from     string
 	history  history
 	times    int
 	repeated bool
@@ -135,7 +139,7 @@ func (f *finding) String() string {
 	if f.repeated {
 		how = "it breaks again"
 	}
-	return fmt.Sprintf("%s (seed %d, seen %d times, %s)\n  %s", f.err, f.seed, f.times, how, f.history)
+	return fmt.Sprintf("%s (%s, seen %d times, %s)\n  %s", f.err, f.from, f.times, how, f.history)
 }
 
 // tries is how many runs may be spent on making a history shorter, and patience how
@@ -146,19 +150,22 @@ const (
 )
 
 // lived notes a history that was lived, and looks into what broke.
-func (t *tally) lived(w *world, seed uint64, h history, done int, err error) error {
-	t.histories++
+func (t *tally) lived(w *world, d drawn, took time.Duration, done int, err error) error {
+	h := d.history
+	if t.histories++; t.histories == 1 {
+		t.first = d.from
+	}
 	t.actions += done
 	for _, a := range h.acts[:min(done, len(h.acts))] {
 		t.byName[a.name]++
 	}
 	var b *broken
 	if err == nil {
-		return nil
+		return record(h, took)
 	}
 	if !errors.As(err, &b) {
 		t.failed++
-		w.say("FAILED seed %d, %s: %v", seed, h, err)
+		w.say("FAILED %s, %s: %v", d.from, h, err)
 		if t.failed > 3 {
 			return fmt.Errorf("histories can't be lived here: %w", err)
 		}
@@ -171,7 +178,7 @@ func (t *tally) lived(w *world, seed uint64, h history, done int, err error) err
 			return nil
 		}
 	}
-	f := &finding{err: b, seed: seed, history: h, times: 1}
+	f := &finding{err: b, from: d.from, history: h, times: 1}
 	t.found = append(t.found, f)
 	if t.brief {
 		w.say("FOUND %s", f)
@@ -218,7 +225,7 @@ func (t *tally) end(w *world, took time.Duration) {
 		return
 	}
 	defer f.Close()
-	if _, err := fmt.Fprintf(f, "%s, seeds from %d on: %s", driver(), t.first, t.report(took)); err != nil {
+	if _, err := fmt.Fprintf(f, "%s, from %s on: %s", driver(), t.first, t.report(took)); err != nil {
 		w.say("%v", err)
 	}
 }

@@ -44,12 +44,7 @@ var surroundings = []action{
 	}},
 	{name: "disk filled", weight: 12, on: true, disk: true, do: func(w *world, _ []string) error { return w.fill() }},
 	{name: "disk freed", weight: 12, on: true, disk: true, do: func(w *world, _ []string) error {
-		w.full = false
-		err := os.Remove(w.filler())
-		if os.IsNotExist(err) {
-			return nil
-		}
-		return err
+		return w.free()
 	}},
 }
 
@@ -64,6 +59,15 @@ func (h hostSight) with(what, line string) hostSight {
 }
 
 func (w *world) filler() string { return filepath.Join(w.home, "filler") }
+
+// free makes room again.
+func (w *world) free() error {
+	w.full = false
+	if err := os.Remove(w.filler()); !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}
 
 // fill fills the testbed's disk to the last block.
 func (w *world) fill() error {
