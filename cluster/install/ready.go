@@ -138,6 +138,12 @@ func (c *Cluster) WaitReady(ctx context.Context, since time.Time, note func(stri
 		if err := c.nodesReady(ctx, client, since, note); err != nil {
 			return err
 		}
+		if err := c.relieve(ctx, client, reliefLimit, note); err != nil {
+			return err
+		}
+		if err := c.nodesReady(ctx, client, since, note); err != nil { // agents may just have been started
+			return err
+		}
 		note("DNS")
 		if err := c.askDNS(ctx); err != nil {
 			return err
