@@ -172,17 +172,19 @@ func TestMachinesThatAreNotReached(t *testing.T) {
 func (b *bed) freeze(machine string) {
 	b.t.Helper()
 	for _, name := range []string{"freezer/noriter/" + b.name + "-*/" + machine + "/freezer.state", "noriter/" + b.name + "-*/" + machine + "/cgroup.freeze"} {
-		for _, file := range glob("/sys/fs/cgroup/"+name, "/sys/fs/cgroup/*/"+name) {
-			value := "FROZEN"
-			if strings.HasSuffix(file, "cgroup.freeze") {
-				value = "1"
-			}
-			if err := os.WriteFile(file, []byte(value), 0); err != nil {
-				b.t.Fatal(err)
-			}
-			b.t.Logf("froze %s", file)
-			return
+		files := glob("/sys/fs/cgroup/"+name, "/sys/fs/cgroup/*/"+name)
+		if len(files) == 0 {
+			continue
 		}
+		value := "FROZEN"
+		if strings.HasSuffix(files[0], "cgroup.freeze") {
+			value = "1"
+		}
+		if err := os.WriteFile(files[0], []byte(value), 0); err != nil {
+			b.t.Fatal(err)
+		}
+		b.t.Logf("froze %s", files[0])
+		return
 	}
 	b.t.Fatalf("no freezer of %s", machine)
 }
