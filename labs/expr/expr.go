@@ -118,9 +118,16 @@ func environment(vars []string) (*cel.Env, error) {
 	return env, nil
 }
 
+// sourceLimit is how long an expression may be: several times the longest. Compiling takes
+// much longer for a longer one.
+const sourceLimit = 8 << 10
+
 // Compile checks an expression that may use the common variables and extra
 // ones. A mistake is an *Error.
 func Compile(source string, extra ...string) (*Program, error) {
+	if len(source) > sourceLimit {
+		return nil, &Error{Line: 1, Column: 1, Message: fmt.Sprintf("the expression is longer than %d bytes", sourceLimit)}
+	}
 	env, err := environment(append(append([]string{}, Common...), extra...))
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -176,6 +177,18 @@ func TestValuesAreBounded(t *testing.T) {
 	}
 	if v, err := p.Value(context.Background(), scope(nil)); err == nil {
 		t.Errorf("a value of 2^40 parts was given: %T", v)
+	}
+}
+
+// TestSourcesAreBounded: what would take minutes to compile is not begun.
+func TestSourcesAreBounded(t *testing.T) {
+	if _, err := Compile(strings.Repeat("ns == 'a' || ", sourceLimit/10) + "true"); err == nil || !strings.Contains(err.Error(), "longer than") {
+		t.Errorf("a long expression: %v", err)
+	}
+	var wrong *Error
+	_, err := CompileTemplate(strings.Repeat("{{ns}} ", partsLimit))
+	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "more than") || wrong.Line != 1 || wrong.Column < partsLimit {
+		t.Errorf("a text of expressions: %+v", err)
 	}
 }
 

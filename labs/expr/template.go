@@ -28,6 +28,9 @@ func (t *Template) Source() string {
 	return t.source
 }
 
+// partsLimit is how many parts a text may have: each expression takes its time to compile.
+const partsLimit = 1000
+
 // CompileTemplate checks every expression of a text. A mistake is an *Error
 // whose line and column count within the text.
 func CompileTemplate(source string, extra ...string) (*Template, error) {
@@ -40,14 +43,20 @@ func CompileTemplate(source string, extra ...string) (*Template, error) {
 			return t, nil
 		}
 		end := strings.Index(rest[open:], "}}")
-		line, column := position(source, offset+open)
+		wrong := func(message string) error {
+			line, column := position(source, offset+open)
+			return &Error{Line: line, Column: column, Message: message}
+		}
 		if end < 0 {
-			return nil, &Error{Line: line, Column: column, Message: "{{ without }}"}
+			return nil, wrong("{{ without }}")
+		}
+		if len(t.parts) > partsLimit {
+			return nil, wrong(fmt.Sprintf("the text has more than %d expressions and what is between them", partsLimit))
 		}
 		t.add(rest[:open])
 		prg, err := Compile(strings.TrimSpace(rest[open+2:open+end]), extra...)
 		if err != nil {
-			return nil, &Error{Line: line, Column: column, Message: err.Error()}
+			return nil, wrong(err.Error())
 		}
 		t.parts = append(t.parts, part{prg: prg})
 		offset += open + end + 2

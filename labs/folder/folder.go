@@ -28,6 +28,7 @@ import (
 const (
 	fileBytes   = 1 << 20
 	folderBytes = 8 << 20
+	headBytes   = 128 << 10 // of lab.yaml and quiz.yaml, which are mostly expressions to compile
 	folderFiles = 1000
 	depth       = 8
 )
@@ -127,12 +128,16 @@ func content(root *os.Root, shown, name string, left *int) ([]byte, error) {
 		return nil, bad("%s is %s: a lab has files of its own folder only, and no links", "%s은(는) %s입니다. 실습에는 자기 폴더 안의 일반 파일만 있어야 하고, 링크는 안 됩니다",
 			path.Join(shown, name), kindOf(fi.Mode()))
 	}
-	data, err := io.ReadAll(io.LimitReader(file, fileBytes+1))
+	most := fileBytes
+	if name == "lab.yaml" || name == "quiz.yaml" {
+		most = headBytes
+	}
+	data, err := io.ReadAll(io.LimitReader(file, int64(most)+1))
 	if err != nil {
 		return nil, lang.Errorf("reading %s: %w", "%s 읽기: %w", path.Join(shown, name), err)
 	}
-	if *left -= len(data); len(data) > fileBytes || fi.Size() > fileBytes {
-		return nil, bad("%s is larger than %d KiB, the most that a file of a lab may have", "%s이(가) %d KiB보다 큽니다. 실습의 파일은 이보다 클 수 없습니다", path.Join(shown, name), fileBytes>>10)
+	if *left -= len(data); len(data) > most || fi.Size() > int64(most) {
+		return nil, bad("%s is larger than %d KiB, the most that this file of a lab may have", "%s이(가) %d KiB보다 큽니다. 실습의 이 파일은 이보다 클 수 없습니다", path.Join(shown, name), most>>10)
 	}
 	if *left < 0 {
 		return nil, bad("the files of %s are larger than %d MiB together, the most that a lab may have", "%s의 파일이 모두 합쳐 %d MiB보다 큽니다. 실습은 이보다 클 수 없습니다", shown, folderBytes>>20)

@@ -65,6 +65,7 @@ func TestBadFolders(t *testing.T) {
 		"a gigabyte": {func(dir string) error {
 			return errors.Join(os.WriteFile(filepath.Join(dir, "en.md"), nil, 0o644), os.Truncate(filepath.Join(dir, "en.md"), 1<<30))
 		}, "en.md is larger than 1024 KiB"},
+		"a hundred thousand checks": {func(dir string) error { return os.Truncate(filepath.Join(dir, "lab.yaml"), headBytes+1) }, "lab.yaml is larger than 128 KiB"},
 		"much together": {func(dir string) (err error) {
 			for i := range 9 {
 				err = errors.Join(err, os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), make([]byte, 1<<20), 0o644))
