@@ -162,7 +162,10 @@ func newWorld() (*world, func(), error) {
 		if w.dir, err = os.MkdirTemp("", "noriter-histories-"); err != nil {
 			return nil, nil, err
 		}
-		clean = func() { _ = os.RemoveAll(w.dir) } // what is left is in the system's temporary folder
+		clean = func() {
+			_, _ = run("umount", w.home) // it may have no disk of its own
+			_ = os.RemoveAll(w.dir)      // what is left is in the system's temporary folder
+		}
 	}
 	w.home = filepath.Join(w.dir, "home")
 	for _, dir := range []string{w.home, "/run/netns", "/run/systemd/nspawn"} {
