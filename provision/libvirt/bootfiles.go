@@ -59,6 +59,11 @@ func (p *Provider) bootFiles(ctx context.Context, c *conn) (bootFiles, error) {
 			return bootFiles{}, err
 		}
 	}
+	if p.daemon != nil { // an overlay is made on the disk before anything starts
+		if err := p.daemon.lend(ctx, f.disk.path, f.kernel, f.initrd); err != nil {
+			return bootFiles{}, err
+		}
+	}
 	p.mu.Lock()
 	p.files = &f
 	p.mu.Unlock()
@@ -97,12 +102,7 @@ func (p *Provider) direct(file string, large bool) (string, bool, error) {
 	case p.target.remote():
 		return real, false, nil
 	case p.daemon != nil:
-		for _, b := range bound {
-			if within(real, b.over) {
-				return real, false, nil
-			}
-		}
-		return real, !within(real, "/run"), nil
+		return real, p.daemon.canLend(real), nil
 	}
 	return real, large && readableByAll(real), nil
 }

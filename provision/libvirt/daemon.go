@@ -37,15 +37,24 @@ type daemon struct {
 	// cache is DIR/cache, or a folder shared with other testbeds' libvirtds:
 	// they write there only whole files, and check what they read.
 	cache string
+	// shared is the cache of the testbeds, where images lie; empty is none.
+	shared string
+}
+
+// boundDir is a folder of the testbed's and what it is put over; mode is for
+// those who are not root.
+type boundDir struct {
+	name, over string
+	mode       os.FileMode
 }
 
 // bound are the folders put over libvirt's own, in the order of mounting.
-var bound = []struct{ name, over string }{
-	{"run", "/run/libvirt"},
-	{"etc", "/etc/libvirt"},
-	{"lib", "/var/lib/libvirt"},
-	{"cache", "/var/cache/libvirt"},
-	{"log", "/var/log/libvirt"},
+var bound = []boundDir{
+	{"run", "/run/libvirt", 0o755},
+	{"etc", "/etc/libvirt", 0o700},
+	{"lib", "/var/lib/libvirt", 0o755},
+	{"cache", "/var/cache/libvirt", 0o755},
+	{"log", "/var/log/libvirt", 0o700},
 }
 
 const (
@@ -60,7 +69,7 @@ func newDaemon(dir, cacheDir string) (*daemon, error) {
 				"테스트베드의 폴더 %s이(가) %s 아래에 있어서 테스트베드의 libvirtd가 볼 수 없습니다: 다른 상태 폴더를 고르세요", dir, hidden)
 		}
 	}
-	d := &daemon{dir: dir, cache: filepath.Join(dir, "cache")}
+	d := &daemon{dir: dir, cache: filepath.Join(dir, "cache"), shared: cacheDir}
 	if cacheDir != "" {
 		d.cache = filepath.Join(cacheDir, "libvirtd")
 	}
@@ -104,10 +113,11 @@ func (d *daemon) start(ctx context.Context) error {
 	if procs, err := d.processes(); err == nil && len(procs) > 0 && len(inAnotherNetwork(procs)) == 0 && d.answers() {
 		return nil
 	}
-	if err := d.check(); err != nil {
+	u, err := d.check()
+	if err != nil {
 		return err
 	}
-	if err := d.layOut(); err != nil {
+	if err := d.layOut(u); err != nil {
 		return err
 	}
 	unlock, err := filelock.Lock(ctx, d.path("lock"), lang.Text{
@@ -141,27 +151,28 @@ func (d *daemon) start(ctx context.Context) error {
 	return d.exec(ctx)
 }
 
-// check looks for what is needed before anything is made.
-func (d *daemon) check() error {
+// check looks for what is needed before anything is made, and for whom QEMU
+// will run as.
+func (d *daemon) check() (qemuUser, error) {
 	if os.Geteuid() != 0 {
-		return &machine.HostError{
+		return qemuUser{}, &machine.HostError{
 			What:   lang.T("an isolated testbed of virtual machines needs root", "격리된 가상 머신 테스트베드에는 root 권한이 필요합니다"),
 			Remedy: "sudo nori up --isolated",
 		}
 	}
 	for _, prog := range hostPrograms {
 		if _, err := lookProgram(prog); err != nil {
-			return &machine.HostError{Err: err, Remedy: distro.Remedy(hostPrograms...),
+			return qemuUser{}, &machine.HostError{Err: err, Remedy: distro.Remedy(hostPrograms...),
 				What: lang.Textf("the program %s is missing", "%s 프로그램이 없습니다", prog).String()}
 		}
 	}
 	for _, b := range bound[1:] {
 		if _, err := os.Stat(b.over); err != nil {
-			return &machine.HostError{Err: err, Remedy: distro.Remedy(hostPrograms...),
+			return qemuUser{}, &machine.HostError{Err: err, Remedy: distro.Remedy(hostPrograms...),
 				What: lang.T("libvirt is not wholly installed", "libvirt가 온전히 설치되어 있지 않습니다")}
 		}
 	}
-	return nil
+	return hostQEMUUser()
 }
 
 // lookProgram finds a program also where only root's path leads.
@@ -178,35 +189,17 @@ func lookProgram(name string) (string, error) {
 	return "", err
 }
 
-// layOut makes the folders and the configuration.
-func (d *daemon) layOut() error {
-	for _, b := range bound {
-		if err := os.MkdirAll(d.source(b.name), 0o755); err != nil {
-			return lang.Errorf("making libvirtd's folders: %w", "libvirtd의 폴더 만들기: %w", err)
-		}
-	}
-	if err := os.Chmod(d.dir, 0o700); err != nil {
-		return lang.Errorf("closing the driver's folder to others: %w", "드라이버 폴더를 다른 사용자에게 닫기: %w", err)
-	}
-	for name, content := range map[string]string{"libvirtd.conf": libvirtdConf, "qemu.conf": qemuConf} {
-		if err := writeFile(d.path("etc", name), []byte(content)); err != nil {
-			return lang.Errorf("writing libvirtd's configuration: %w", "libvirtd의 설정 쓰기: %w", err)
-		}
-	}
-	return nil
-}
-
 // exec runs libvirtd; it goes to the background once it answers.
 func (d *daemon) exec(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, daemonStartLimit, lang.Errorf("it was not ready within %s",
 		"%s 안에 준비되지 않았습니다", daemonStartLimit))
 	defer cancel()
-	args := []string{"-c", startScript, "nori-libvirtd"}
-	for _, b := range bound {
-		args = append(args, d.source(b.name), b.over)
+	args, err := d.startArgs()
+	if err != nil {
+		return err
 	}
-	cmd := exec.Command("/bin/sh", args...)
-	cmd.Env = append(os.Environ(), "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")
+	cmd := exec.Command("/bin/sh", append([]string{"-c", startScript, "nori-libvirtd"}, args...)...)
+	cmd.Env = daemonEnv()
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Setsid: true}
 	// A file, not a pipe: the daemon keeps it open and a pipe would never end.

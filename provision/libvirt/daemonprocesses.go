@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +41,19 @@ func (d *daemon) processes() ([]int, error) {
 		}
 	}
 	return pids, nil
+}
+
+// pid is libvirtd's process.
+func (d *daemon) pid() (int, error) {
+	b, err := os.ReadFile(d.path("run", "libvirtd.pid"))
+	if err != nil {
+		return 0, lang.Errorf("looking for the testbed's libvirtd: %w", "테스트베드의 libvirtd 찾기: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return 0, lang.Errorf("looking for the testbed's libvirtd: %w", "테스트베드의 libvirtd 찾기: %w", err)
+	}
+	return pid, nil
 }
 
 // sees says whether a process sees this folder as /run/libvirt.

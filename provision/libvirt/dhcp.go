@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
@@ -170,19 +167,6 @@ func (p *Provider) restartDaemon(ctx context.Context, c *conn, _ golibvirt.Netwo
 	}
 	_, err = p.connect(ctx)
 	return err
-}
-
-// pid is libvirtd's process.
-func (d *daemon) pid() (int, error) {
-	b, err := os.ReadFile(d.path("run", "libvirtd.pid"))
-	if err != nil {
-		return 0, lang.Errorf("looking for the testbed's libvirtd: %w", "테스트베드의 libvirtd 찾기: %w", err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return 0, lang.Errorf("looking for the testbed's libvirtd: %w", "테스트베드의 libvirtd 찾기: %w", err)
-	}
-	return pid, nil
 }
 
 // restartNetwork stops the network and starts it again, if no machine of the testbed

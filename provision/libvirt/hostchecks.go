@@ -21,11 +21,17 @@ type Probes struct {
 	Clashes func(ctx context.Context, connect, testbed, dir string) ([]string, error)
 	// ClosedChain names a chain of the host's firewall that may keep machines apart.
 	ClosedChain func() (string, error)
+	// QEMUUser looks for whom the QEMUs of an isolated testbed run as.
+	QEMUUser func() error
 }
 
 // ThisHost asks the real things.
 func ThisHost() Probes {
-	return Probes{KVM: kvm.Works, Connect: Probe, Clashes: Clashes, ClosedChain: closedChain}
+	user := func() error {
+		_, err := hostQEMUUser()
+		return err
+	}
+	return Probes{KVM: kvm.Works, Connect: Probe, Clashes: Clashes, ClosedChain: closedChain, QEMUUser: user}
 }
 
 // Preflight is what a host is checked for before virtual machines are made.
@@ -154,21 +160,16 @@ func (p hostChecks) dhcp(context.Context) preflight.Result {
 }
 
 // answers asks the libvirtd that the testbed will use. An isolated testbed
-// brings its own to life and only needs the program.
+// brings its own to life and only needs the program, and a user for its QEMUs.
 func (p hostChecks) answers(ctx context.Context) preflight.Result {
 	if p.Options.Isolated {
-		return p.Optional(p.Program("libvirtd"))
+		return p.Optional(p.private())
 	}
 	err := p.probes.Connect(ctx, p.Options.Connect)
 	if err == nil {
 		return preflight.Passed("answers", "응답합니다")
 	}
-	r := preflight.Failed("", err.Error(), err.Error())
-	var he *machine.HostError
-	if errors.As(err, &he) {
-		what := (&machine.HostError{What: he.What, Err: he.Err}).Error()
-		r = preflight.Failed(he.Remedy, what, what)
-	}
+	r := failed(err)
 	if p.remote {
 		return r
 	}
@@ -190,4 +191,24 @@ func (p hostChecks) answers(ctx context.Context) preflight.Result {
 		r.Remedy = "nori up --isolated   # " + lang.T("it starts a libvirtd of its own; no systemd runs here that could start the host's", "전용 libvirtd를 시작합니다. 여기에는 호스트의 것을 시작할 systemd가 없습니다")
 	}
 	return p.Optional(r)
+}
+
+// private is what a libvirtd of the testbed's own needs.
+func (p hostChecks) private() preflight.Result {
+	if _, err := p.Host.Look("libvirtd"); err == nil {
+		if err := p.probes.QEMUUser(); err != nil {
+			return failed(err)
+		}
+	}
+	return p.Program("libvirtd")
+}
+
+// failed is an error as a check's result.
+func failed(err error) preflight.Result {
+	var he *machine.HostError
+	if errors.As(err, &he) {
+		what := (&machine.HostError{What: he.What, Err: he.Err}).Error()
+		return preflight.Failed(he.Remedy, what, what)
+	}
+	return preflight.Failed("", err.Error(), err.Error())
 }

@@ -3,6 +3,7 @@ package libvirt
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -10,7 +11,7 @@ import (
 // The parcel is packed only for machines whose QEMU reads this host's files.
 func TestParcelIsForThisHost(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "parcel.ext4")
-	must(t, writeFile(file, nil)) // 0600: for root's QEMU alone
+	must(t, writeFile(file, nil)) // 0600
 	asked := 0
 	p := &Provider{opts: Options{Parcel: func(context.Context) (string, error) { asked++; return file, nil }}}
 	p.target.host = "elsewhere"
@@ -21,7 +22,12 @@ func TestParcelIsForThisHost(t *testing.T) {
 	if got, err := p.parcel(t.Context()); got != "" || err != nil {
 		t.Errorf("unreadable for the host's QEMU: %q, %v", got, err)
 	}
-	p.daemon = &daemon{}
+	dir := filepath.Dir(file)
+	p.daemon = &daemon{dir: filepath.Join(dir, "libvirt")}
+	if got, err := p.parcel(t.Context()); got != "" || err != nil {
+		t.Errorf("unreadable for QEMU's user: %q, %v", got, err)
+	}
+	must(t, os.Chmod(file, 0o644))
 	if got, err := p.parcel(t.Context()); got != file || err != nil {
 		t.Errorf("with a libvirtd of its own: %q, %v", got, err)
 	}

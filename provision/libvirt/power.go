@@ -58,10 +58,23 @@ func (p *Provider) run(ctx context.Context, c *conn, dom golibvirt.Domain) error
 			return err
 		}
 	}
-	return start(ctx, c, dom, 0)
+	return p.start(ctx, c, dom, 0)
 }
 
-func start(ctx context.Context, c *conn, dom golibvirt.Domain, flags golibvirt.DomainCreateFlags) error {
+func (p *Provider) start(ctx context.Context, c *conn, dom golibvirt.Domain, flags golibvirt.DomainCreateFlags) error {
+	if p.daemon != nil {
+		x, err := readDomain(ctx, c, dom)
+		if err != nil {
+			return err
+		}
+		files := filesOf(x)
+		if err := p.daemon.give(files); err != nil {
+			return err
+		}
+		if err := p.daemon.lend(ctx, files.shared...); err != nil {
+			return err
+		}
+	}
 	_, err := ask(ctx, c, lang.Textf("starting %s", "%s 시작", dom.Name), func(lv *golibvirt.Libvirt) (golibvirt.Domain, error) {
 		return lv.DomainCreateWithFlags(dom, uint32(flags))
 	})
@@ -93,7 +106,7 @@ func off(s golibvirt.DomainState) bool {
 // pauseFromAnyState brings a machine to a standstill: one that runs is
 // paused, one that is off is started without its CPU, and one whose QEMU does
 // not answer is switched off and started so.
-func pauseFromAnyState(ctx context.Context, c *conn, dom golibvirt.Domain) error {
+func (p *Provider) pauseFromAnyState(ctx context.Context, c *conn, dom golibvirt.Domain) error {
 	state, err := domainState(ctx, c, dom)
 	if err != nil {
 		return err
@@ -113,7 +126,7 @@ func pauseFromAnyState(ctx context.Context, c *conn, dom golibvirt.Domain) error
 	if err := destroy(ctx, c, dom); err != nil {
 		return err
 	}
-	return start(ctx, c, dom, golibvirt.DomainStartPaused)
+	return p.start(ctx, c, dom, golibvirt.DomainStartPaused)
 }
 
 // resume lets a paused machine run on. After a load libvirt may not know that

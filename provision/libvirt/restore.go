@@ -51,7 +51,7 @@ func (p *Provider) restore(ctx context.Context, c *conn, doms []testbedDomain, n
 	if err := p.writeRestoring(name); err != nil {
 		return err
 	}
-	err = each(ctx, targets, func(ctx context.Context, d testbedDomain) error { return pauseFromAnyState(ctx, c, d.dom) })
+	err = each(ctx, targets, func(ctx context.Context, d testbedDomain) error { return p.pauseFromAnyState(ctx, c, d.dom) })
 	if err == nil {
 		err = each(ctx, targets, func(ctx context.Context, d testbedDomain) error {
 			node, err := p.node(ctx, c, d.dom)

@@ -96,7 +96,7 @@ func (p *Provider) saveAll(ctx context.Context, c *conn, doms []testbedDomain, t
 			return resume(ctx, c, d.dom)
 		}))
 	}()
-	if err := each(ctx, doms, func(ctx context.Context, d testbedDomain) error { return pauseFromAnyState(ctx, c, d.dom) }); err != nil {
+	if err := each(ctx, doms, func(ctx context.Context, d testbedDomain) error { return p.pauseFromAnyState(ctx, c, d.dom) }); err != nil {
 		return err
 	}
 	return each(ctx, doms, func(ctx context.Context, d testbedDomain) error {

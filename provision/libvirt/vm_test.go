@@ -179,18 +179,21 @@ func vmTest(t *testing.T, dir string) {
 		}
 	}
 	must("again without effect", p.Ensure(ctx, vms[0].spec))
+	if opts.Isolated {
+		confined(t, dir, img, len(vms))
+	}
 	if b := os.Getenv("NORI_VM_BLAME"); b != "" {
 		t.Log(vms[0].run(t, "systemd-analyze; systemd-analyze blame | head -40; systemctl --failed --no-pager; systemctl list-units --no-pager; ip a; free -m; dmesg | tail -60"))
 	}
 	snapshots(ctx, t, p, vms, must)
 	if opts.Isolated {
-		outlive(ctx, t, dir, p, vms, must)
+		outlive(ctx, t, dir, p, img, vms, must)
 	}
 }
 
 // outlive kills libvirtd: the machines don't notice, the next call starts
 // another that finds them, and a removal works without any.
-func outlive(ctx context.Context, t *testing.T, dir string, p *libvirt.Provider, vms []*vm, must func(string, error)) {
+func outlive(ctx context.Context, t *testing.T, dir string, p *libvirt.Provider, img image.Image, vms []*vm, must func(string, error)) {
 	killed := func() {
 		t.Helper()
 		b, err := os.ReadFile(filepath.Join(dir, "libvirt/run/libvirtd.pid"))
@@ -220,6 +223,7 @@ func outlive(ctx context.Context, t *testing.T, dir string, p *libvirt.Provider,
 		err = p.Prepare(ctx)
 	}
 	must("prepared after all was killed at once", err)
+	madeByRoot(ctx, t, dir, p, img, vms, must)
 	killed()
 }
 

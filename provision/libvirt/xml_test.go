@@ -37,10 +37,12 @@ var goldenTestbed = machine.Testbed{
 	HostKeys:      map[string][]byte{"control": []byte("-----BEGIN OPENSSH PRIVATE KEY-----\n"), "node1": []byte("the secret of node1")},
 }
 
+var goldenMachine = machine.Spec{Name: "control", Address: netip.MustParseAddr("10.77.0.10"), MemoryMiB: 1536, CPUs: 2}
+
 func TestDomainXML(t *testing.T) {
 	files := bootFiles{disk: backing{"/cache/disk.qcow2", "qcow2", 20 << 30}, kernel: "/cache/vmlinuz", initrd: "/cache/initrd"}
 	d := domainSpec{
-		tb: goldenTestbed, machine: machine.Spec{Name: "control", Address: netip.MustParseAddr("10.77.0.10"), MemoryMiB: 1536, CPUs: 2},
+		tb: goldenTestbed, machine: goldenMachine,
 		virt: "kvm", files: files, disk: "/pool/control.qcow2", console: "/pool/control.console.log", hostKey: "/pool/control.hostkey",
 	}
 	text, err := domainXML(d)

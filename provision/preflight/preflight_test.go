@@ -74,6 +74,7 @@ func goodHost(t *testing.T) host {
 		Connect:     func(context.Context, string) error { return nil },
 		Clashes:     func(context.Context, string, string, string) ([]string, error) { return nil, nil },
 		ClosedChain: func() (string, error) { return "", nil },
+		QEMUUser:    func() error { return nil },
 	}
 	h.container = nspawn.Probes{Overlay: func(string) error { return nil }, Users: func(string) error { return nil }, Rules: func(context.Context, string) error { return nil }}
 	h.put(t, "etc/os-release", "ID=debian\nVERSION_ID=12\nPRETTY_NAME=Debian\n")
@@ -310,6 +311,10 @@ func TestBrokenHosts(t *testing.T) {
 			o.Isolated = true
 			h.virtual.Connect = func(context.Context, string) error { return boom }
 		}, OK, "libvirtd", "", ""},
+		{"an isolated one without a user for QEMU", "libvirt", "libvirt", func(_ *testing.T, h *host, o *Options) {
+			o.Isolated = true
+			h.virtual.QEMUUser = func() error { return &machine.HostError{What: "no user for QEMU", Remedy: "apt-get install it"} }
+		}, Fail, "no user for QEMU", "apt-get install it", ""},
 		{"remote libvirt", "libvirt", "libvirt", func(_ *testing.T, h *host, o *Options) {
 			o.Connect = "qemu+ssh://big/system"
 			h.virtual.Connect = func(context.Context, string) error {
