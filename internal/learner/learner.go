@@ -36,7 +36,8 @@ type User struct {
 func (u *User) Self() bool { return u == nil || u.self }
 
 // Caller is who called: the user whom sudo names, held against the user database, or
-// else the one whom this process runs as. Root who is really root stays root.
+// else the one whom this process runs as. Root who is really root stays root, also with a
+// SUDO_USER that no sudo set, which would have set SUDO_UID beside it.
 func Caller() (*User, error) { return caller(os.Geteuid(), os.Getenv, byName) }
 
 // Nobody is who runs what must not be trusted with the rights of root, nor with root's
@@ -58,7 +59,7 @@ func errNotAsSudoSays(name, uid string) error {
 
 func caller(euid int, getenv func(string) string, lookup func(string) (*User, error)) (*User, error) {
 	name, uid := getenv("SUDO_USER"), getenv("SUDO_UID")
-	if euid != 0 || name == "" && uid == "" || uid == "0" && name == "root" {
+	if euid != 0 || uid == "" || uid == "0" && name == "root" {
 		return Current(), nil
 	}
 	u, err := lookup(name)

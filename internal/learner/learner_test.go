@@ -46,7 +46,8 @@ func TestCaller(t *testing.T) {
 		{0, "kim", "1000", "0", false, false, true},
 		{0, "kim", "0", "0", false, false, true},
 		{0, "", "1000", "1000", false, false, true},
-		{0, "kim", "", "", false, false, true},
+		{0, "kim", "", "", true, false, false},
+		{0, "gone", "", "1002", true, false, false},
 		{0, "gone", "1002", "1002", false, false, true},
 		{0, "toor", "0", "0", false, false, true},
 	} {
