@@ -68,10 +68,10 @@ func consoleName(machine string) string { return machine + ".console.log" }
 // removeVolume removes a volume if it is there. The pool is read again first:
 // a console log is written behind libvirt's back.
 func removeVolume(ctx context.Context, c *conn, pool golibvirt.StoragePool, name string) error {
+	if err := refreshPool(ctx, c, pool); err != nil {
+		return err
+	}
 	vol, err := ask(ctx, c, lang.Textf("looking for volume %s", "볼륨 %s 찾기", name), func(lv *golibvirt.Libvirt) (golibvirt.StorageVol, error) {
-		if err := lv.StoragePoolRefresh(pool, 0); err != nil {
-			return golibvirt.StorageVol{}, err
-		}
 		return lv.StorageVolLookupByName(pool, name)
 	})
 	if isCode(err, golibvirt.ErrNoStorageVol) {

@@ -56,6 +56,10 @@ func (h *fakeHost) poolCall(proc uint32, in, out *xdr) error {
 		if !p.active {
 			return lvError(golibvirt.ErrOperationInvalid, "pool %s is not active", name)
 		}
+		if h.busy > 0 {
+			h.busy--
+			return lvError(golibvirt.ErrInternalError, "internal error: pool '%s' has asynchronous jobs running.", name)
+		}
 	case procPoolDestroy:
 		p.active = false
 	case procPoolDelete:

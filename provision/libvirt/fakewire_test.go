@@ -75,6 +75,7 @@ type fakeHost struct {
 	mu       sync.Mutex
 	domains  map[string]*fakeDomain
 	pools    map[string]*fakePool
+	busy     int // so often a pool is busy when it is to be looked into
 	networks map[string]*fakeNetwork
 	calls    int
 	// dropAt closes the connection at the call of this number, after doing

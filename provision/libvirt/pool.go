@@ -4,11 +4,14 @@ import (
 	"context"
 	"path"
 	"path/filepath"
+	"strings"
+	"time"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"libvirt.org/go/libvirtxml"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 )
 
 // imagesDir is where a libvirtd of the host's keeps volumes; its QEMU and its
@@ -71,6 +74,29 @@ func (p *Provider) startPool(ctx context.Context, c *conn, pool golibvirt.Storag
 		}
 		return lv.StoragePoolCreate(pool, 0)
 	}))
+}
+
+// refreshPool has libvirt look what is in a pool's folder. It refuses to as long as it
+// makes or fills a volume there, which another machine's may be, or another testbed's
+// (storagePoolRefresh in its src/storage/storage_driver.c).
+func refreshPool(ctx context.Context, c *conn, pool golibvirt.StoragePool) error {
+	what := lang.Textf("other work in the storage pool %s to end", "스토리지 풀 %s의 다른 작업이 끝나기", pool.Name)
+	return wait.For(ctx, uploadLimit, busyPause, what, func(ctx context.Context) (bool, string, error) {
+		err := c.call(ctx, lang.Textf("reading what is in pool %s", "스토리지 풀 %s의 내용 읽기", pool.Name),
+			func(lv *golibvirt.Libvirt) error { return lv.StoragePoolRefresh(pool, 0) })
+		if isBusy(err) {
+			return false, "", nil
+		}
+		return err == nil, "", err
+	})
+}
+
+// busyPause is how often a busy pool is asked.
+const busyPause = 50 * time.Millisecond
+
+// isBusy tells that refusal, which has no code of its own.
+func isBusy(err error) bool {
+	return isCode(err, golibvirt.ErrInternalError) && strings.Contains(err.Error(), "asynchronous jobs")
 }
 
 func (p *Provider) checkPool(ctx context.Context, c *conn, pool golibvirt.StoragePool, dir string) error {

@@ -330,6 +330,20 @@ func TestCallThatHangsEndsWithItsContext(t *testing.T) {
 	must(t, p.Ensure(t.Context(), specs[0])) // on a new connection
 }
 
+// libvirt does not look into a pool's folder while it fills a volume of another machine.
+func TestBusyPoolIsWaitedFor(t *testing.T) {
+	g := newPlayground(t)
+	p := g.nori(t)
+	must(t, p.Prepare(t.Context()))
+	g.mu.Lock()
+	g.busy = 3
+	g.mu.Unlock()
+	must(t, p.Ensure(t.Context(), specs[0]))
+	if g.busy != 0 {
+		t.Errorf("the pool was not asked until it was free: %d", g.busy)
+	}
+}
+
 func TestHostErrors(t *testing.T) {
 	g := newPlayground(t)
 	wantHost := func(name string, err error, remedy string) {

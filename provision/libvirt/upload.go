@@ -75,10 +75,10 @@ func (u uploader) marker() string { return u.name + ".whole" }
 func (u uploader) whole(ctx context.Context) (string, bool, error) {
 	var place string
 	var physical uint64
+	if err := refreshPool(ctx, u.c, u.pool); err != nil {
+		return "", false, err
+	}
 	err := u.c.call(ctx, lang.Textf("looking for volume %s", "볼륨 %s 찾기", u.name), func(lv *golibvirt.Libvirt) error {
-		if err := lv.StoragePoolRefresh(u.pool, 0); err != nil {
-			return err
-		}
 		if _, err := lv.StorageVolLookupByName(u.pool, u.marker()); err != nil {
 			return err
 		}
