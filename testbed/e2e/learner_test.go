@@ -14,7 +14,7 @@ import (
 // labs do in their name, is theirs. Sudo itself is not needed for it: it leaves three
 // variables, and the user is one that every Debian has.
 func TestLearner(t *testing.T) {
-	b := newBed(t, "learner", "--driver", "nspawn", "--nodes", "1")
+	needMachines(t)
 	home, err := os.MkdirTemp("", "nori-learner-")
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +22,8 @@ func TestLearner(t *testing.T) {
 	if err := os.Chmod(home, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(home) }) // after the testbed is down
+	t.Cleanup(func() { _ = os.RemoveAll(home) }) // what is registered after this runs before: the testbed is down then
+	b := newBed(t, "learner", "--driver", "nspawn", "--nodes", "1")
 	b.home = filepath.Join(home, "home")
 	b.up()
 	me := &learnerOf{b}
