@@ -15,6 +15,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"testing/fstest"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -36,8 +37,8 @@ const (
 // Folder is what was in a folder. It is a file system with one folder in it, of the name
 // that the folder has.
 type Folder struct {
-	name  string
-	files map[string][]byte // by path, from the folder
+	fstest.MapFS
+	name string
 }
 
 // BadError is a folder that holds what it must not.
@@ -52,7 +53,7 @@ func bad(en, ko string, args ...any) error { return &BadError{lang.Errorf(en, ko
 
 // Read reads a folder. What begins with a dot is left out: it is an editor's, or git's.
 func Read(dir string) (*Folder, error) {
-	f := &Folder{name: path.Base(dir), files: map[string][]byte{}}
+	f := &Folder{MapFS: fstest.MapFS{}, name: path.Base(dir)}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, lang.Errorf("opening the folder: %w", "폴더 열기: %w", err)
@@ -84,13 +85,15 @@ func (f *Folder) read(root *os.Root, shown, dir string, left *int) error {
 			continue
 		case e.IsDir():
 			err = f.read(root, shown, name, left)
-		case len(f.files) >= folderFiles:
+		case len(f.MapFS) >= folderFiles:
 			err = bad("%s holds more than %d files", "%s에 파일이 %d개보다 많습니다", shown, folderFiles)
 		case !e.Type().IsRegular():
 			err = bad("%s is %s: a lab has files of its own folder only, and no links", "%s은(는) %s입니다. 실습에는 자기 폴더 안의 일반 파일만 있어야 하고, 링크는 안 됩니다",
 				path.Join(shown, name), kindOf(e.Type()))
 		default:
-			f.files[name], err = content(root, shown, name, left)
+			var data []byte
+			data, err = content(root, shown, name, left)
+			f.MapFS[path.Join(f.name, name)] = &fstest.MapFile{Data: data, Mode: 0o444}
 		}
 		if err != nil {
 			return err
@@ -148,15 +151,25 @@ func content(root *os.Root, shown, name string, left *int) ([]byte, error) {
 // Hash names what is in the folder: one file more, or another letter, and it is another.
 func (f *Folder) Hash() string {
 	h := sha256.New()
-	for _, name := range slices.Sorted(maps.Keys(f.files)) {
-		fmt.Fprintf(h, "%d:%s %d:", len(name), name, len(f.files[name]))
-		h.Write(f.files[name])
+	for _, at := range slices.Sorted(maps.Keys(f.MapFS)) {
+		name, data := strings.TrimPrefix(at, f.name+"/"), f.MapFS[at].Data
+		fmt.Fprintf(h, "%d:%s %d:", len(name), name, len(data))
+		h.Write(data)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Name is the folder's name, by which it is opened.
 func (f *Folder) Name() string { return f.name }
+
+// Together is one file system of several folders, each by its name.
+func Together(all []*Folder) fs.FS {
+	one := fstest.MapFS{}
+	for _, f := range all {
+		maps.Copy(one, f.MapFS)
+	}
+	return one
+}
 
 // Unprintable finds the characters in the files of a folder that a terminal would obey:
 // the first of each file, with its line.

@@ -63,7 +63,7 @@ func labsBelow(dir string) (problem.List, error) {
 	if err != nil || len(found) == 0 {
 		return nil, fmt.Errorf("%s: %w", dir, ErrNothing)
 	}
-	var all folder.Several
+	var all []*folder.Folder
 	var bad problem.List
 	for _, file := range found {
 		f, err := read(filepath.Dir(file))
@@ -77,7 +77,7 @@ func labsBelow(dir string) (problem.List, error) {
 			all = append(all, f)
 		}
 	}
-	mistakes, err := problems(format.Lint(all))
+	mistakes, err := problems(format.Lint(folder.Together(all)))
 	return append(bad, below(dir, mistakes)...), err
 }
 
