@@ -133,35 +133,37 @@ func marshal(x interface{ Marshal() (string, error) }) (string, error) {
 	return text, nil
 }
 
-// removePool removes a pool, its volumes and its folder.
+// removePool removes a pool, its volumes and its folder. A pool that can't be started has
+// lost its folder already.
 func removePool(ctx context.Context, c *conn, pool golibvirt.StoragePool) error {
-	err := c.call(ctx, lang.Textf("removing pool %s", "스토리지 풀 %s 제거", pool.Name), func(lv *golibvirt.Libvirt) error {
-		if err := emptyPool(lv, pool); err != nil {
-			return err
+	there, err := ask(ctx, c, lang.Textf("starting pool %s", "스토리지 풀 %s 시작", pool.Name), func(lv *golibvirt.Libvirt) (bool, error) {
+		active, err := lv.StoragePoolIsActive(pool)
+		if err != nil {
+			return false, err
 		}
-		return lv.StoragePoolUndefine(pool)
+		return active != 0 || lv.StoragePoolCreate(pool, 0) == nil, nil
 	})
+	if err == nil && there {
+		err = refreshPool(ctx, c, pool) // which waits for what an interrupted nori has begun
+	}
+	if err == nil {
+		err = c.call(ctx, lang.Textf("removing pool %s", "스토리지 풀 %s 제거", pool.Name), func(lv *golibvirt.Libvirt) error {
+			if there {
+				if err := emptyPool(lv, pool); err != nil {
+					return err
+				}
+			}
+			return lv.StoragePoolUndefine(pool)
+		})
+	}
 	if isCode(err, golibvirt.ErrNoStoragePool) {
 		return nil
 	}
 	return err
 }
 
-// emptyPool deletes the volumes, stops the pool and deletes its folder. A
-// pool that can't be started has lost its folder already.
+// emptyPool deletes the volumes, stops the pool and deletes its folder.
 func emptyPool(lv *golibvirt.Libvirt, pool golibvirt.StoragePool) error {
-	active, err := lv.StoragePoolIsActive(pool)
-	if err != nil {
-		return err
-	}
-	if active == 0 {
-		if err := lv.StoragePoolCreate(pool, 0); err != nil {
-			return nil //nolint:nilerr // see above
-		}
-	}
-	if err := lv.StoragePoolRefresh(pool, 0); err != nil {
-		return err
-	}
 	vols, _, err := lv.StoragePoolListAllVolumes(pool, 1, 0)
 	if err != nil {
 		return err

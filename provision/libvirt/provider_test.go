@@ -342,6 +342,14 @@ func TestBusyPoolIsWaitedFor(t *testing.T) {
 	if g.busy != 0 {
 		t.Errorf("the pool was not asked until it was free: %d", g.busy)
 	}
+	// So it may be when a nori was interrupted, and the testbed is to go.
+	g.mu.Lock()
+	g.busy = 3
+	g.mu.Unlock()
+	must(t, g.nori(t).Remove(t.Context()))
+	if g.pools["nori-demo"] != nil || g.busy != 0 {
+		t.Errorf("the testbed's pool is left, or was not asked until it was free: %d", g.busy)
+	}
 }
 
 func TestHostErrors(t *testing.T) {
