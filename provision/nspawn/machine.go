@@ -1,6 +1,7 @@
 package nspawn
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -133,7 +134,7 @@ func (m *node) info(rec record) (machine.Info, error) {
 
 // ensureFiles makes the machine's folder. A machine without its record was
 // interrupted in the making and is made anew.
-func (m *node) ensureFiles(spec machine.Spec) error {
+func (m *node) ensureFiles(ctx context.Context, spec machine.Spec) error {
 	old, err := m.readRecord()
 	if err == nil {
 		if old.Spec.Address != spec.Address {
@@ -166,7 +167,7 @@ func (m *node) ensureFiles(spec machine.Spec) error {
 	if err := m.writeFirstBoot(spec); err != nil {
 		return err
 	}
-	return m.settle(spec)
+	return m.settle(ctx, spec)
 }
 
 // makeUpper makes an empty upper folder that looks like the image's root, since

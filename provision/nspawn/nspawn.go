@@ -128,7 +128,7 @@ func (p *Provider) Ensure(ctx context.Context, spec machine.Spec) error {
 		return err
 	}
 	m := p.machine(spec.Name)
-	if err := m.ensureFiles(spec); err != nil {
+	if err := m.ensureFiles(ctx, spec); err != nil {
 		return lang.Errorf("making machine %s: %w", "머신 %s 만들기: %w", spec.Name, err)
 	}
 	if err := m.start(ctx); err != nil {

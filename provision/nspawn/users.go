@@ -43,14 +43,14 @@ const turnPatience = 20 * time.Second
 
 // settle gives a new machine its users, and writes its record. Testbeds side by side do it
 // one after the other, as each must see what the others chose.
-func (m *node) settle(spec machine.Spec) error {
+func (m *node) settle(ctx context.Context, spec machine.Spec) error {
 	beds, err := os.Open(filepath.Dir(m.p.tb.Dir))
 	if err != nil {
 		return lang.Errorf("choosing the machine's users: %w", "머신의 사용자 고르기: %w", err)
 	}
 	defer beds.Close() // and so unlocked
 	what := lang.Text{EN: "other machines to have chosen their users", KO: "다른 머신이 사용자를 고르기"}
-	_, err = wait.Within(context.Background(), turnPatience, 10*time.Millisecond, what, func(context.Context) (bool, string, error) {
+	_, err = wait.Within(ctx, turnPatience, 10*time.Millisecond, what, func(context.Context) (bool, string, error) {
 		return unix.Flock(int(beds.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil, "", nil
 	})
 	if err != nil {

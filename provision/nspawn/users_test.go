@@ -138,7 +138,7 @@ func TestChooseAtOnce(t *testing.T) {
 		}
 	}
 	if err := each(dirs, func(dir string) error {
-		return of(dir).settle(machine.Spec{Name: "node1", Address: netip.MustParseAddr("10.77.0.11")})
+		return of(dir).settle(t.Context(), machine.Spec{Name: "node1", Address: netip.MustParseAddr("10.77.0.11")})
 	}); err != nil {
 		t.Fatal(err)
 	}
