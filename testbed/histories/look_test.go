@@ -14,6 +14,7 @@ import (
 
 // sight is what was seen of a testbed by a look of one's own.
 type sight struct {
+	noDHCP   bool // virtual machines have their addresses from a server
 	machines map[string]machineSight
 	api      string // "ok", or why not
 	nodes    map[string]bool
@@ -28,6 +29,9 @@ type machineSight struct {
 // whole says that everything is as it should be, and else what is not.
 func (s sight) whole() (bool, string) {
 	var bad []string
+	if s.noDHCP {
+		bad = append(bad, "nobody gives machines their addresses")
+	}
 	if s.api != "ok" {
 		bad = append(bad, "API: "+s.api)
 	}
@@ -62,6 +66,7 @@ func (w *world) look() sight {
 		_ = w.learn() // there may be nothing to learn yet
 	}
 	s := sight{machines: map[string]machineSight{}, nodes: map[string]bool{}}
+	s.noDHCP = w.bed.driver == "libvirt" && len(w.named("", "dnsmasq")) == 0
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, m := range w.machines() {

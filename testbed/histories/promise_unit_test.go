@@ -12,6 +12,8 @@ func TestCompare(t *testing.T) {
 		machines: map[string]machineSight{"control": {alive: true, answers: "ok"}, "node1": {alive: true, answers: "ok"}},
 		api:      "ok", nodes: map[string]bool{"control": true, "node1": true},
 	}
+	deaf := well
+	deaf.noDHCP = true
 	off := sight{
 		machines: map[string]machineSight{"control": {alive: true, answers: "ok"}, "node1": {answers: "no route"}},
 		api:      "ok", nodes: map[string]bool{"control": true},
@@ -22,6 +24,8 @@ func TestCompare(t *testing.T) {
 		seen   sight
 		holds  bool
 	}{
+		"ready, and no DHCP server":          {`"ready": true, ` + machines, deaf, false},
+		"not ready, and no DHCP server":      {`"problems": [{"fact": "network"}], ` + machines, deaf, true},
 		"ready, and all is well":             {`"ready": true, ` + machines, well, true},
 		"ready, and one is off":              {`"ready": true, ` + machines, off, false},
 		"not ready, and all is well":         {`"problems": [{"fact": "node"}], ` + machines, well, false},
