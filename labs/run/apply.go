@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
-	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/world"
@@ -42,55 +41,42 @@ func (s *Session) applyFile(ctx context.Context, state *progress.Lab, name strin
 
 // apply creates an object, or applies it over the one that is there.
 func (s *Session) apply(ctx context.Context, obj *unstructured.Unstructured) error {
-	what := strings.ToLower(obj.GetKind()) + " " + obj.GetName()
-	m, err := s.Cluster.Resource(obj.GetKind(), obj.GetAPIVersion())
-	if err != nil {
-		return fmt.Errorf("applying %s: %w", what, err)
-	}
-	var client dynamic.ResourceInterface = s.Cluster.Dynamic.Resource(m.Resource)
-	if m.Scope.Name() == meta.RESTScopeNameNamespace {
-		obj.SetNamespace(s.Namespace)
-		client = s.Cluster.Dynamic.Resource(m.Resource).Namespace(s.Namespace)
-	}
-	_, err = client.Create(ctx, obj, metav1.CreateOptions{FieldManager: fieldManager})
-	if !apierrors.IsAlreadyExists(err) {
-		if err != nil {
-			return fmt.Errorf("applying %s: %w", what, err)
-		}
-		return nil
-	}
-	if err := s.mayChange(ctx, client, m, obj.GetName()); err != nil {
-		return fmt.Errorf("applying %s: %w", what, err)
-	}
-	data, err := obj.MarshalJSON()
-	if err != nil {
-		return fmt.Errorf("applying %s: %w", what, err)
-	}
-	force := true
-	_, err = client.Patch(ctx, obj.GetName(), types.ApplyPatchType, data,
-		metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
-	if err != nil {
-		return fmt.Errorf("applying %s: %w", what, err)
+	if err := s.put(ctx, obj); err != nil {
+		return fmt.Errorf("applying %s %s: %w", strings.ToLower(obj.GetKind()), obj.GetName(), err)
 	}
 	return nil
 }
 
-// mayChange gives an error where an object that is there is of the whole cluster, and a lab
-// from elsewhere did not make it.
-func (s *Session) mayChange(ctx context.Context, client dynamic.ResourceInterface, m *meta.RESTMapping, name string) error {
-	if s.Lab.Path == "" || m.Scope.Name() == meta.RESTScopeNameNamespace {
-		return nil
-	}
-	obj, err := client.Get(ctx, name, metav1.GetOptions{})
+func (s *Session) put(ctx context.Context, obj *unstructured.Unstructured) error {
+	m, err := s.Cluster.Resource(obj.GetKind(), obj.GetAPIVersion())
 	if err != nil {
 		return err
 	}
-	for _, f := range obj.GetManagedFields() {
-		if f.Manager == fieldManager {
-			return nil
+	var client dynamic.ResourceInterface = s.Cluster.Dynamic.Resource(m.Resource)
+	inNamespace := m.Scope.Name() == meta.RESTScopeNameNamespace
+	if inNamespace {
+		obj.SetNamespace(s.Namespace)
+		client = s.Cluster.Dynamic.Resource(m.Resource).Namespace(s.Namespace)
+	} else {
+		s.world(&progress.Lab{}).Mark(obj)
+	}
+	_, err = client.Create(ctx, obj, metav1.CreateOptions{FieldManager: fieldManager})
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	if !inNamespace {
+		if err := s.mayChange(ctx, client, obj); err != nil {
+			return err
 		}
 	}
-	return lang.Errorf("it is there already, and not made by this lab: nothing was changed", "이미 있는데, 이 실습이 만든 것이 아니어서 바꾸지 않았습니다")
+	data, err := obj.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	force := true
+	_, err = client.Patch(ctx, obj.GetName(), types.ApplyPatchType, data,
+		metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
+	return err
 }
 
 // fieldManager is by whom objects of labs are made.

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/labtest"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
@@ -87,27 +85,5 @@ func TestProgressByIdIsAdopted(t *testing.T) {
 	state, err := s.State()
 	if err != nil || state.Seed != 7 || len(state.History) != 1 {
 		t.Errorf("%+v, %v", state, err)
-	}
-}
-
-// TestClusterObjectsOfOthers: what is of the whole cluster is changed by a lab from elsewhere
-// only if it made it.
-func TestClusterObjectsOfOthers(t *testing.T) {
-	env, _ := labtest.Env(t)
-	files := labtest.DemoFS()
-	pods := files["demo/setup/pods.yaml"]
-	pods.Data = append(pods.Data, "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: precious, labels: {pod-security.kubernetes.io/enforce: privileged}}\n"...)
-	lab, err := format.Load(files, "demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lab.Path = "/elsewhere/demo"
-	s, w := labtest.OpenWorld(env, lab)
-	w.Put(labtest.Object("v1", "Namespace", "", "precious", nil))
-	if err := s.Start(context.Background(), quiet); err == nil || !strings.Contains(err.Error(), "not made by this lab") {
-		t.Errorf("%v", err)
-	}
-	if ns, err := w.Get(context.Background(), "Namespace", "v1", "", "precious"); err != nil || len(ns.GetLabels()) > 0 {
-		t.Errorf("%v, %v", ns.GetLabels(), err)
 	}
 }

@@ -25,11 +25,11 @@ const (
 	forcedLimit = 40 * time.Second
 )
 
-// Remove takes the lab's world away: the namespace, what setup did on
-// machines, and the files handed out (those that were edited are kept
-// beside, as NAME.old).
+// Remove takes the lab's world away: the namespace and what goes with it, what
+// setup did on machines, and the files handed out (those that were edited are
+// kept beside, as NAME.old).
 func (s *Session) Remove(ctx context.Context) error {
-	if err := s.removeNamespace(ctx); err != nil {
+	if err := s.removeObjects(ctx); err != nil {
 		return err
 	}
 	if err := s.undoSetup(ctx); err != nil {

@@ -85,7 +85,7 @@ func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (er
 	if err != nil {
 		return err
 	}
-	if err := s.removeNamespace(ctx); err != nil { // the learner's, or what an interrupted rebuilding left
+	if err := s.removeObjects(ctx); err != nil { // the learner's, or what an interrupted rebuilding left
 		return err
 	}
 	if err := s.undoSetup(ctx); err != nil {

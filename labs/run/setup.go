@@ -156,7 +156,7 @@ func (s *Session) setup(ctx context.Context, say Say) error {
 // can be done again.
 func (s *Session) prepare(ctx context.Context, state *progress.Lab, say Say) error {
 	say(lang.T("preparing the namespace "+s.Namespace, "네임스페이스 "+s.Namespace+"을(를) 준비합니다"))
-	if err := s.world(state).Make(ctx, s.patient(accountLimit), s.removeNamespace); err != nil {
+	if err := s.world(state).Make(ctx, s.patient(accountLimit), s.removeObjects); err != nil {
 		return err
 	}
 	if err := s.handOutFiles(state, s.work()); err != nil {

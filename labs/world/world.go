@@ -42,9 +42,6 @@ type Namespace struct {
 	Twin   bool
 }
 
-// OriginAnnotation on a namespace says from which folder the lab or quiz is that made it.
-const OriginAnnotation = "noriter.dev/origin"
-
 // reserved are the namespaces of the cluster itself.
 var reserved = regexp.MustCompile(`^(default|kube-.*|ingress-nginx|noriter.*)$`)
 
@@ -77,21 +74,6 @@ func (n *Namespace) check(ns *unstructured.Unstructured) error {
 type taken struct{ error }
 
 func (*taken) Is(target error) bool { return target == ErrTaken }
-
-// made tells whether this lab or quiz has made the namespace: it has its mark. One that
-// only has the name is somebody's who likes the name.
-func (n *Namespace) made(ns *unstructured.Unstructured) bool {
-	labels, origin := ns.GetLabels(), ns.GetAnnotations()[OriginAnnotation]
-	for key, value := range n.Labels {
-		switch {
-		case labels[key] == value && origin == n.Origin:
-			return true
-		case labels[key] == value && origin == "": // of an older version, which noted no origin
-			return !n.Twin
-		}
-	}
-	return false
-}
 
 var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 
