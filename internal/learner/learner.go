@@ -38,7 +38,7 @@ func (u *User) Self() bool { return u == nil || u.self }
 // Caller is who called: the user whom sudo names, held against the user database, or
 // else the one whom this process runs as. Root who is really root stays root, also with a
 // SUDO_USER that no sudo set, which would have set SUDO_UID beside it.
-func Caller() (*User, error) { return caller(os.Geteuid(), os.Getenv, byName) }
+func Caller() (*User, error) { return caller(os.Geteuid(), os.Getenv, users.byName) }
 
 // Nobody is who runs what must not be trusted with the rights of root, nor with root's
 // terminal and environment.
