@@ -105,10 +105,18 @@ func (d *daemon) answers() bool {
 	return true
 }
 
-// start starts libvirtd if it does not answer. Machines that outlived an
+// start starts libvirtd and virtlogd, whichever does not answer.
+func (d *daemon) start(ctx context.Context) error {
+	if err := d.startLibvirtd(ctx); err != nil {
+		return err
+	}
+	return d.startLog(ctx)
+}
+
+// startLibvirtd starts libvirtd if it does not answer. Machines that outlived an
 // earlier one are found again by the new one; without any, what that one
 // wrote down of running things is thrown away.
-func (d *daemon) start(ctx context.Context) error {
+func (d *daemon) startLibvirtd(ctx context.Context) error {
 	// Whoever only looks must not have to write: the disk may be full.
 	if procs, err := d.processes(); err == nil && len(procs) > 0 && len(inAnotherNetwork(procs)) == 0 && d.answers() {
 		return nil

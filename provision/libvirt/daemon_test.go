@@ -99,6 +99,7 @@ func isolatedTest(t *testing.T, dir string) {
 			if _, err := os.Stat(config); err == nil {
 				t.Error("a look at the machines wrote libvirtd's configuration")
 			}
+			consoleTest(t, ctx, nori, filepath.Join(dir, "libvirt"))
 		case "dnsmasq killed", "libvirtd and dnsmasq killed":
 			if listens, known := dhcpListens(BridgeName(g.tb.Name)); !listens || !known {
 				t.Fatalf("a DHCP server listens: %v, known: %v", listens, known)

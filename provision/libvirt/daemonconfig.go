@@ -12,8 +12,8 @@ log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
 
 // qemuConf: a user of its own, in QEMU's own sandbox of system calls; which
 // files it owns is said by us (daemonfiles.go), since libvirt would also take
-// those that testbeds share; consoles written by QEMU itself, so that no
-// virtlogd is needed; no cgroups, namespaces or labels of its own, because the
+// those that testbeds share; consoles written by virtlogd, which bounds them
+// (daemonlog.go); no cgroups, namespaces or labels of its own, because the
 // testbed is removed as a whole.
 func qemuConf(u qemuUser) string {
 	return fmt.Sprintf(`user = "%s"
@@ -21,11 +21,11 @@ group = "+%d"
 seccomp_sandbox = 1
 dynamic_ownership = 0
 remember_owner = 0
-stdio_handler = "file"
+stdio_handler = "%s"
 security_driver = "none"
 cgroup_controllers = []
 namespaces = []
-`, u.name, u.gid)
+`, u.name, u.gid, stdioHandler())
 }
 
 // stash is where libvirtd's mount namespace keeps, for root alone, what it

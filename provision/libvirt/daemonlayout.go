@@ -25,7 +25,7 @@ func (d *daemon) layOut(u qemuUser) error {
 	if err != nil {
 		return lang.Errorf("closing the driver's folder to others: %w", "드라이버 폴더를 다른 사용자에게 닫기: %w", err)
 	}
-	for name, content := range map[string]string{"libvirtd.conf": libvirtdConf, "qemu.conf": qemuConf(u)} {
+	for name, content := range map[string]string{"libvirtd.conf": libvirtdConf, "qemu.conf": qemuConf(u), "virtlogd.conf": virtlogdConf} {
 		if err := writeFile(d.path("etc", name), []byte(content)); err != nil {
 			return lang.Errorf("writing libvirtd's configuration: %w", "libvirtd의 설정 쓰기: %w", err)
 		}
