@@ -126,7 +126,7 @@ func connect(ctx context.Context, o Options) (*parts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--capacity-memory: %w", err)
 	}
-	p.machine = machine.Machine{MemoryLimit: limit}
+	p.machine = machine.Machine{MemoryLimit: limit, CPULimit: o.CapacityCPU}
 	memory, err := p.machine.Memory()
 	if err != nil {
 		return nil, fmt.Errorf("finding out how much memory the machine has: %w", err)
@@ -169,7 +169,7 @@ func (p *parts) assemble(ctx context.Context) error {
 		Node: &podspec.Node{
 			RootDir: o.RootDir, LogDir: o.PodLogDir, ClusterDNS: o.ClusterDNS, ClusterDomain: o.ClusterDomain,
 			ResolvConf: o.ResolvConf, CgroupRoot: o.CgroupRoot, SystemdCgroup: o.CgroupDriver == "systemd",
-			SeccompDir: filepath.Join(o.RootDir, "seccomp"), SeccompDefault: o.SeccompDefault, MemoryBytes: p.memory,
+			SeccompDir: filepath.Join(o.RootDir, "seccomp"), SeccompDefault: o.SeccompDefault, MemoryBytes: p.memory, CPUs: o.CapacityCPU,
 		},
 		HostIPs: p.hostIPs, Allocatable: p.allocatable,
 		Runtime: p.runtime, Images: images.NewManager(p.images, p.events, clock.RealClock{}),

@@ -27,11 +27,11 @@ func TestDefaultsAreValid(t *testing.T) {
 
 func TestValidateNamesEveryMistake(t *testing.T) {
 	err := parse(t, "--node-ip=x", "--cluster-dns=y", "--container-runtime-endpoint=/run/c.sock", "--root-dir=var", "--cgroup-driver=z",
-		"--max-pods=0", "--register-with-taints=a:Never", "--capacity-memory=much", "--image-gc-low-threshold=101", "--tls-cert-file=c").Validate()
+		"--max-pods=0", "--register-with-taints=a:Never", "--capacity-memory=much", "--capacity-cpu=-1", "--image-gc-low-threshold=101", "--tls-cert-file=c").Validate()
 	if err == nil {
 		t.Fatal("all of it is taken")
 	}
-	for _, flag := range []string{"node-ip", "cluster-dns", "container-runtime-endpoint", "root-dir", "cgroup-driver", "max-pods", "register-with-taints", "capacity-memory", "image-gc-high-threshold", "tls-cert-file"} {
+	for _, flag := range []string{"node-ip", "cluster-dns", "container-runtime-endpoint", "root-dir", "cgroup-driver", "max-pods", "register-with-taints", "capacity-memory", "capacity-cpu", "image-gc-high-threshold", "tls-cert-file"} {
 		if !strings.Contains(err.Error(), "--"+flag+": ") {
 			t.Errorf("nothing about --%s in\n%v", flag, err)
 		}

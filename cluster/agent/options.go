@@ -55,6 +55,9 @@ type Options struct {
 	// CapacityMemory is the node's memory where the kernel shows another, such as
 	// "1536Mi"; "" means what the kernel shows.
 	CapacityMemory string
+	// CapacityCPU is how many of the processors that the kernel shows the node may use; 0
+	// means all.
+	CapacityCPU int
 	// SeccompDefault filters the system calls of containers that ask for no profile by
 	// the runtime's own profile, as the kubelet's seccompDefault does.
 	SeccompDefault bool
@@ -100,6 +103,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.Int64Var(&o.MaxPods, "max-pods", 110, "how many pods the node takes")
 	fs.Int32Var(&o.LeaseSeconds, "node-lease-duration-seconds", 40, "how many seconds one renewal of the node's lease holds")
 	fs.StringVar(&o.CapacityMemory, "capacity-memory", "", "memory of the node, if the kernel shows another (1536Mi)")
+	fs.IntVar(&o.CapacityCPU, "capacity-cpu", 0, "processors of the node, if the kernel shows more than it may use")
 	fs.BoolVar(&o.SeccompDefault, "seccomp-default", false, "filter the system calls of containers that ask for no profile (RuntimeDefault)")
 	fs.StringVar(&o.CgroupRoot, "cgroup-root", "", "cgroup under which pods have theirs")
 	fs.StringVar(&o.CgroupDriver, "cgroup-driver", "cgroupfs", "how the runtime manages cgroups: cgroupfs or systemd")
@@ -145,6 +149,9 @@ func (o *Options) Validate() error {
 	}
 	if o.MaxPods < 1 {
 		bad("max-pods", "%d is too few", o.MaxPods)
+	}
+	if o.CapacityCPU < 0 {
+		bad("capacity-cpu", "%d is no number of processors", o.CapacityCPU)
 	}
 	if o.LeaseSeconds < 1 {
 		bad("node-lease-duration-seconds", "%d is too short", o.LeaseSeconds)

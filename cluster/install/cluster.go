@@ -35,6 +35,8 @@ type Node struct {
 	// itself can't tell (a container machine sees its host's memory); 0 means
 	// that the machine knows.
 	MemoryMiB int
+	// CPUs is the same for its processors: 0 means that it may use all that it sees.
+	CPUs int
 }
 
 // Cluster is what is to be installed, and where.

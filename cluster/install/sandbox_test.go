@@ -88,6 +88,19 @@ func TestUnitsAreConfined(t *testing.T) {
 		if got := strings.Contains(string(c.unitFile(unitAgent, n, facts{container: container})), "--seccomp-default"); got != container {
 			t.Errorf("container machine: %t, --seccomp-default: %t", container, got)
 		}
+		// Only it sees more processors than it may use, and only where it is limited.
+		for _, cpus := range []int{0, 3} {
+			n := n
+			n.CPUs = cpus
+			want := 0
+			if container && cpus == 3 {
+				want = 1
+			}
+			text := string(c.unitFile(unitAgent, n, facts{container: container}))
+			if strings.Count(text, "--capacity-cpu") != want || strings.Count(text, "--capacity-cpu=3") != want {
+				t.Errorf("container machine: %t, processors: %d, the agent is told in\n%s", container, cpus, text)
+			}
+		}
 	}
 	seen := map[int]bool{}
 	for _, a := range accounts {

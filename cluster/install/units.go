@@ -160,6 +160,9 @@ func (c *Cluster) unit(name string, n Node, f facts) unit {
 		if f.container && n.MemoryMiB > 0 {
 			u.Exec = append(u.Exec, fmt.Sprintf("--capacity-memory=%dMi", n.MemoryMiB))
 		}
+		if f.container && n.CPUs > 0 {
+			u.Exec = append(u.Exec, fmt.Sprintf("--capacity-cpu=%d", n.CPUs))
+		}
 		return u
 	case unitProxy:
 		return unit{

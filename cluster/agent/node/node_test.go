@@ -170,6 +170,7 @@ func (b *bench) patches() int {
 
 func TestRegistersWithWhatANodeHas(t *testing.T) {
 	b := newBench(t, func(c *Config) {
+		c.Machine.CPULimit = 1
 		c.Labels = map[string]string{"node.kubernetes.io/pool": "a"}
 		c.Taints = []v1.Taint{{Key: "node-role.kubernetes.io/control-plane", Effect: v1.TaintEffectNoSchedule}}
 	})
@@ -187,10 +188,13 @@ func TestRegistersWithWhatANodeHas(t *testing.T) {
 	if len(node.Spec.Taints) != 1 || node.Annotations[attachDetach] != "true" {
 		t.Errorf("taints %v, annotations %v", node.Spec.Taints, node.Annotations)
 	}
-	for name, want := range map[v1.ResourceName]string{"memory": "2Gi", "pods": "110", "hugepages-2Mi": "0"} {
+	for name, want := range map[v1.ResourceName]string{"cpu": "1", "memory": "2Gi", "pods": "110", "hugepages-2Mi": "0"} {
 		if got := node.Status.Capacity[name]; got.String() != want {
 			t.Errorf("capacity of %s is %s, want %s", name, got.String(), want)
 		}
+	}
+	if got := node.Status.Allocatable.Cpu().String(); got != "1" {
+		t.Errorf("allocatable processors are %s, want those of the machine", got)
 	}
 	if got := node.Status.Allocatable.Memory().String(); got != "1948Mi" {
 		t.Errorf("allocatable memory is %s, want 2 GiB less 100 MiB", got)

@@ -49,7 +49,7 @@ func (n *Node) GenerateContainerConfig(ctx context.Context, objects Objects, pod
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return nil, fmt.Errorf("create container log directory for container %s failed: %w", c.Name, err)
 	}
-	resources := calculateLinuxResources(c.Resources)
+	resources := n.calculateLinuxResources(c.Resources)
 	resources.OomScoreAdj = getContainerOOMScoreAdjust(pod, c, n.MemoryBytes)
 
 	lookup := func(name string) (string, bool) {

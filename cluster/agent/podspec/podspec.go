@@ -24,6 +24,7 @@ type Node struct {
 	SystemdCgroup bool     // the runtime names cgroups as systemd slices
 	SeccompDir    string   // where Localhost seccomp profiles are
 	MemoryBytes   int64    // of the node
+	CPUs          int      // that the node may use, where it is limited; 0 is all it sees
 	// SeccompDefault gives those who ask for no profile the runtime's.
 	SeccompDefault bool
 }

@@ -280,12 +280,15 @@ func TestQOSAndOOMScore(t *testing.T) {
 func TestLinuxResources(t *testing.T) {
 	for _, tc := range []struct {
 		request, limit, memory string
+		cpus                   int
 		want                   *cri.LinuxContainerResources
 	}{
-		{"", "", "", &cri.LinuxContainerResources{CpuShares: 2, CpuPeriod: 100000}},
-		{"500m", "", "", &cri.LinuxContainerResources{CpuShares: 512, CpuPeriod: 100000}},
-		{"", "2", "64Mi", &cri.LinuxContainerResources{CpuShares: 2048, CpuPeriod: 100000, CpuQuota: 200000, MemoryLimitInBytes: 64 << 20}},
-		{"1m", "1m", "", &cri.LinuxContainerResources{CpuShares: 2, CpuPeriod: 100000, CpuQuota: 1000}},
+		{"", "", "", 0, &cri.LinuxContainerResources{CpuShares: 2, CpuPeriod: 100000}},
+		{"500m", "", "", 1, &cri.LinuxContainerResources{CpuShares: 512, CpuPeriod: 100000}},
+		{"", "2", "64Mi", 0, &cri.LinuxContainerResources{CpuShares: 2048, CpuPeriod: 100000, CpuQuota: 200000, MemoryLimitInBytes: 64 << 20}},
+		{"", "2", "", 2, &cri.LinuxContainerResources{CpuShares: 2048, CpuPeriod: 100000, CpuQuota: 200000}},
+		{"", "2", "", 1, &cri.LinuxContainerResources{CpuShares: 2048, CpuPeriod: 100000, CpuQuota: 100000}}, // all of a machine
+		{"1m", "1m", "", 1, &cri.LinuxContainerResources{CpuShares: 2, CpuPeriod: 100000, CpuQuota: 1000}},
 	} {
 		r := v1.ResourceRequirements{Requests: v1.ResourceList{}, Limits: v1.ResourceList{}}
 		set := func(l v1.ResourceList, name v1.ResourceName, v string) {
@@ -296,8 +299,8 @@ func TestLinuxResources(t *testing.T) {
 		set(r.Requests, "cpu", tc.request)
 		set(r.Limits, "cpu", tc.limit)
 		set(r.Limits, "memory", tc.memory)
-		if got := calculateLinuxResources(r); got.String() != tc.want.String() {
-			t.Errorf("%s/%s/%s: %v, want %v", tc.request, tc.limit, tc.memory, got, &tc.want)
+		if got := (&Node{CPUs: tc.cpus}).calculateLinuxResources(r); got.String() != tc.want.String() {
+			t.Errorf("%s/%s/%s on %d: %v, want %v", tc.request, tc.limit, tc.memory, tc.cpus, got, tc.want)
 		}
 	}
 }

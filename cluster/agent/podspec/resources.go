@@ -24,7 +24,7 @@ const (
 // CPU request becomes a weight, the CPU limit a quota, the memory limit a hard bound.
 // Memory requests set nothing here; they only count when pods are scheduled and when the
 // kernel has to choose whom to kill (getContainerOOMScoreAdjust).
-func calculateLinuxResources(r v1.ResourceRequirements) *cri.LinuxContainerResources {
+func (n *Node) calculateLinuxResources(r v1.ResourceRequirements) *cri.LinuxContainerResources {
 	request, has := r.Requests[v1.ResourceCPU]
 	limit := r.Limits.Cpu()
 	if !has {
@@ -33,7 +33,7 @@ func calculateLinuxResources(r v1.ResourceRequirements) *cri.LinuxContainerResou
 	return &cri.LinuxContainerResources{
 		CpuShares:          shares(&request),
 		CpuPeriod:          quotaPeriod,
-		CpuQuota:           quota(limit),
+		CpuQuota:           n.bound(quota(limit)),
 		MemoryLimitInBytes: r.Limits.Memory().Value(),
 	}
 }
@@ -51,6 +51,15 @@ func quota(cpu *resource.Quantity) int64 {
 		return 0
 	}
 	return max(minQuota, cpu.MilliValue()*quotaPeriod/1000)
+}
+
+// bound is the quota, or all that the node may use: version 1 of control groups refuses a
+// quota above that of the group that it lies in, which the machine's own is.
+func (n *Node) bound(quota int64) int64 {
+	if n.CPUs == 0 {
+		return quota
+	}
+	return min(quota, int64(n.CPUs)*quotaPeriod)
 }
 
 // podLimits sums the limits of a pod's main containers; a resource that one of them

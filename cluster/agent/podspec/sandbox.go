@@ -72,7 +72,7 @@ func (n *Node) linuxSandbox(pod *v1.Pod) (*cri.LinuxPodSandboxConfig, error) {
 	lc := &cri.LinuxPodSandboxConfig{
 		CgroupParent: n.CgroupParent(pod),
 		Sysctls:      map[string]string{},
-		Resources:    calculateLinuxResources(podLimits(pod)),
+		Resources:    n.calculateLinuxResources(podLimits(pod)),
 		SecurityContext: &cri.LinuxSandboxSecurityContext{
 			NamespaceOptions:   namespaces(pod),
 			Privileged:         anyPrivileged(pod),

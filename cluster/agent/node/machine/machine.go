@@ -23,6 +23,9 @@ type Machine struct {
 	// MemoryLimit is the memory that this machine may use in bytes, where
 	// somebody knows better than the kernel; zero if not.
 	MemoryLimit int64
+	// CPULimit is how many processors this machine may use at once; zero is all that the
+	// kernel shows.
+	CPULimit int
 }
 
 // Memory is what is known of the memory, in bytes.
@@ -82,8 +85,13 @@ func meminfo(text string) map[string]int64 {
 	return out
 }
 
-// CPUs is how many processors there are.
-func (m Machine) CPUs() int { return runtime.NumCPU() }
+// CPUs is how many processors there are to be used.
+func (m Machine) CPUs() int {
+	if n := runtime.NumCPU(); m.CPULimit == 0 || n < m.CPULimit {
+		return n
+	}
+	return m.CPULimit
+}
 
 // CPUTime is how long the processors have worked since boot, all together.
 func (m Machine) CPUTime() (time.Duration, error) {

@@ -116,4 +116,10 @@ func TestThisMachine(t *testing.T) {
 	if m.BootTime().After(time.Now()) || m.CPUs() < 1 {
 		t.Error("boot time or processors")
 	}
+	all := m.CPUs()
+	for limit, want := range map[int]int{1: 1, all: all, all + 1: all} {
+		if got := (Machine{CPULimit: limit}).CPUs(); got != want {
+			t.Errorf("limited to %d of %d processors it has %d, want %d", limit, all, got, want)
+		}
+	}
 }
