@@ -47,6 +47,12 @@ func (p Prober) root(context.Context) Result {
 
 func (p Prober) cpus(context.Context) Result {
 	n := p.Host.CPUs()
+	// A testbed that is there may have come with its disk from a larger host.
+	if want := p.Options.CPUs; want > n && !p.Options.Known {
+		return Failed("nproc"+lang.T("   # and give no machine more: --control-cpus, --node-cpus, or cpus in testbed.yaml",
+			"   # 그리고 머신에 더 주지 마세요: --control-cpus, --node-cpus 또는 testbed.yaml의 cpus"),
+			fmt.Sprintf("%d; a machine is to have %d", n, want), fmt.Sprintf("%d개인데 머신 하나에 %d개를 주려고 합니다", n, want))
+	}
 	if n < 2 {
 		return Warned("", fmt.Sprintf("%d: machines and their control plane will be slow; two or more are better", n),
 			fmt.Sprintf("%d개. 느립니다. 2개 이상을 권합니다", n))

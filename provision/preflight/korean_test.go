@@ -69,6 +69,7 @@ var spoiled = map[string]func(t *testing.T, h *host, o *Options){
 		h.put(t, "run/netns/nori-demo", "")
 		h.Free = func(string) (uint64, error) { return 1 << 30, nil }
 		h.Arch = "arm64"
+		o.CPUs = 5
 	},
 	"not root": func(t *testing.T, h *host, o *Options) {
 		h.EUID = 1000

@@ -69,6 +69,9 @@ type Options struct {
 	StateDir string
 	// MachinesMiB is the memory of each machine, the control node's first.
 	MachinesMiB []int
+	// CPUs is how many of the host's processors a machine is limited to, the largest
+	// number; 0 where none is limited, or has processors of its own.
+	CPUs int
 	// ImageReady says that the node image need not be built.
 	ImageReady bool
 	// ImageStocked says that the node image came with nori, and is only unpacked.
@@ -117,7 +120,7 @@ func All(o Options) []Check {
 		p.Check("init", lang.Text{EN: "the first process", KO: "첫 프로세스"}, p.init),
 		p.Check("time", lang.Text{EN: "the clock", KO: "시계"}, p.time),
 		p.Check("root", lang.Text{EN: "permission to make machines", KO: "머신을 만들 권한"}, p.root),
-		p.slowOnly(p.Check("cpu", lang.Text{EN: "processors", KO: "프로세서"}, p.cpus)),
+		p.Check("cpu", lang.Text{EN: "processors", KO: "프로세서"}, p.cpus),
 		p.Check("memory", lang.Text{EN: "free memory", KO: "남은 메모리"}, p.memory),
 		p.Check("disk", lang.Text{EN: "free disk space", KO: "남은 디스크 공간"}, p.disk),
 		p.Check("image", lang.Text{EN: "the tool that builds the node image", KO: "노드 이미지를 만드는 도구"}, p.imageTool),
@@ -135,11 +138,6 @@ func All(o Options) []Check {
 		checks = append(checks, p.Check("names", lang.Text{EN: "the testbed's names", KO: "테스트베드의 이름"}, p.names))
 	}
 	return checks
-}
-
-func (p Prober) slowOnly(c Check) Check {
-	c.SlowOnly = true
-	return c
 }
 
 // ForUp are the checks that must hold before a testbed of these options is

@@ -179,6 +179,9 @@ func TestBrokenHosts(t *testing.T) {
 		{"not root for libvirt", "root", "libvirt", func(_ *testing.T, h *host, _ *Options) { h.EUID = 1000 }, OK, "a service of the host makes", "", ""},
 		{"not root for an isolated one", "root", "libvirt", func(_ *testing.T, h *host, o *Options) { h.EUID, o.Isolated = 1000, true }, Fail, "not root", "sudo", ""},
 		{"one processor", "cpu", "auto", func(_ *testing.T, h *host, _ *Options) { h.CPUs = func() int { return 1 } }, Warn, "1", "", ""},
+		{"fewer processors than asked for", "cpu", "nspawn", func(_ *testing.T, _ *host, o *Options) { o.CPUs = 5 }, Fail, "4; a machine is to have 5", "--node-cpus", ""},
+		{"all processors", "cpu", "nspawn", func(_ *testing.T, _ *host, o *Options) { o.CPUs = 4 }, OK, "4", "", ""},
+		{"fewer than a known testbed has", "cpu", "nspawn", func(_ *testing.T, _ *host, o *Options) { o.CPUs, o.Known = 5, true }, OK, "4", "", ""},
 		{"little memory for VMs", "memory", "libvirt", func(t *testing.T, h *host, _ *Options) {
 			h.put(t, "proc/meminfo", "MemAvailable: 2000000 kB\n")
 		}, Fail, "1953 MiB", "nspawn", ""},
@@ -458,14 +461,15 @@ func TestMustGivesHostErrors(t *testing.T) {
 	h, o := goodHost(t), options()
 	o.Drivers = h.drivers("nspawn")
 	h.Look = without("systemd-nspawn", "mmdebstrap")
+	o.CPUs = 5
 	err := Must(t.Context(), forUp(o, h))
 	var he *machine.HostError
-	if !errors.As(err, &he) || !strings.Contains(err.Error(), "systemd-container") || !strings.Contains(err.Error(), "mmdebstrap") {
+	if !errors.As(err, &he) || !strings.Contains(err.Error(), "systemd-container") || !strings.Contains(err.Error(), "nproc") || !strings.Contains(err.Error(), "mmdebstrap") {
 		t.Errorf("Must = %v", err)
 	}
 	h.virtual.KVM = func(context.Context) (bool, lang.Text) { return false, said("no") }
 	h.Look = without()
-	o.Drivers = h.drivers("libvirt")
+	o.Drivers, o.CPUs = h.drivers("libvirt"), 0
 	if err := Must(t.Context(), forUp(o, h)); err != nil {
 		t.Errorf("without KVM nothing could be made: %v", err)
 	}
