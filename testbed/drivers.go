@@ -37,6 +37,8 @@ type driver struct {
 	// expect says why auto chose it (the %s), and what a person may expect.
 	expect lang.Text
 	traits machine.Traits
+	// cpus are what machines get where nobody says; 0 is all of the host's.
+	cpus CPUs
 	// connects says that `connect:` means something to it.
 	connects bool
 	// suits says whether auto takes it on this host, and why or why not.
@@ -64,7 +66,7 @@ var drivers = []driver{{
 	expect: lang.Text{
 		EN: "virtual machines (%s). Each has a kernel of its own; booting takes some seconds.",
 		KO: "가상 머신 (%s). 저마다 커널이 있고 부팅에 몇 초 걸립니다."},
-	traits: libvirt.Traits, connects: true, suits: suitsVirtual,
+	traits: libvirt.Traits, cpus: CPUs{Control: 2, Node: 1}, connects: true, suits: suitsVirtual,
 	host: libvirt.Preflight(libvirt.ThisHost()), lessMemory: "--driver nspawn   # or --nodes 1",
 	machines: []string{"libvirt"},
 	elsewhere: func(t *Testbed) string {

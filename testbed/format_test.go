@@ -56,7 +56,7 @@ func TestOlderState(t *testing.T) {
 
 // TestNewerStateIsLeft: whoever does not know the format leaves all as it is.
 func TestNewerStateIsLeft(t *testing.T) {
-	state := strings.Replace(recorded(t, stateFile), "{", `{"version": 2, "nori": "v9",`, 1)
+	state := strings.Replace(recorded(t, stateFile), "{", `{"version": 3, "nori": "v9",`, 1)
 	h := homeWith(t, "cache1", state)
 	spec := DefaultSpec()
 	spec.Name = "cache1"

@@ -73,14 +73,24 @@ var keys = []Key{{
 	check: func(s Spec) error { return atLeast("memory.node", s.Memory.Node, minNodeMiB, " MiB") },
 }, {
 	Name: "cpus.control", Flag: "control-cpus",
-	Help:  lang.Text{EN: "processors of the control node (an emulated machine always has one)", KO: "컨트롤 노드의 프로세서 수 (에뮬레이션된 머신은 항상 하나)"},
+	Help: lang.Text{
+		EN: "processors of the control node (default: 2 of a virtual machine, all of the host's for a container machine; an emulated machine always has one)",
+		KO: "컨트롤 노드의 프로세서 수 (기본값: 가상 머신은 2, 컨테이너 머신은 호스트의 전부. 에뮬레이션된 머신은 항상 하나)"},
 	Value: func(s *Spec) any { return &s.CPUs.Control },
-	check: func(s Spec) error { return atLeast("cpus.control", s.CPUs.Control, 1, "") },
+	check: func(s Spec) error { return atLeast("cpus.control", s.CPUs.Control, 0, "") },
+	has: func(have State, want Spec) bool {
+		return want.CPUs.Control == have.Spec.CPUs.Control || have.choice(want.CPUs).Control == have.cpus().Control
+	},
 }, {
 	Name: "cpus.node", Flag: "node-cpus",
-	Help:  lang.Text{EN: "processors of each worker (an emulated machine always has one)", KO: "워커의 프로세서 수 (에뮬레이션된 머신은 항상 하나)"},
+	Help: lang.Text{
+		EN: "processors of each worker (default: 1 of a virtual machine, all of the host's for a container machine; an emulated machine always has one)",
+		KO: "워커의 프로세서 수 (기본값: 가상 머신은 1, 컨테이너 머신은 호스트의 전부. 에뮬레이션된 머신은 항상 하나)"},
 	Value: func(s *Spec) any { return &s.CPUs.Node },
-	check: func(s Spec) error { return atLeast("cpus.node", s.CPUs.Node, 1, "") },
+	check: func(s Spec) error { return atLeast("cpus.node", s.CPUs.Node, 0, "") },
+	has: func(have State, want Spec) bool {
+		return want.CPUs.Node == have.Spec.CPUs.Node || have.choice(want.CPUs).Node == have.cpus().Node
+	},
 }}
 
 // Keys are all rows.
@@ -146,7 +156,7 @@ func (k Key) shown(have State) any {
 	if k.Name == "subnet" && have.Subnet.IsValid() {
 		return have.Subnet
 	}
-	if v := k.Get(have.Spec); v != "" {
+	if v := k.Get(have.Spec); v != "" && v != 0 {
 		return v
 	}
 	return lang.T("unset", "없음")

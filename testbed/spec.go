@@ -53,7 +53,8 @@ type Memory struct {
 	Node    int `yaml:"node" json:"node"`
 }
 
-// CPUs are virtual processors.
+// CPUs are processors; 0 leaves them to the driver. Virtual machines have so many, container
+// machines may use so many of the host's.
 type CPUs struct {
 	Control int `yaml:"control" json:"control"`
 	Node    int `yaml:"node" json:"node"`
@@ -80,7 +81,7 @@ func usage(en, ko string, args ...any) error { return &UsageError{lang.Errorf(en
 func DefaultSpec() Spec {
 	return Spec{
 		Name: DefaultName, Driver: Auto, Nodes: DefaultNodes,
-		Memory: Memory{DefaultControlMiB, DefaultNodeMiB}, CPUs: CPUs{2, 1},
+		Memory: Memory{DefaultControlMiB, DefaultNodeMiB},
 	}
 }
 

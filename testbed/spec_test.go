@@ -22,7 +22,7 @@ memory: {node: 1024}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Name != "class-a" || s.Nodes != 4 || !s.Isolated || s.Memory.Node != 1024 || s.Memory.Control != DefaultControlMiB || s.CPUs.Node != 1 {
+	if s.Name != "class-a" || s.Nodes != 4 || !s.Isolated || s.Memory.Node != 1024 || s.Memory.Control != DefaultControlMiB || s.CPUs != (CPUs{}) {
 		t.Errorf("read %+v", s)
 	}
 	if want := (Given{"driver", "nodes", "isolated", "memory.node"}); !slices.Equal(given, want) {
@@ -47,7 +47,8 @@ func TestParseSpecMistakes(t *testing.T) {
 		"driver: nspawn\nconnect: qemu:///x": "connect: goes with the driver libvirt",
 		"isolated: true\nconnect: qemu:///x": "an isolated testbed has a libvirt of its own",
 		"memory: {control: 10}":              "memory.control: 10 MiB is too little",
-		"cpus: {node: 0}":                    "at least 1",
+		"cpus: {control: -1}":                "cpus.control: -1 is too little",
+		"cpus: {node: -1}":                   "cpus.node: -1 is too little",
 		"kind: Pod":                          `kind is "Pod"`,
 		"apiVersion: v2":                     `apiVersion is "v2"`,
 	} {

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -19,8 +20,12 @@ import (
 )
 
 // stateVersion is the form that states have now. It grows when an older nori would
-// read a state wrongly.
-const stateVersion = 1
+// read a state wrongly. 2 brought limits of container machines' processors, and left
+// those of virtual machines to the driver: an older one would make one of each.
+const stateVersion = 2
+
+// limitsVersion is the first form of states whose container machines are limited.
+const limitsVersion = 2
 
 // State is what must be remembered of a testbed. It is written before
 // anything of the testbed is made, so that `nori down` always finds its way.
@@ -56,6 +61,23 @@ type State struct {
 	Emulated *bool `json:"emulated,omitempty"`
 	// Why tells how auto came to its driver.
 	Why string `json:"why,omitempty"`
+	// Unlimited says that container machines may use all processors, whatever Spec says:
+	// the testbed is of a nori that did not limit them.
+	Unlimited bool `json:"unlimited,omitempty"`
+}
+
+// cpus are the processors that the machines get; 0 is all of the host's.
+func (s State) cpus() CPUs {
+	if d, ok := driverNamed(s.Spec.Driver); s.Unlimited && ok && !d.traits.OwnKernel {
+		return CPUs{}
+	}
+	return s.choice(s.Spec.CPUs)
+}
+
+// choice puts the driver's choice where nothing is said.
+func (s State) choice(want CPUs) CPUs {
+	d, _ := driverNamed(s.Spec.Driver) // without one there are no machines to speak of
+	return CPUs{cmp.Or(want.Control, d.cpus.Control), cmp.Or(want.Node, d.cpus.Node)}
 }
 
 // The state is kept twice: where a person or a crash has taken the first, the second
@@ -198,6 +220,9 @@ func parseState(name string, data []byte) (s State, err error) {
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return s, lang.Errorf("%s: %w", "%s: %w", stateFile, err)
+	}
+	if s.Version < limitsVersion {
+		s.Unlimited = true
 	}
 	if s.Spec.Name != name {
 		return s, lang.Errorf("%s is of a testbed called %q", "%s이(가) 이름이 %q인 테스트베드의 것입니다", stateFile, s.Spec.Name)

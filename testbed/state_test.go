@@ -144,8 +144,8 @@ func TestStateCopy(t *testing.T) {
 		"cut off":                   {spoil: func(path string) error { return os.Truncate(path, 40) }, holds: true},
 		"gone, and the copy is bad": {spoil: os.Remove, copy: "{"},
 		"a folder":                  {spoil: func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) }},
-		"of a newer nori":           {spoil: func(path string) error { return os.WriteFile(path, []byte(`{"version": 2}`), 0o600) }},
-		"gone, the copy of a newer": {spoil: os.Remove, copy: `{"version": 2}`},
+		"of a newer nori":           {spoil: func(path string) error { return os.WriteFile(path, []byte(`{"version": 3}`), 0o600) }},
+		"gone, the copy of a newer": {spoil: os.Remove, copy: `{"version": 3}`},
 	} {
 		t.Run(what, func(t *testing.T) {
 			h, s := written(t)
@@ -200,13 +200,13 @@ func TestNoStateButFiles(t *testing.T) {
 
 func TestNewerState(t *testing.T) {
 	h, _ := written(t)
-	newer := `{"version": 2, "spec": "quite another form"}`
+	newer := `{"version": 3, "spec": "quite another form"}`
 	if err := os.WriteFile(filepath.Join(h.testbed("x"), stateFile), []byte(newer), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(h, "x")
 	var broken *BrokenState
-	if !errors.As(err, &broken) || !strings.Contains(err.Error(), "was written by a newer nori in format 2") {
+	if !errors.As(err, &broken) || !strings.Contains(err.Error(), "was written by a newer nori in format 3") {
 		t.Errorf("got %v", err)
 	}
 	lang.Set(lang.Korean)

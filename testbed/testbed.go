@@ -160,11 +160,7 @@ func (t *Testbed) image() (image.Image, error) {
 func (t *Testbed) specs() []machine.Spec {
 	var specs []machine.Spec
 	for _, n := range t.nodes() {
-		cpus := t.state.Spec.CPUs.Node
-		if n.Control {
-			cpus = t.state.Spec.CPUs.Control
-		}
-		specs = append(specs, machine.Spec{Name: n.Name, Address: n.Address, MemoryMiB: n.MemoryMiB, CPUs: cpus})
+		specs = append(specs, machine.Spec{Name: n.Name, Address: n.Address, MemoryMiB: n.MemoryMiB, CPUs: n.CPUs})
 	}
 	return specs
 }
@@ -172,10 +168,11 @@ func (t *Testbed) specs() []machine.Spec {
 // nodes are the machines as the cluster sees them.
 func (t *Testbed) nodes() []install.Node {
 	var nodes []install.Node
+	cpus := t.state.cpus()
 	for _, name := range t.Machines() {
-		n := install.Node{Name: name, Address: address(t.state.Subnet, name), MemoryMiB: t.state.Spec.Memory.Node}
+		n := install.Node{Name: name, Address: address(t.state.Subnet, name), MemoryMiB: t.state.Spec.Memory.Node, CPUs: cpus.Node}
 		if name == ControlName {
-			n.Control, n.MemoryMiB = true, t.state.Spec.Memory.Control
+			n.Control, n.MemoryMiB, n.CPUs = true, t.state.Spec.Memory.Control, cpus.Control
 		}
 		nodes = append(nodes, n)
 	}

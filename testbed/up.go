@@ -71,10 +71,14 @@ func (t *Testbed) Took() time.Duration { return t.took }
 
 // Preflight is what the host is checked for on the testbed's behalf.
 func (t *Testbed) Preflight() preflight.Options {
+	limit := 0
+	if cpus := t.state.cpus(); !t.Traits().OwnKernel {
+		limit = max(cpus.Control, cpus.Node)
+	}
 	return preflight.Options{
 		Drivers: hostDrivers(t.state.Spec.Driver, t.Command("up")), Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
 		Testbed: t.Name(), Dir: t.Dir(), Known: t.made(), Subnet: t.state.Subnet,
-		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), ImageReady: t.imageReady(), ImageStocked: imageStocked(),
+		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), CPUs: limit, ImageReady: t.imageReady(), ImageStocked: imageStocked(),
 	}
 }
 

@@ -80,7 +80,7 @@ func (b *lostBed) brokenStates() {
 		"is empty":            nil,
 		"state.json: ":        whole[:len(whole)/2],
 		"of a testbed called": bytes.ReplaceAll(whole, []byte(`"lost"`), []byte(`"found"`)),
-		"was written by nori": bytes.Replace(whole, []byte(`"version": 1`), []byte(`"version": 2`), 1),
+		"was written by nori": bytes.Replace(whole, []byte(`"version": 2`), []byte(`"version": 3`), 1),
 	} {
 		put(content)
 		code := 1
