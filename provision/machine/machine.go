@@ -77,7 +77,7 @@ type Spec struct {
 	Name      string
 	Address   netip.Addr
 	MemoryMiB int // 0 leaves it unlimited where the driver can
-	CPUs      int // 0 means 1
+	CPUs      int // 0 means 1, or all of the host's where the machine shares its kernel
 	DiskGiB   int // 0 means the driver's default; VMs only
 }
 

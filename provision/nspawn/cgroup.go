@@ -154,34 +154,6 @@ func inherit(parent, dir string, files ...string) error {
 	return nil
 }
 
-// maxTasks is how many threads a machine may have: its own three hundred, and some for
-// each of 110 pods. A fork bomb in it does not take the host's.
-const maxTasks = 16384
-
-// limit sets the machine's limits where the host has the controllers; no memory means
-// as much as there is.
-func (g group) limit(mib int) error {
-	for _, h := range g.trees {
-		file, memory := "memory.limit_in_bytes", "-1"
-		if h.v2 {
-			file, memory = "memory.max", "max"
-		}
-		if mib > 0 {
-			memory = strconv.Itoa(mib << 20)
-		}
-		for file, value := range map[string]string{file: memory, "pids.max": strconv.Itoa(maxTasks)} {
-			path := filepath.Join(g.dir(h), file)
-			if !exists(path) {
-				continue // this hierarchy has no such controller
-			}
-			if err := os.WriteFile(path, []byte(value), 0); err != nil {
-				return lang.Errorf("limiting the machine, %s to %s: %w", "머신 제한, %s을(를) %s(으)로: %w", file, value, err)
-			}
-		}
-	}
-	return nil
-}
-
 // pids lists the processes of the cgroup and those below, each once.
 func (g group) pids() ([]int, error) {
 	var pids []int

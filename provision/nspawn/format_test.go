@@ -32,7 +32,7 @@ func olderFiles(t *testing.T, mark string) *Provider {
 func TestOlderFiles(t *testing.T) {
 	p := olderFiles(t, "")
 	n, err := p.machine("node1").readRecord()
-	if err != nil || n.Spec.Address.String() != "10.77.0.11" {
+	if err != nil || n.Spec.Address.String() != "10.77.0.11" || n.Spec.CPUs != 1 || n.CPUs != 0 { // which was no limit
 		t.Errorf("the machine is %+v, %v", n, err)
 	}
 	if err := p.machine("node1").writeRecord(n); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,8 @@ if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
 fi
 for c in memory cpu pids cpuset; do mkdir /sys/fs/cgroup/$c/t-$c; rmdir /sys/fs/cgroup/$c/t-$c; done
 test $(cat /sys/fs/cgroup/memory/memory.limit_in_bytes) -gt 0`)
-	testLimits(t, b.machine("control"))
+	testLimits(t, b.machine("control"), 1)
+	testLimits(t, b.machine("node1"), 0)
 	infos, err := b.List(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -67,14 +69,23 @@ test $(cat /sys/fs/cgroup/memory/memory.limit_in_bytes) -gt 0`)
 }
 
 // testLimits looks for the limits of a machine, and that they hold for all of it.
-func testLimits(t *testing.T, m *node) {
+func testLimits(t *testing.T, m *node, cpus int) {
+	t.Helper()
+	quota1, quota2 := "-1", "max 100000"
+	if cpus > 0 {
+		quota1 = strconv.Itoa(cpus * quotaPeriod)
+		quota2 = quota1 + " 100000"
+	}
 	g, err := m.group()
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]bool{}
 	for _, h := range g.trees {
-		for file, want := range map[string]string{"pids.max": "16384", "memory.max": "1073741824", "memory.limit_in_bytes": "1073741824"} {
+		for file, want := range map[string]string{
+			"pids.max": "16384", "memory.max": "1073741824", "memory.limit_in_bytes": "1073741824",
+			"cpu.max": quota2, "cpu.cfs_quota_us": quota1,
+		} {
 			if got, err := os.ReadFile(filepath.Join(g.dir(h), file)); err == nil {
 				found[file[:4]] = true
 				if strings.TrimSpace(string(got)) != want {
@@ -84,8 +95,8 @@ func testLimits(t *testing.T, m *node) {
 		}
 	}
 	pids, err := g.child(payloadGroup).pids()
-	if err != nil || !hasInit(pids) || len(found) != 2 {
-		t.Errorf("limits of %v hold for %v, %v; want those of memory and processes for all of the machine", found, pids, err)
+	if err != nil || !hasInit(pids) || len(found) != 3 {
+		t.Errorf("limits of %v hold for %v, %v; want those of memory, processors and processes for all of the machine", found, pids, err)
 	}
 }
 

@@ -63,6 +63,9 @@ type record struct {
 	// Users is the first host id of the machine's users; 0 means that they are the
 	// host's, as in machines of older versions and on hosts that can't do otherwise.
 	Users int `json:"users,omitempty"`
+	// CPUs is how many processors' time the machine may use; 0 is all. Those of Spec were
+	// no limit before there was this field, and must not become one.
+	CPUs int `json:"cpus,omitempty"`
 }
 
 // readRecord reads the machine's record. Its error is fs.ErrNotExist where the machine
@@ -141,8 +144,8 @@ func (m *node) ensureFiles(ctx context.Context, spec machine.Spec) error {
 			return lang.Errorf("it was made with address %s, not %s: remove it first",
 				"이 머신은 주소 %s(으)로 만들었으므로 %s(으)로 바꿀 수 없습니다: 먼저 머신을 제거하세요", old.Spec.Address, spec.Address)
 		}
-		if old.Spec != spec {
-			old.Spec = spec // limits; they apply from the next start
+		if old.Spec != spec || old.CPUs != spec.CPUs {
+			old.Spec, old.CPUs = spec, spec.CPUs // limits; they apply from the next start
 			return m.writeRecord(old)
 		}
 		return nil

@@ -127,7 +127,8 @@ func newBedWith(t *testing.T, opts Options, names ...string) *bed {
 
 func (b *bed) spec(name string) machine.Spec {
 	last := map[string]byte{"control": 10, "node1": 11, "node2": 12}[name]
-	return machine.Spec{Name: name, Address: netip.AddrFrom4([4]byte{10, 77, 0, last}), MemoryMiB: 1024}
+	limit := map[string]int{"control": 1}[name]
+	return machine.Spec{Name: name, Address: netip.AddrFrom4([4]byte{10, 77, 0, last}), MemoryMiB: 1024, CPUs: limit}
 }
 
 func (b *bed) up(ctx context.Context, names ...string) {

@@ -50,7 +50,10 @@ func (m *node) start(ctx context.Context) error {
 	if err := g.create(); err != nil {
 		return err
 	}
-	if err := g.limit(n.Spec.MemoryMiB); err != nil {
+	if err := g.share(); err != nil {
+		return err
+	}
+	if err := g.limit(n.Spec.MemoryMiB, n.CPUs); err != nil {
 		return err
 	}
 	for _, name := range []string{keeperGroup, payloadGroup} {

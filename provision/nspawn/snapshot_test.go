@@ -79,6 +79,7 @@ func TestSnapshot(t *testing.T) {
 	if err := b.Restore(ctx, "second"); err == nil || !strings.Contains(err.Error(), "first") {
 		t.Errorf("restoring a snapshot that isn't there: %v; want an error that names those that are", err)
 	}
+	testLimits(t, b.machine("control"), 1)
 	n, err := b.machine("node1").readRecord()
 	if err != nil || len(n.Layers) == 0 || len(n.Layers) > maxLayers {
 		t.Errorf("layers %v, %v", n.Layers, err)

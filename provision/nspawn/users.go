@@ -63,7 +63,7 @@ func (m *node) settle(ctx context.Context, spec machine.Spec) error {
 	if err := m.give(users); err != nil {
 		return err
 	}
-	return m.writeRecord(record{Spec: spec, Users: users})
+	return m.writeRecord(record{Spec: spec, Users: users, CPUs: spec.CPUs})
 }
 
 // chooseUsers gives the first host id of a new machine's users, which no other machine
