@@ -70,7 +70,7 @@ func (t *Testbed) reset(ctx context.Context, p provider, to string, o RunOptions
 	if err := t.renew(ctx, p, to, o); err != nil {
 		return err
 	}
-	t.state.Resetting, t.state.Joining, t.state.Faults = "", "", nil
+	t.state.Resetting, t.state.Joining, t.state.Faults, t.state.Exercise = "", "", nil, nil
 	return t.writeState()
 }
 

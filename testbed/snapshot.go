@@ -37,6 +37,10 @@ func (t *Testbed) Save(ctx context.Context, name string, waiting func(string)) e
 		return usage("%q is the state that `nori up` left; choose another name", "%q은(는) `nori up`이 남긴 상태입니다. 다른 이름을 고르세요", name)
 	}
 	return t.locked(ctx, "snapshot save", waiting, func(p provider) error {
+		if t.state.Exercise.Secret() {
+			return lang.Errorf("testbed %q is broken on purpose; `%s` mends it first",
+				"테스트베드 %q에 일부러 일으킨 장애가 있습니다. 먼저 `%s` 명령으로 복구하세요", t.Name(), t.Command("fault recover"))
+		}
 		if len(t.state.Faults) > 0 {
 			// Whoever goes back to it would have a fault that nobody knows of.
 			return lang.Errorf("the fault %s is in testbed %q; `%s` takes it out first",

@@ -56,6 +56,8 @@ type State struct {
 	Resetting string `json:"resetting,omitempty"`
 	// Faults are those that `nori fault` has put in and not taken out.
 	Faults []Fault `json:"faults,omitempty"`
+	// Exercise is what a learner has to find and to mend, or has mended last.
+	Exercise *Exercise `json:"exercise,omitempty"`
 	// Emulated says whether the machines' processors are imitated, as the
 	// driver last saw; nil before it was asked.
 	Emulated *bool `json:"emulated,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/fatih/color"
@@ -29,7 +30,8 @@ func newFaultCommand(g *globals) *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return g.listFaults(c.Context()) },
 	}
 	g.outputFlag(list)
-	c.AddCommand(list, newFaultInjectCommand(g), newFaultRecoverCommand(g), newFaultVerifyCommand(g))
+	c.AddCommand(list, newFaultInjectCommand(g), newFaultRecoverCommand(g), newFaultVerifyCommand(g),
+		newFaultHintCommand(g), newFaultRevealCommand(g))
 	return c
 }
 
@@ -60,6 +62,7 @@ func completeFault(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 // faultLine is one line of `nori fault list`.
 type faultLine struct {
 	Name    string         `json:"name"`
+	Level   int            `json:"level"`
 	What    string         `json:"what"`
 	Symptom string         `json:"symptom"`
 	In      *testbed.Fault `json:"in,omitempty"`
@@ -75,7 +78,8 @@ func (g *globals) listFaults(ctx context.Context) error {
 		return err
 	}
 	in, sights := map[string]testbed.Fault{}, map[string]fault.Sight{}
-	if err == nil {
+	secret := err == nil && t.Exercise().Secret()
+	if err == nil && !secret {
 		for _, r := range t.Faults() {
 			in[r.Name] = r
 		}
@@ -83,20 +87,25 @@ func (g *globals) listFaults(ctx context.Context) error {
 	}
 	var lines []faultLine
 	for _, f := range fault.All() {
-		l := faultLine{Name: f.Name, What: f.What.String(), Symptom: f.Symptom.String()}
+		l := faultLine{Name: f.Name, Level: f.Level, What: f.What.String(), Symptom: f.Symptom.String()}
 		if r, ok := in[f.Name]; ok {
 			r.Undo = nil // there may be a secret in it
 			l.In, l.Shows, l.Seen = &r, sights[f.Name].State == fault.Broken, sights[f.Name].Seen.String()
 		}
 		lines = append(lines, l)
 	}
-	return g.show(lines, func() { g.printFaults(lines) })
+	return g.show(lines, func() {
+		g.printFaults(lines)
+		if secret {
+			fmt.Fprintln(g.stdout, "\n"+surpriseIn(t))
+		}
+	})
 }
 
 func (g *globals) printFaults(lines []faultLine) {
-	rows := [][]string{{lang.T("FAULT", "장애"), lang.T("WHAT", "내용")}}
+	rows := [][]string{{lang.T("FAULT", "장애"), lang.T("LEVEL", "단계"), lang.T("WHAT", "내용")}}
 	for _, l := range lines {
-		rows = append(rows, []string{l.Name, l.What})
+		rows = append(rows, []string{l.Name, strconv.Itoa(l.Level), l.What})
 	}
 	printTable(g, rows)
 	for _, l := range lines {
@@ -108,30 +117,54 @@ func (g *globals) printFaults(lines []faultLine) {
 			state = color.GreenString(lang.T("it no longer shows", "증상 없음"))
 		}
 		fmt.Fprintln(g.stdout, lang.Textf("\nIn: %s, %s, for %s (seed %d). Now %s: %s", "\n주입한 장애: %s, %s, %s 전 (시드 %d). 지금 %s: %s",
-			color.New(color.Bold).Sprint(l.Name), fault.TargetOf(*l.In), time.Since(l.In.Since).Round(time.Second), l.In.Seed, state, printable.Text(l.Seen)))
+			color.New(color.Bold).Sprint(l.Name), fault.TargetOf(*l.In), spent(time.Since(l.In.Since)), l.In.Seed, state, printable.Text(l.Seen)))
 	}
 }
 
 func newFaultInjectCommand(g *globals) *cobra.Command {
 	var o fault.Options
+	var random bool
+	var level int
 	c := &cobra.Command{
-		Use: "inject FAULT", Args: cobra.ExactArgs(1), ValidArgsFunction: completeFault,
+		Use: "inject FAULT|--random", ValidArgsFunction: completeFault,
 		Short: lang.T("Put a fault into the testbed, and prove that it took effect", "테스트베드에 장애를 주입하고 효과 확인하기"),
 		Long: lang.T(`Looks that the testbed is steady, chooses a target by the seed, breaks it, and waits
-until the effect can be seen. "nori fault recover" takes it out again; "nori reset" does, too.`,
+until the effect can be seen. "nori fault recover" takes it out again; "nori reset" does, too.
+
+With --random the seed chooses the fault as well, and nothing is said about which: find it,
+mend it, and have "nori fault verify" look. "nori fault hint" helps, "nori fault reveal"
+gives up. Level 3 is two faults at a time.`,
 			`테스트베드가 정상인지 확인하고, 시드로 대상을 골라 망가뜨린 뒤, 효과가 나타날 때까지
-기다립니다. "nori fault recover"로 복구합니다. "nori reset"을 해도 없어집니다.`),
+기다립니다. "nori fault recover"로 복구합니다. "nori reset"을 해도 없어집니다.
+
+--random을 붙이면 장애도 시드로 고르고, 무엇인지 알려 주지 않습니다. 찾아서 고친 다음
+"nori fault verify"로 확인하세요. "nori fault hint"로 힌트를 보고, "nori fault reveal"로
+포기합니다. 3단계에서는 장애 두 개가 함께 일어납니다.`),
+		Args: func(c *cobra.Command, args []string) error {
+			if random {
+				return cobra.NoArgs(c, args)
+			}
+			return cobra.ExactArgs(1)(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			g.settleFault(c, &o)
+			if random {
+				return g.surprise(c, level, o)
+			}
+			if c.Flags().Changed("level") {
+				return g.usage("--level goes with --random", "--level은 --random과 함께 씁니다")
+			}
 			f, err := fault.Find(args[0])
 			if err != nil {
 				return err
 			}
-			g.settleFault(c, &o)
 			return g.injectFault(c.Context(), f, o)
 		},
 	}
 	g.faultOptions(c, &o)
 	c.Flags().StringVar(&o.Node, "node", "", lang.T("break this worker (default: the seed chooses)", "이 워커를 망가뜨림 (기본값: 시드로 고름)"))
+	c.Flags().BoolVar(&random, "random", false, lang.T("break something, and don't say what", "무엇인지 알리지 않고 망가뜨림"))
+	c.Flags().IntVar(&level, "level", 0, lang.T("with --random, how hard: 1 to 3 (default: the seed chooses)", "--random의 난이도: 1~3 (기본값: 시드로 고름)"))
 	return c
 }
 
@@ -176,82 +209,17 @@ func newFaultRecoverCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(out) == 0 && name == "" {
+			switch {
+			case len(out) > 0:
+			case name == "":
 				g.tell("no fault is in; nothing to do", "주입한 장애가 없습니다. 할 일이 없습니다")
+			default:
+				g.tell("%s was not put in; wherever it could be, nothing shows it", "%s 장애는 주입한 적이 없고, 있을 만한 곳 어디에도 증상이 없습니다", name)
 			}
 			for _, r := range out {
 				g.tell("%s is out: %s", "%s 장애를 복구했습니다: %s", r.Name, fault.TargetOf(r))
 			}
 			return nil
 		},
-	}
-}
-
-func newFaultVerifyCommand(g *globals) *cobra.Command {
-	var o fault.Options
-	c := &cobra.Command{
-		Use: "verify [FAULT…]", ValidArgsFunction: completeFault,
-		Short: lang.T("Put each fault in and take it out, proving both", "장애를 하나씩 주입하고 복구하며, 주입과 복구를 모두 검증하기"),
-		RunE: func(c *cobra.Command, args []string) error {
-			faults := fault.All()
-			if len(args) > 0 {
-				faults = nil
-			}
-			for _, a := range args {
-				f, err := fault.Find(a)
-				if err != nil {
-					return err
-				}
-				faults = append(faults, f)
-			}
-			g.settleFault(c, &o)
-			return g.verifyFaults(c.Context(), faults, o)
-		},
-	}
-	g.faultOptions(c, &o)
-	return g.outputFlag(c)
-}
-
-func (g *globals) verifyFaults(ctx context.Context, faults []*fault.Fault, o fault.Options) error {
-	t, err := g.open(ctx)
-	if err != nil {
-		return err
-	}
-	people := g.output != "json"
-	if people {
-		fmt.Fprintln(g.stdout, lang.Textf("seed %d", "시드 %d", o.Seed))
-	}
-	var all []fault.Verdict
-	err = fault.Verify(ctx, t, faults, o, func(v fault.Verdict) {
-		all = append(all, v)
-		if people {
-			g.printVerdict(v)
-		}
-	})
-	if !people {
-		if err := g.printJSON(all); err != nil {
-			return err
-		}
-	}
-	if err != nil {
-		return err
-	}
-	for _, v := range all {
-		if !v.OK {
-			return &exitStatus{exitFailed}
-		}
-	}
-	return nil
-}
-
-func (g *globals) printVerdict(v fault.Verdict) {
-	mark := color.GreenString("ok  ")
-	if !v.OK {
-		mark = color.RedString("FAIL")
-	}
-	fmt.Fprintln(g.stdout, lang.Textf("%s %-19s %-19s in and proven %5.1f s, out and steady %5.1f s",
-		"%s %-19s %-19s 주입하고 확인 %5.1f초, 복구하고 확인 %5.1f초", mark, v.Fault, v.Target, v.Inject, v.Recover))
-	if v.Error != "" {
-		fmt.Fprintln(g.stdout, "     "+printable.Text(v.Error))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/fatih/color"
 	"github.com/mattn/go-runewidth"
@@ -15,10 +16,11 @@ import (
 	"noriter.dev/noriter/internal/printable"
 	"noriter.dev/noriter/provision/machine"
 	"noriter.dev/noriter/testbed"
+	"noriter.dev/noriter/testbed/fault"
 )
 
 func newStatusCommand(g *globals) *cobra.Command {
-	var space bool
+	var space, faults bool
 	c := &cobra.Command{
 		Use:   "status",
 		Short: lang.T("Show machines, nodes and components", "머신, 노드, 구성 요소 보기"),
@@ -44,7 +46,7 @@ machines and snapshots, and learners' progress. "nori prune" removes what nobody
 			if err != nil {
 				return err
 			}
-			if err := g.show(s, func() { g.printStatus(t, s) }); err != nil {
+			if err := g.showStatus(t, s, faults); err != nil {
 				return err
 			}
 			if !s.Ready {
@@ -54,7 +56,52 @@ machines and snapshots, and learners' progress. "nori prune" removes what nobody
 		},
 	}
 	c.Flags().BoolVar(&space, "space", false, lang.T("what this host's testbeds and the cache take on the disk", "테스트베드와 캐시의 디스크 사용량"))
+	c.Flags().BoolVar(&faults, "faults", false, lang.T("name the faults that are in, too (a surprise keeps its secret)", "주입한 장애의 이름도 보기 (숨은 장애는 밝히지 않음)"))
 	return g.outputFlag(c)
+}
+
+// showStatus shows a status, and the faults that are in if they are asked for: what is seen
+// of them is in either.
+func (g *globals) showStatus(t *testbed.Testbed, s testbed.Status, faults bool) error {
+	if !faults {
+		return g.show(s, func() { g.printStatus(t, s) })
+	}
+	all := struct {
+		testbed.Status
+		Faults   []inFault `json:"faults"`
+		Surprise bool      `json:"surprise"`
+	}{s, faultsIn(t), t.Exercise().Secret()}
+	return g.show(all, func() {
+		g.printStatus(t, s)
+		switch {
+		case all.Surprise:
+			fmt.Fprintln(g.stdout, surpriseIn(t))
+		case len(all.Faults) == 0:
+			fmt.Fprintln(g.stdout, lang.T("no fault is in", "주입한 장애 없음"))
+		}
+		for _, f := range all.Faults {
+			fmt.Fprintln(g.stdout, lang.Textf("fault in: %s, %s, for %s", "주입한 장애: %s, %s, %s 전", f.Name, f.Target, spent(time.Since(f.Since))))
+		}
+	})
+}
+
+// inFault is a fault that is in, for the instructor.
+type inFault struct {
+	Name   string    `json:"name"`
+	Target string    `json:"target"`
+	Since  time.Time `json:"since"`
+}
+
+// faultsIn are the faults that are in and no secret.
+func faultsIn(t *testbed.Testbed) []inFault {
+	out := []inFault{}
+	if t.Exercise().Secret() {
+		return out
+	}
+	for _, f := range t.Faults() {
+		out = append(out, inFault{f.Name, fault.TargetOf(f), f.Since})
+	}
+	return out
 }
 
 // statusOfNone is the status of a testbed that there is not: something may be left of it.

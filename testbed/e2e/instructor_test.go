@@ -2,23 +2,35 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"noriter.dev/noriter/internal/turn"
+	"noriter.dev/noriter/testbed"
+	"noriter.dev/noriter/testbed/fault"
 )
 
-// TestFaults puts every fault in and takes it out, breaks off in the middle, and
-// has a reset take one out.
+// faultsARun is how many faults each run of the tests walks through.
+const faultsARun = 12
+
+// TestFaults walks through faults: what is in shows, verify sees that it is not mended,
+// recover takes it out, and verify sees that. It breaks off in the middle, and has a reset
+// take one out.
 func TestFaults(t *testing.T) {
 	b := newBed(t, "faulty", "--driver", "nspawn", "--nodes", "2")
 	b.up()
 	b.ready(10 * time.Second)
-	out := b.nori("--plain", "fault", "verify", "--seed", "3")
-	t.Log(out)
-	if n := strings.Count(out, "ok   "); n != 12 {
-		t.Errorf("%d of 12 faults went in and out:\n%s", n, out)
+	names := turn.Mine("faults", fault.Names(), faultsARun)
+	for i, name := range names {
+		b.walk(name, strconv.Itoa(i+3))
+	}
+	if out := b.nori("--plain", "fault", "verify", names[0], names[len(names)-1]); strings.Count(out, "ok   ") != 2 {
+		t.Errorf("the round trip of two faults:\n%s", out)
 	}
 
 	// Killed at any moment, it can be taken out.
@@ -52,6 +64,108 @@ func TestFaults(t *testing.T) {
 	}
 	if out, err := b.try(time.Minute, "fault", "inject", "node-of"); exitCode(err) != 2 || !strings.Contains(out, `did you mean "node-off"?`) {
 		t.Errorf("a misspelt fault: %v %s", err, out)
+	}
+}
+
+// walk puts one fault in and takes it out, looking each time.
+func (b *bed) walk(name, seed string) {
+	b.t.Helper()
+	b.nori("--plain", "fault", "inject", name, "--seed", seed)
+	var lines []struct {
+		Name, Seen string
+		Shows      bool
+	}
+	if err := json.Unmarshal([]byte(b.nori("fault", "list", "-o", "json")), &lines); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, l := range lines {
+		if l.Shows != (l.Name == name) {
+			b.t.Errorf("with %s in, %s shows: %v (%s)", name, l.Name, l.Shows, l.Seen)
+		}
+	}
+	if out, _ := b.try(time.Minute, "status", "--faults"); !strings.Contains(out, "fault in: "+name) {
+		b.t.Errorf("status --faults does not name %s:\n%s", name, out)
+	}
+	if out, _ := b.try(time.Minute, "status"); strings.Contains(out, name) {
+		b.t.Errorf("status gives %s away:\n%s", name, out)
+	}
+	if out, err := b.try(time.Minute, "fault", "verify"); exitCode(err) != 1 || !strings.Contains(out, "not mended yet") {
+		b.t.Errorf("verify with %s in: %v\n%s", name, err, out)
+	}
+	b.t.Log(b.nori("--plain", "fault", "recover"))
+	if out := b.nori("fault", "verify"); !strings.Contains(out, "no fault is in") {
+		b.t.Errorf("verify after %s:\n%s", name, out)
+	}
+}
+
+// TestSurprise has a surprise of each level: nothing gives it away before it is revealed,
+// and the same seed brings the same.
+func TestSurprise(t *testing.T) {
+	b := newBed(t, "surprised", "--driver", "nspawn", "--nodes", "2")
+	b.up()
+	b.ready(10 * time.Second)
+	read := func() testbed.State {
+		data, err := os.ReadFile(filepath.Join(b.home, "testbeds", b.name, "state.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var state testbed.State
+		if err := json.Unmarshal(data, &state); err != nil {
+			t.Fatal(err)
+		}
+		return state
+	}
+	silent := func(out string) {
+		t.Helper()
+		for _, f := range read().Faults {
+			if strings.Contains(out, f.Name) {
+				t.Errorf("%s is given away:\n%s", f.Name, out)
+			}
+		}
+	}
+	for i, want := range []int{1, 1, 2} {
+		level := strconv.Itoa(i + 1)
+		silent(b.nori("--plain", "fault", "inject", "--random", "--level", level, "--seed", "11"))
+		first := read()
+		if len(first.Faults) != want {
+			t.Errorf("level %s has %d faults, want %d", level, len(first.Faults), want)
+		}
+		for _, args := range [][]string{{"status"}, {"status", "--faults", "-o", "json"}, {"fault", "inject", "--random"}, {"snapshot", "save", "bad"}, {"fault", "hint"}, {"fault", "verify"}} {
+			out, _ := b.try(time.Minute, args...)
+			silent(out)
+		}
+		if out, err := b.try(time.Minute, "fault", "inject", "--random"); exitCode(err) != 1 || !strings.Contains(out, "fault recover") {
+			t.Errorf("a second surprise: %v %s", err, out)
+		}
+		b.nori("--plain", "fault", "recover")
+		b.nori("--plain", "fault", "inject", "--random", "--level", level, "--seed", "11")
+		for i, f := range read().Faults {
+			if f.Name != first.Faults[i].Name || f.Node != first.Faults[i].Node || f.Object != first.Faults[i].Object {
+				t.Errorf("seed 11 of level %s put in %s of %s, and then %s of %s", level, first.Faults[i].Name, first.Faults[i].Node, f.Name, f.Node)
+			}
+		}
+		if out := b.nori("fault", "reveal"); !strings.Contains(out, first.Faults[0].Name) || !strings.Contains(out, "How it is mended") {
+			t.Errorf("reveal: %s", out)
+		}
+		b.nori("--plain", "fault", "recover")
+	}
+	b.mendsByHand()
+}
+
+// mendsByHand mends one fault by hand, in another way than recover does, after a wrong one.
+func (b *bed) mendsByHand() {
+	b.t.Helper()
+	b.nori("--plain", "fault", "inject", "selector-broken", "--seed", "2")
+	b.nori("fault", "hint")
+	b.kubectl("-n", "fault-shop", "delete", "service", "web")
+	if out, err := b.try(time.Minute, "fault", "verify"); exitCode(err) != 1 || !strings.Contains(out, "no mend") {
+		b.t.Errorf("a Service that was deleted: %v %s", err, out)
+	}
+	b.kubectl("-n", "fault-shop", "expose", "deployment", "web", "--port=80", "--target-port=http")
+	for range 2 { // a later day sees the same
+		if out := b.nori("fault", "verify"); !strings.Contains(out, "90 of 100 points, 1 hints") || !strings.Contains(out, "What was to be learnt") {
+			b.t.Errorf("mended by hand: %s", out)
+		}
 	}
 }
 

@@ -6,21 +6,23 @@ import (
 	"math/rand/v2"
 	"strconv"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 
+	"noriter.dev/noriter/cluster/conditions"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
 )
 
 const (
 	dnsDeployment = "coredns"
+	dnsLabel      = "k8s-app=kube-dns"
 	undoReplicas  = "replicas"
 )
 
 var dnsDown = &Fault{
-	Name: "dns-down",
+	Name: "dns-down", Level: 1,
 	What: lang.Text{EN: "the cluster's DNS has no pod any more", KO: "클러스터 DNS의 파드를 모두 없앰"},
 	Symptom: lang.Text{
 		EN: "Services are reached by address but not by name: \"bad address\", \"could not resolve host\"",
@@ -58,15 +60,11 @@ var dnsDown = &Fault{
 		if err != nil {
 			return Sight{}, err
 		}
-		d, err := c.AppsV1().Deployments(f.Namespace).Get(ctx, f.Object, metav1.GetOptions{})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return Sight{}, lang.Errorf("looking at the cluster's DNS: %w", "클러스터 DNS 조회: %w", err)
+		ready, err := w.readyDNS(ctx, c)
+		if err != nil {
+			return Sight{}, err
 		}
-		ready := int32(0)
-		if err == nil {
-			ready = d.Status.ReadyReplicas
-		}
-		s := Sight{Seen: lang.Textf("%d ready pods; a name is %s", "준비된 파드 %d개, 이름을 %s", ready, either(works,
+		s := Sight{Seen: lang.Textf("pods that are ready: %d; a name is %s", "준비된 파드 %d개, 이름을 %s", ready, either(works,
 			lang.Text{EN: "resolved", KO: "찾음"}, lang.Text{EN: "not resolved", KO: "찾지 못함"}))}
 		switch {
 		case works && ready > 0:
@@ -76,6 +74,22 @@ var dnsDown = &Fault{
 		}
 		return s, nil
 	},
+}
+
+// readyDNS counts the ready pods of the cluster's DNS themselves: a Deployment's status may
+// lag behind.
+func (w *world) readyDNS(ctx context.Context, c kubernetes.Interface) (int, error) {
+	pods, err := c.CoreV1().Pods(metav1.NamespaceSystem).List(ctx, metav1.ListOptions{LabelSelector: dnsLabel})
+	if err != nil {
+		return 0, lang.Errorf("looking at the cluster's DNS: %w", "클러스터 DNS 조회: %w", err)
+	}
+	ready := 0
+	for i := range pods.Items {
+		if p := &pods.Items[i]; p.DeletionTimestamp == nil && conditions.PodReady(p) {
+			ready++
+		}
+	}
+	return ready, nil
 }
 
 // scale sets the replicas of the deployment in a record.

@@ -28,6 +28,9 @@ const (
 	Between State = iota
 	Whole
 	Broken
+	// Missing is a target that somebody removed: nothing is left to put back, but
+	// that is no mend.
+	Missing
 )
 
 // text is a state as one says it of a target.
@@ -37,6 +40,8 @@ func (s State) text() lang.Text {
 		return lang.Text{EN: "whole", KO: "정상"}
 	case Broken:
 		return lang.Text{EN: "broken", KO: "고장"}
+	case Missing:
+		return lang.Text{EN: "no longer there", KO: "없어짐"}
 	}
 	return lang.Text{EN: "between whole and broken", KO: "정상과 고장 사이"}
 }
@@ -50,6 +55,9 @@ type Sight struct {
 // Fault is one way to break a testbed.
 type Fault struct {
 	Name string
+	// Level is how hard it is to find: 1 shows itself where one looks first, 2 wants to be
+	// looked for, 3 shows itself elsewhere than it is.
+	Level int
 	// What is done, in a few words.
 	What lang.Text
 	// Symptom is what a learner comes to see, for the instructor.

@@ -271,7 +271,7 @@ func TestSelectorLook(t *testing.T) {
 	if s, err := selectorBroken.look(t.Context(), worldOf(shopService()), f); err != nil || s.State != Broken {
 		t.Errorf("without endpoints: %+v, %v", s, err)
 	}
-	if s, err := selectorBroken.look(t.Context(), worldOf(), f); err != nil || s.State != Whole {
+	if s, err := selectorBroken.look(t.Context(), worldOf(), f); err != nil || s.State != Missing {
 		t.Errorf("gone: %+v, %v", s, err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 var nodeOff = &Fault{
-	Name: "node-off",
+	Name: "node-off", Level: 1,
 	What: lang.Text{EN: "a worker's power is cut", KO: "워커의 전원을 끊음"},
 	Symptom: lang.Text{
 		EN: "its node is NotReady after about 50 s; its pods are replaced elsewhere only after five minutes more",
@@ -81,7 +81,7 @@ table %[2]s {
 EOF`
 
 var nodeCut = &Fault{
-	Name: "node-cut",
+	Name: "node-cut", Level: 2,
 	What: lang.Text{EN: "a worker is cut off from the other machines", KO: "워커를 다른 머신들과 끊어 놓음"},
 	Symptom: lang.Text{
 		EN: "its pods run on, but nobody reaches them and they reach nobody; its node is NotReady after about 50 s",
@@ -113,7 +113,7 @@ var nodeCut = &Fault{
 		}
 		reaches, doesNot := lang.Text{EN: "reaches", KO: "닿음"}, lang.Text{EN: "does not reach", KO: "닿지 않음"}
 		s := Sight{Seen: lang.Textf("%s %s the control node; the control node %s it",
-			"%s에서 컨트롤 노드에 %s, 컨트롤 노드에서 그 노드에 %s", f.Node, either(out, reaches, doesNot), either(in, reaches, doesNot))}
+			"%s에서 컨트롤 플레인 노드에 %s, 컨트롤 플레인 노드에서 그 노드에 %s", f.Node, either(out, reaches, doesNot), either(in, reaches, doesNot))}
 		switch {
 		case out && in:
 			s.State = Whole
@@ -125,7 +125,7 @@ var nodeCut = &Fault{
 }
 
 var proxyRulesGone = &Fault{
-	Name: "proxy-rules-gone",
+	Name: "proxy-rules-gone", Level: 2,
 	What: lang.Text{EN: "on a worker the service proxy is stopped and its rules are gone", KO: "워커의 서비스 프록시를 멈추고 규칙을 지움"},
 	Symptom: lang.Text{
 		EN: "from that node no Service is reached, nor any node port on it; pods' own addresses are",

@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"math/rand/v2"
 	"time"
@@ -22,7 +23,7 @@ const undoSecret = "secret"
 const noSecretReason = "FailedToRetrieveImagePullSecret"
 
 var pullSecretMissing = &Fault{
-	Name: "pull-secret-missing", workload: true,
+	Name: "pull-secret-missing", Level: 2, workload: true,
 	What: lang.Text{EN: "the secret with which a Deployment pulls its image is gone", KO: "디플로이먼트가 이미지를 받을 때 쓰는 시크릿을 지움"},
 	Symptom: lang.Text{
 		EN: "new pods warn FailedToRetrieveImagePullSecret; a private image that the node lacks is not pulled",
@@ -50,7 +51,7 @@ var pullSecretMissing = &Fault{
 		if err != nil {
 			return err
 		}
-		f.Undo = map[string]string{undoWhere: name, undoSecret: string(kept)}
+		keep(f, map[string]string{undoWhere: name, undoSecret: string(kept)})
 		return nil
 	},
 	inject:  loseSecret,
@@ -139,12 +140,9 @@ func lookForSecret(ctx context.Context, w *world, f testbed.Fault) (Sight, error
 		}
 	}
 	if missing == "" {
-		if complete(d) {
-			return seen(Whole, "the secret is there, all pods are available", "시크릿이 있고 모든 파드가 사용 가능"), nil
-		}
-		return seen(Between, "the secret is there, not all pods are available", "시크릿은 있으나 파드가 아직 모자람"), nil
+		return w.secretSight(ctx, f, d)
 	}
-	warned, err := w.warned(ctx, f)
+	warned, err := w.warned(ctx, f, noSecretReason)
 	if err != nil {
 		return Sight{}, err
 	}
@@ -165,13 +163,69 @@ func lookForSecret(ctx context.Context, w *world, f testbed.Fault) (Sight, error
 	return Sight{Between, lang.Textf("no pod has missed the secret %s yet", "아직 시크릿 %s을(를) 찾은 파드가 없음", missing)}, nil
 }
 
-// warned says whether a pod has missed the secret since the fault is in.
-func (w *world) warned(ctx context.Context, f testbed.Fault) (bool, error) {
+// secretSight looks at a Deployment whose pull secrets are all there: at least one must
+// hold the login of before, or its pods could not pull.
+func (w *world) secretSight(ctx context.Context, f testbed.Fault, d *appsv1.Deployment) (Sight, error) {
+	c, err := w.client()
+	if err != nil {
+		return Sight{}, err
+	}
+	var kept v1.Secret
+	if f.Undo[undoSecret] != "" {
+		if err := json.Unmarshal([]byte(f.Undo[undoSecret]), &kept); err != nil {
+			return Sight{}, err
+		}
+	}
+	for _, ref := range d.Spec.Template.Spec.ImagePullSecrets {
+		s, err := c.CoreV1().Secrets(f.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+		if err != nil {
+			return Sight{}, lang.Errorf("looking for the pull secret: %w", "이미지 풀 시크릿 찾기: %w", err)
+		}
+		if sameLogins(kept, *s) {
+			how := rolledOut(f, d)
+			how.Seen = lang.Textf("the secret %s is there; %s", "시크릿 %s이(가) 있음, %s", ref.Name, how.Seen)
+			return how, nil
+		}
+	}
+	return seen(Broken, "no pull secret of it has the login that it had", "이전의 로그인 정보가 든 이미지 풀 시크릿이 없음"), nil
+}
+
+// sameLogins says whether a secret logs in wherever another did, as the same user.
+func sameLogins(was, is v1.Secret) bool {
+	before, now := logins(was), logins(is)
+	for host, login := range before {
+		if now[host] != login {
+			return false
+		}
+	}
+	return true
+}
+
+// logins are the "user:password" of each registry in a secret.
+func logins(s v1.Secret) map[string]string {
+	var file struct {
+		Auths map[string]struct{ Username, Password, Auth string }
+	}
+	out := map[string]string{}
+	if json.Unmarshal(s.Data[v1.DockerConfigJsonKey], &file) != nil {
+		return out
+	}
+	for host, a := range file.Auths {
+		out[host] = a.Username + ":" + a.Password
+		if plain, err := base64.StdEncoding.DecodeString(a.Auth); err == nil && len(plain) > 0 {
+			out[host] = string(plain)
+		}
+	}
+	return out
+}
+
+// warned says whether there was an event of a reason since the fault is in.
+func (w *world) warned(ctx context.Context, f testbed.Fault, reason string) (bool, error) {
 	c, err := w.client()
 	if err != nil {
 		return false, err
 	}
-	list, err := c.CoreV1().Events(f.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=" + noSecretReason})
+	list, err := c.CoreV1().Events(f.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=" + reason})
 	if err != nil {
 		return false, lang.Errorf("listing events: %w", "이벤트 목록 조회: %w", err)
 	}

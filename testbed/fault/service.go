@@ -22,7 +22,7 @@ import (
 )
 
 var selectorBroken = &Fault{
-	Name: "selector-broken", workload: true,
+	Name: "selector-broken", Level: 1, workload: true,
 	What: lang.Text{EN: "a Service's selector matches no pod", KO: "서비스의 셀렉터를 어떤 파드와도 맞지 않게 바꿈"},
 	Symptom: lang.Text{
 		EN: "connections to the Service are refused at once; it has no endpoints; all pods are well",
@@ -56,7 +56,7 @@ var selectorBroken = &Fault{
 		if ready == 0 {
 			state = Broken
 		}
-		return Sight{state, lang.Textf("the Service has %d ready endpoints", "서비스의 준비된 엔드포인트 %d개", ready)}, nil
+		return Sight{state, lang.Textf("ready endpoints of the Service: %d", "서비스의 준비된 엔드포인트 %d개", ready)}, nil
 	},
 }
 
@@ -94,7 +94,8 @@ func (w *world) service(ctx context.Context, f testbed.Fault) (*v1.Service, erro
 	return s, nil
 }
 
-// readyEndpoints counts what a Service sends connections to.
+// readyEndpoints counts the pods that a Service sends connections to. While its ports
+// change, a pod is in a slice of the old ports and in one of the new: it is one pod still.
 func (w *world) readyEndpoints(ctx context.Context, f testbed.Fault) (int, error) {
 	c, err := w.client()
 	if err != nil {
@@ -105,15 +106,15 @@ func (w *world) readyEndpoints(ctx context.Context, f testbed.Fault) (int, error
 	if err != nil {
 		return 0, lang.Errorf("listing the endpoints of %s: %w", "%s의 엔드포인트 목록 조회: %w", TargetOf(f), err)
 	}
-	ready := 0
+	ready := map[string]bool{}
 	for _, slice := range list.Items {
 		for _, e := range slice.Endpoints {
-			if e.Conditions.Ready == nil || *e.Conditions.Ready {
-				ready++
+			if len(e.Addresses) > 0 && (e.Conditions.Ready == nil || *e.Conditions.Ready) {
+				ready[e.Addresses[0]] = true
 			}
 		}
 	}
-	return ready, nil
+	return len(ready), nil
 }
 
 // servedServices lists the Services of the namespace that have endpoints.
@@ -177,7 +178,7 @@ func (w *world) setSelector(ctx context.Context, f testbed.Fault, from, to strin
 }
 
 var targetPortBroken = &Fault{
-	Name: "targetport-broken", workload: true,
+	Name: "targetport-broken", Level: 2, workload: true,
 	What: lang.Text{EN: "a Service sends to a port on which nobody listens", KO: "서비스가 아무도 수신하지 않는 포트로 보내게 함"},
 	Symptom: lang.Text{
 		EN: "connections to the Service are refused though it has endpoints; the pods answer on their own port",
@@ -220,7 +221,7 @@ var targetPortBroken = &Fault{
 		case ready > 0:
 			state = Broken
 		}
-		return Sight{state, lang.Textf("%d ready endpoints; the Service's address %s", "준비된 엔드포인트 %d개, 서비스 주소가 %s", ready, either(works,
+		return Sight{state, lang.Textf("ready endpoints: %d; the Service's address %s", "준비된 엔드포인트 %d개, 서비스 주소가 %s", ready, either(works,
 			lang.Text{EN: "answers", KO: "응답함"}, lang.Text{EN: "does not answer", KO: "응답하지 않음"}))}, nil
 	},
 }

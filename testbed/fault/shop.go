@@ -58,6 +58,9 @@ func shopObjects() ([]*unstructured.Unstructured, error) {
 // openShop makes the shop, or what is missing of it, and waits until it serves.
 func (w *world) openShop(ctx context.Context, note func(string)) error {
 	note(Shop)
+	if err := w.awaitClosed(ctx); err != nil {
+		return err
+	}
 	cfg, err := w.RESTConfig()
 	if err != nil {
 		return err
@@ -88,6 +91,25 @@ func (w *world) openShop(ctx context.Context, note func(string)) error {
 		}
 	}
 	return w.awaitShop(ctx, objects)
+}
+
+// awaitClosed waits until a shop that is being closed is gone: what would be put into it
+// would go with it.
+func (w *world) awaitClosed(ctx context.Context) error {
+	c, err := w.client()
+	if err != nil {
+		return err
+	}
+	return poll(ctx, w.Patient(shopLimit), lang.Text{EN: "the shop of before to be gone", KO: "이전 가게가 없어지는 것"}, func(ctx context.Context) (bool, string, error) {
+		ns, err := c.CoreV1().Namespaces().Get(ctx, Shop, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, "", nil
+		}
+		if err != nil {
+			return false, "", lang.Errorf("looking at the namespace %s: %w", "네임스페이스 %s 조회: %w", Shop, err)
+		}
+		return ns.DeletionTimestamp == nil, ns.Name, nil
+	})
 }
 
 func (w *world) awaitShop(ctx context.Context, objects []*unstructured.Unstructured) error {

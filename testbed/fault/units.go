@@ -53,7 +53,7 @@ func either(works bool, yes, no lang.Text) lang.Text {
 }
 
 var agentStopped = &Fault{
-	Name: "agent-stopped",
+	Name: "agent-stopped", Level: 1,
 	What: lang.Text{EN: "the agent (kubelet) of a worker is stopped", KO: "워커의 에이전트(kubelet)를 멈춤"},
 	Symptom: lang.Text{
 		EN: "kubectl logs and exec fail there at once; its node is NotReady after about 50 s; what runs goes on running",
@@ -79,7 +79,7 @@ var agentStopped = &Fault{
 }
 
 var schedulerStopped = &Fault{
-	Name: "scheduler-stopped",
+	Name: "scheduler-stopped", Level: 1,
 	What: lang.Text{EN: "the scheduler is stopped", KO: "스케줄러를 멈춤"},
 	Symptom: lang.Text{
 		EN: "new pods stay Pending, without any event; what runs goes on running",
@@ -99,7 +99,7 @@ var schedulerStopped = &Fault{
 }
 
 var controllersStopped = &Fault{
-	Name: "controllers-stopped",
+	Name: "controllers-stopped", Level: 2,
 	What: lang.Text{EN: "the controllers are stopped", KO: "컨트롤러를 멈춤"},
 	Symptom: lang.Text{
 		EN: "deleted pods are not replaced, scaling does nothing, a new Deployment gets no ReplicaSet",
@@ -119,7 +119,7 @@ var controllersStopped = &Fault{
 }
 
 var containerdStopped = &Fault{
-	Name: "containerd-stopped",
+	Name: "containerd-stopped", Level: 1,
 	What: lang.Text{EN: "containerd of a worker is stopped", KO: "워커의 containerd를 멈춤"},
 	Symptom: lang.Text{
 		EN: "no container starts there any more; its node is NotReady after about 30 s: \"container runtime is down\"",

@@ -3,8 +3,10 @@ package fault
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
@@ -26,7 +29,7 @@ const (
 )
 
 var imageTagBroken = &Fault{
-	Name: "image-tag-broken", workload: true,
+	Name: "image-tag-broken", Level: 1, workload: true,
 	What: lang.Text{EN: "a Deployment's image has a tag that does not exist", KO: "디플로이먼트의 이미지 태그를 없는 것으로 바꿈"},
 	Symptom: lang.Text{
 		EN: "the rollout hangs; the new pod is in ErrImagePull, then ImagePullBackOff; the old ones serve on",
@@ -40,7 +43,7 @@ var imageTagBroken = &Fault{
 		}
 		containers := d.Spec.Template.Spec.Containers
 		c := containers[chance.IntN(len(containers))]
-		f.Undo = map[string]string{undoWhere: c.Name, undoWas: c.Image, undoIs: withoutTag(c.Image) + ":" + pick(chance, "v1.O", "latset", "v9", "1.0-rc", "stabel")}
+		keep(f, map[string]string{undoWhere: c.Name, undoWas: c.Image, undoIs: withoutTag(c.Image) + ":" + pick(chance, "v1.O", "latset", "v9", "1.0-rc", "stabel")})
 		return nil
 	},
 	inject: func(ctx context.Context, w *world, f testbed.Fault) error {
@@ -54,27 +57,55 @@ var imageTagBroken = &Fault{
 		if err != nil {
 			return gone(err)
 		}
-		reason, err := w.waitsForImage(ctx, d)
+		pods, err := w.podsOf(ctx, d)
 		if err != nil {
 			return Sight{}, err
 		}
-		switch {
-		case reason != "":
-			return seen(Broken, "a new pod is waiting: "+reason, "새 파드 대기 중: "+reason), nil
-		case complete(d):
-			return seen(Whole, "its rollout is complete", "롤아웃이 끝나 있음"), nil
+		for _, p := range pods {
+			if reason := waitsFor(p, "ErrImagePull", "ImagePullBackOff"); reason != "" {
+				return Sight{Broken, lang.Textf("the pod %s is waiting: %s", "파드 %s 대기 중: %s", p.Name, reason)}, nil
+			}
 		}
-		return seen(Between, "its rollout is under way", "롤아웃이 진행 중"), nil
+		return rolledOut(f, d), nil
 	},
+}
+
+// rolledOut tells how far a Deployment is in which no pod shows a fault.
+func rolledOut(f testbed.Fault, d *appsv1.Deployment) Sight {
+	s := Sight{Between, lang.Textf("%d of %d pods are up to date, %d available", "파드 %[2]d개 중 %[1]d개가 최신, %[3]d개가 사용 가능",
+		d.Status.UpdatedReplicas, ptr.Deref(d.Spec.Replicas, 1), d.Status.AvailableReplicas)}
+	if served(f, d) {
+		s.State = Whole
+	}
+	return s
+}
+
+// keep adds to what undoing will need.
+func keep(f *testbed.Fault, what map[string]string) {
+	f.Undo = maps.Clone(f.Undo)
+	if f.Undo == nil {
+		f.Undo = map[string]string{}
+	}
+	maps.Copy(f.Undo, what)
+}
+
+// waitsFor is the reason of those for which a container of a pod is waiting.
+func waitsFor(p v1.Pod, reasons ...string) string {
+	for _, s := range p.Status.ContainerStatuses {
+		if s.State.Waiting != nil && slices.Contains(reasons, s.State.Waiting.Reason) {
+			return s.State.Waiting.Reason
+		}
+	}
+	return ""
 }
 
 func seen(state State, en, ko string) Sight { return Sight{state, lang.Text{EN: en, KO: ko}} }
 
-// gone takes an object that somebody removed for mended: there is nothing to
-// put back any more.
+// gone says that an object was removed by somebody: there is nothing to put back any
+// more, and nothing is mended.
 func gone(err error) (Sight, error) {
 	if apierrors.IsNotFound(err) {
-		return seen(Whole, "it is no longer there", "더는 없음"), nil
+		return seen(Missing, "it is no longer there", "더는 없음"), nil
 	}
 	return Sight{}, err
 }
@@ -90,13 +121,19 @@ func withoutTag(image string) string {
 	return image
 }
 
+// served says that a Deployment is complete and that no fewer pods are available than
+// were when the fault went in: scaling down is no mend.
+func served(f testbed.Fault, d *appsv1.Deployment) bool {
+	before, err := strconv.Atoi(f.Undo[undoReplicas])
+	if err != nil {
+		before = 1
+	}
+	return complete(d) && int(d.Status.AvailableReplicas) >= before
+}
+
 // complete says that a Deployment is as `kubectl rollout status` wants it.
 func complete(d *appsv1.Deployment) bool {
-	want := int32(1)
-	if d.Spec.Replicas != nil {
-		want = *d.Spec.Replicas
-	}
-	s := d.Status
+	want, s := ptr.Deref(d.Spec.Replicas, 1), d.Status
 	return s.ObservedGeneration >= d.Generation && s.UpdatedReplicas == want && s.Replicas == want && s.AvailableReplicas == want
 }
 
@@ -115,7 +152,8 @@ func deployments(match func(*appsv1.Deployment) bool) func(context.Context, *wor
 		for i := range list.Items {
 			d := &list.Items[i]
 			if complete(d) && d.Status.AvailableReplicas > 0 && match(d) {
-				out = append(out, testbed.Fault{Namespace: d.Namespace, Object: d.Name})
+				out = append(out, testbed.Fault{Namespace: d.Namespace, Object: d.Name,
+					Undo: map[string]string{undoReplicas: strconv.Itoa(int(d.Status.AvailableReplicas))}})
 			}
 		}
 		return out, nil
@@ -157,22 +195,6 @@ func (w *world) setImage(ctx context.Context, f testbed.Fault, from, to string) 
 		return lang.Errorf("changing the image of %s: %w", "%s의 이미지 변경: %w", TargetOf(f), err)
 	}
 	return nil
-}
-
-// waitsForImage is the reason for which a pod of the Deployment can't get an image.
-func (w *world) waitsForImage(ctx context.Context, d *appsv1.Deployment) (string, error) {
-	pods, err := w.podsOf(ctx, d)
-	if err != nil {
-		return "", err
-	}
-	for _, p := range pods {
-		for _, s := range p.Status.ContainerStatuses {
-			if s.State.Waiting != nil && (s.State.Waiting.Reason == "ErrImagePull" || s.State.Waiting.Reason == "ImagePullBackOff") {
-				return s.State.Waiting.Reason, nil
-			}
-		}
-	}
-	return "", nil
 }
 
 // podsOf are the pods that a Deployment selects.
