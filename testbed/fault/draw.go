@@ -29,6 +29,18 @@ var pairs = [][2]*Fault{
 	{pullSecretMissing, dnsDown},
 	{selectorBroken, agentStopped},
 	{dnsDown, proxyRulesGone},
+	{selectorBroken, forwardingOff},
+	{imageTagBroken, forwardingOff},
+	{targetPortBroken, agentConfigWrong},
+	{selectorBroken, agentConfigWrong},
+	{configKeyMissing, registryStopped},
+	{nodeSelectorWrong, corefileBroken},
+	{quotaExhausted, corefileBroken},
+	{requestTooLarge, proxyRulesGone},
+	{hostPathMissing, dnsDown},
+	{livenessPortWrong, registryStopped},
+	{targetPortBroken, nodeCordoned},
+	{selectorBroken, nodeTainted},
 }
 
 // draw has a seed choose what a surprise is made of: its level, where none is asked for (0),

@@ -82,7 +82,9 @@ func All() []*Fault {
 	return []*Fault{
 		agentStopped, schedulerStopped, controllersStopped, containerdStopped,
 		nodeOff, nodeCut, dnsDown, proxyRulesGone,
+		agentConfigWrong, registryStopped, corefileBroken, nodeTainted, nodeCordoned, forwardingOff,
 		imageTagBroken, selectorBroken, targetPortBroken, pullSecretMissing,
+		nodeSelectorWrong, requestTooLarge, livenessPortWrong, hostPathMissing, configKeyMissing, quotaExhausted,
 	}
 }
 

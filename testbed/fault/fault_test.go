@@ -25,7 +25,9 @@ import (
 
 func TestTableIsComplete(t *testing.T) {
 	want := strings.Fields(`agent-stopped scheduler-stopped controllers-stopped containerd-stopped node-off node-cut dns-down
-		proxy-rules-gone image-tag-broken selector-broken targetport-broken pull-secret-missing`)
+		proxy-rules-gone agent-config-wrong registry-stopped corefile-broken node-tainted node-cordoned forwarding-off
+		image-tag-broken selector-broken targetport-broken pull-secret-missing
+		node-selector-wrong request-too-large liveness-port-wrong hostpath-missing config-key-missing quota-exhausted`)
 	if got := Names(); !slices.Equal(got, want) {
 		t.Errorf("the faults are %v", got)
 	}

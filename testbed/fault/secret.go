@@ -68,6 +68,15 @@ func loseSecret(ctx context.Context, w *world, f testbed.Fault) error {
 	if err := c.CoreV1().Secrets(f.Namespace).Delete(ctx, f.Undo[undoWhere], metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return lang.Errorf("deleting the pull secret: %w", "이미지 풀 시크릿 삭제: %w", err)
 	}
+	return w.losePod(ctx, f)
+}
+
+// losePod deletes one pod of a Deployment, so that a new one has to be made.
+func (w *world) losePod(ctx context.Context, f testbed.Fault) error {
+	c, err := w.client()
+	if err != nil {
+		return err
+	}
 	d, err := w.deployment(ctx, f)
 	if err != nil {
 		return err
@@ -99,6 +108,16 @@ func returnSecret(ctx context.Context, w *world, f testbed.Fault) error {
 		return nil // the namespace is gone, and all that was in it
 	case err != nil && !apierrors.IsAlreadyExists(err):
 		return lang.Errorf("making the pull secret again: %w", "이미지 풀 시크릿 다시 만들기: %w", err)
+	}
+	return w.renewPending(ctx, f)
+}
+
+// renewPending deletes the pods of a Deployment that don't run, so that new ones need not sit
+// a back-off out.
+func (w *world) renewPending(ctx context.Context, f testbed.Fault) error {
+	c, err := w.client()
+	if err != nil {
+		return err
 	}
 	d, err := w.deployment(ctx, f)
 	if apierrors.IsNotFound(err) {

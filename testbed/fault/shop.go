@@ -32,6 +32,7 @@ var shopFS embed.FS
 
 var shopResources = map[string]schema.GroupVersionResource{
 	"Namespace":  {Version: "v1", Resource: "namespaces"},
+	"ConfigMap":  {Version: "v1", Resource: "configmaps"},
 	"Secret":     {Version: "v1", Resource: "secrets"},
 	"Service":    {Version: "v1", Resource: "services"},
 	"Deployment": {Group: "apps", Version: "v1", Resource: "deployments"},

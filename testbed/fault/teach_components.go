@@ -39,4 +39,22 @@ var ofComponents = map[string]Teaching{
 		lang.Text{EN: "`kubectl -n kube-system scale deployment coredns --replicas=1`", KO: "`kubectl -n kube-system scale deployment coredns --replicas=1`"},
 		lang.Text{EN: "The cluster's DNS is a Deployment behind a Service like any other: when names fail and addresses work, look at its pods first.",
 			KO: "클러스터 DNS도 서비스 뒤에 있는 디플로이먼트일 뿐입니다. 주소로는 되고 이름으로 안 되면 먼저 그 파드를 확인하세요."}),
+	"agent-config-wrong": of(
+		lang.Text{EN: "Read the logs of one pod on each node, and look again at the nodes after a minute.", KO: "노드마다 파드 하나씩 로그를 읽어 보고, 1분 뒤에 노드를 다시 살펴보세요."},
+		lang.Text{EN: "On one node the kubelet runs, and yet the API server does not hear of it. Its journal says why.", KO: "한 노드에서 kubelet은 돌고 있는데 API 서버에는 소식이 없습니다. 이유는 저널에 있습니다."},
+		lang.Text{EN: "On that node read `journalctl -u kubelet`, and compare the address in /etc/kubernetes/kubelet.conf with that of another node.", KO: "그 노드에서 `journalctl -u kubelet`을 읽고, /etc/kubernetes/kubelet.conf의 주소를 다른 노드의 것과 비교해 보세요."},
+		lang.Text{EN: "set the server in /etc/kubernetes/kubelet.conf to port 6443, then `systemctl restart kubelet`", KO: "/etc/kubernetes/kubelet.conf의 server를 6443 포트로 고치고 `systemctl restart kubelet`"},
+		lang.Text{EN: "A unit that is active is not one that works: the kubelet finds the API server by its kubeconfig alone, and what it can't say there it says in its journal.", KO: "유닛이 활성 상태라고 해서 제대로 일하는 것은 아닙니다. kubelet은 kubeconfig만 보고 API 서버를 찾으며, API 서버에 전하지 못한 말은 저널에 남깁니다."}),
+	"registry-stopped": of(
+		lang.Text{EN: "Have a node pull an image that it does not have yet.", KO: "노드에 아직 없는 이미지를 받게 해 보세요."},
+		lang.Text{EN: "Images that are there already run; new ones don't come: \"connection refused\". Who should have accepted the connection?", KO: "이미 있는 이미지는 실행되지만 새 이미지는 오지 않습니다: \"connection refused\". 연결을 받아야 했던 것은 누구인가요?"},
+		lang.Text{EN: "registry.noriter.test is the control plane node: look there at `systemctl status registry`.", KO: "registry.noriter.test는 컨트롤 플레인 노드입니다. 거기서 `systemctl status registry`를 확인하세요."},
+		lang.Text{EN: "`systemctl start nori-registry` on the control plane node", KO: "컨트롤 플레인 노드에서 `systemctl start nori-registry`"},
+		lang.Text{EN: "Nothing that runs needs the registry: its failure is seen only when a pod starts on a node without the image. The error's last words tell a refused connection from a wrong name or a missing login.", KO: "실행 중인 것에는 레지스트리가 필요 없습니다. 이미지가 없는 노드에서 파드가 시작될 때에야 문제가 드러납니다. 거부된 연결인지, 틀린 이름인지, 로그인 문제인지는 오류의 끝부분에 나옵니다."}),
+	"corefile-broken": of(
+		lang.Text{EN: "From a pod, reach a Service by its address and by its full name.", KO: "파드 안에서 서비스에 주소로도, 전체 이름으로도 접속해 보세요."},
+		lang.Text{EN: "The DNS pods are ready, and they do answer: that there is no such name. What do they believe the cluster is called?", KO: "DNS 파드는 준비되어 있고 응답도 하지만, 그런 이름이 없다고 합니다. DNS 파드는 클러스터의 도메인을 무엇으로 알고 있나요?"},
+		lang.Text{EN: "Read `kubectl -n kube-system get configmap coredns -o yaml`, letter by letter.", KO: "`kubectl -n kube-system get configmap coredns -o yaml`을 한 글자씩 읽어 보세요."},
+		lang.Text{EN: "`kubectl -n kube-system edit configmap coredns`: the domain is cluster.local; then `kubectl -n kube-system rollout restart deployment coredns`", KO: "`kubectl -n kube-system edit configmap coredns`로 도메인을 cluster.local로 고친 뒤 `kubectl -n kube-system rollout restart deployment coredns`"},
+		lang.Text{EN: "Ready says that a program answers, not that it answers rightly. NXDOMAIN comes from somebody who was reached; a timeout comes from nobody.", KO: "준비 상태는 프로그램이 응답한다는 뜻이지, 올바르게 응답한다는 뜻은 아닙니다. NXDOMAIN은 연결된 상대가 보낸 답이고, 시간 초과는 아무도 답하지 않은 것입니다."}),
 }
