@@ -150,6 +150,26 @@ func TestSurprise(t *testing.T) {
 		b.nori("--plain", "fault", "recover")
 	}
 	b.mendsByHand()
+	b.breaksOff()
+}
+
+// breaksOff kills a surprise in the middle: it can be ended, and leaves nothing.
+func (b *bed) breaksOff() {
+	b.t.Helper()
+	ctx, cancel := contextFor(time.Minute)
+	defer cancel()
+	c := b.command(ctx, "--plain", "fault", "inject", "--random", "--level", "1", "--seed", "9")
+	if err := c.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second)
+	_ = c.Process.Kill() // it may have come to its end
+	_ = c.Wait()
+	b.nori("--plain", "fault", "recover")
+	b.ready(30 * time.Second)
+	if out := b.nori("fault", "verify"); !strings.Contains(out, "no fault is in") {
+		b.t.Errorf("a surprise that was broken off: %s", out)
+	}
 }
 
 // mendsByHand mends one fault by hand, in another way than recover does, after a wrong one.

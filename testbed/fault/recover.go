@@ -46,8 +46,16 @@ func recoverAll(ctx context.Context, t *testbed.Testbed, records []testbed.Fault
 			return err
 		}
 	}
-	if len(t.Faults()) > 0 || t.Exercise() == nil {
+	e := t.Exercise()
+	if len(t.Faults()) > 0 || e == nil {
 		return nil
+	}
+	if e.Open() && e.Surprise { // it may have been broken off before anything went in
+		w := newWorld(t)
+		defer w.close()
+		if err := w.closeShop(ctx); err != nil {
+			return err
+		}
 	}
 	return t.NoteExercise(ctx, nil)
 }
