@@ -150,28 +150,6 @@ func FuzzMisspell(f *testing.F) {
 	})
 }
 
-func TestShopIsReadable(t *testing.T) {
-	objects, err := shopObjects()
-	if err != nil || len(objects) < 4 || objects[0].GetKind() != "Namespace" || objects[0].GetName() != Shop {
-		t.Fatalf("%v, %v", objects, err)
-	}
-	for _, o := range objects {
-		if _, ok := shopResources[o.GetKind()]; !ok {
-			t.Errorf("no way to make a %s", o.GetKind())
-		}
-	}
-}
-
-func TestPollSaysWhatIsMissing(t *testing.T) {
-	err := poll(t.Context(), 20*time.Millisecond, lang.Text{EN: "a lift"}, func(context.Context) (bool, string, error) { return false, "the moon", nil })
-	if err == nil || !strings.Contains(err.Error(), "the moon") || !strings.Contains(err.Error(), "waiting for a lift") {
-		t.Errorf("got %v", err)
-	}
-	if err := poll(t.Context(), time.Minute, lang.Text{}, func(context.Context) (bool, string, error) { return false, "", errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("got %v", err)
-	}
-}
-
 // worldOf has a cluster without machines.
 func worldOf(objects ...runtime.Object) *world {
 	return &world{Testbed: &testbed.Testbed{}, namespace: "shop", api: fake.NewClientset(objects...), machines: map[string]machine.Machine{}}

@@ -1,20 +1,15 @@
 package fault
 
 import (
-	"context"
 	"errors"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/fake"
-	clienttesting "k8s.io/client-go/testing"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/testbed"
@@ -168,25 +163,5 @@ func TestNoMend(t *testing.T) {
 		if sameLogins(was, login(auths)) != same {
 			t.Errorf("%s logs in as before: want %v", auths, same)
 		}
-	}
-}
-
-// TestShopThatCloses: nothing is put into a shop that is being closed.
-func TestShopThatCloses(t *testing.T) {
-	closing := &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Shop, DeletionTimestamp: &metav1.Time{Time: time.Now()}, Finalizers: []string{"kubernetes"}}}
-	ctx, cancel := context.WithCancel(t.Context())
-	asked := 0
-	w := worldOf(closing)
-	w.api.(*fake.Clientset).PrependReactor("get", "namespaces", func(clienttesting.Action) (bool, runtime.Object, error) {
-		if asked++; asked > 1 {
-			cancel()
-		}
-		return false, nil, nil
-	})
-	if err := w.awaitClosed(ctx); err == nil || asked < 2 {
-		t.Errorf("a shop that is being closed is taken for a place to put something: %v", err)
-	}
-	if err := worldOf().awaitClosed(t.Context()); err != nil {
-		t.Error(err)
 	}
 }
