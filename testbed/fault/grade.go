@@ -89,18 +89,19 @@ func (w *world) judgeAll(ctx context.Context, e *testbed.Exercise, g *Grade) err
 	records := slices.DeleteFunc(w.Faults(), func(r testbed.Fault) bool { return !slices.Contains(e.Faults, r.Name) })
 	var sights []Sight
 	err := poll(silent{ctx}, w.Patient(settling), lang.Text{EN: "what is under way", KO: "진행 중인 작업"}, func(ctx context.Context) (bool, string, error) {
-		sights = nil
+		var now []Sight
 		for _, r := range records {
 			s, err := w.lookAt(ctx, r)
 			if err != nil {
-				return false, "", err
+				return false, err.Error(), nil // the time is over: what was seen last counts
 			}
-			sights = append(sights, s)
+			now = append(now, s)
 		}
+		sights = now
 		return !slices.ContainsFunc(sights, func(s Sight) bool { return s.State == Between }), "", nil
 	})
 	if err != nil && len(sights) < len(records) || ctx.Err() != nil {
-		return errors.Join(err, ctx.Err())
+		return errors.Join(err, ctx.Err()) // not even one look came to its end
 	}
 	for i, s := range sights {
 		if s.State != Whole {

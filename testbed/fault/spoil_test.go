@@ -65,6 +65,23 @@ func TestTemplatesGoInAndOut(t *testing.T) {
 	}
 }
 
+// TestOldPodsSayNothing: right after a mend the pods of before still show it.
+func TestOldPodsSayNothing(t *testing.T) {
+	d := shopDeployment()
+	d.Annotations = map[string]string{revision: "3"}
+	rs := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-old", UID: "old", Annotations: map[string]string{revision: "2"}}}
+	p := shopPod(v1.PodStatus{ContainerStatuses: []v1.ContainerStatus{{Name: "c", RestartCount: 1}}})
+	p.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(rs, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))}
+	f := testbed.Fault{Namespace: "shop", Object: "web"}
+	if s, err := livenessPortWrong.look(t.Context(), worldOf(d, rs, p), f); err != nil || s.State != Between {
+		t.Errorf("a pod of the template of before: %+v, %v", s, err)
+	}
+	rs.Annotations[revision] = "3"
+	if s, err := livenessPortWrong.look(t.Context(), worldOf(d, rs, p), f); err != nil || s.State != Broken {
+		t.Errorf("a pod of the template of now: %+v, %v", s, err)
+	}
+}
+
 func TestKeyGoesInAndOut(t *testing.T) {
 	d := shopDeployment()
 	d.Spec.Template.Spec.Containers[0].Env = []v1.EnvVar{{Name: "DISH", ValueFrom: &v1.EnvVarSource{

@@ -61,14 +61,42 @@ func spoilt(f *Fault, spoil func(*v1.PodSpec, *rand.Rand), sign func(context.Con
 			if pods[i].DeletionTimestamp != nil {
 				continue
 			}
-			if s, err := sign(ctx, w, r, &pods[i]); err != nil || s.State != Whole {
+			s, err := sign(ctx, w, r, &pods[i])
+			switch {
+			case err != nil:
 				return s, err
+			case s.State != Whole:
+				return w.ifCurrent(ctx, d, &pods[i], s)
 			}
 		}
 		return rolledOut(r, d), nil
 	}
 	return f
 }
+
+// ifCurrent is a sight of a pod, unless the Deployment has another template by now: the pod
+// goes, and says nothing of what comes.
+func (w *world) ifCurrent(ctx context.Context, d *appsv1.Deployment, p *v1.Pod, s Sight) (Sight, error) {
+	c, err := w.client()
+	if err != nil {
+		return Sight{}, err
+	}
+	sets, err := c.AppsV1().ReplicaSets(d.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return Sight{}, lang.Errorf("listing the ReplicaSets of %s: %w", "%s의 레플리카셋 목록 조회: %w", d.Name, err)
+	}
+	for i := range sets.Items {
+		rs := &sets.Items[i]
+		old := rs.Annotations[revision] != d.Annotations[revision] || d.Status.ObservedGeneration < d.Generation
+		if metav1.IsControlledBy(p, rs) && old {
+			return Sight{Between, lang.Textf("the pod %s of an older template is going", "이전 템플릿의 파드 %s이(가) 물러나는 중", p.Name)}, nil
+		}
+	}
+	return s, nil
+}
+
+// revision is the annotation by which a Deployment knows its newest ReplicaSet.
+const revision = "deployment.kubernetes.io/revision"
 
 // setTemplate gives a Deployment one of the templates in a record.
 func (w *world) setTemplate(ctx context.Context, f testbed.Fault, which string) error {

@@ -63,7 +63,7 @@ var imageTagBroken = &Fault{
 		}
 		for _, p := range pods {
 			if reason := waitsFor(p, "ErrImagePull", "ImagePullBackOff"); reason != "" {
-				return Sight{Broken, lang.Textf("the pod %s is waiting: %s", "파드 %s 대기 중: %s", p.Name, reason)}, nil
+				return w.ifCurrent(ctx, d, &p, Sight{Broken, lang.Textf("the pod %s is waiting: %s", "파드 %s 대기 중: %s", p.Name, reason)})
 			}
 		}
 		return rolledOut(f, d), nil
