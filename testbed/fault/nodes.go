@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -187,14 +188,15 @@ var agentConfigWrong = &Fault{
 		if err != nil {
 			return Sight{}, err
 		}
-		// Started anew, it must have read the file.
-		state, err := w.run(ctx, f.Node, "[ $(stat -c %Y "+agentConfig+") -le $(date -d \"$(systemctl show -P ActiveEnterTimestamp nori-agent)\" +%s) ] && systemctl is-active nori-agent || true")
+		// Whoever corrected the file and didn't start the kubelet anew has mended nothing.
+		state, err := w.run(ctx, f.Node, "ss -Htnp state established dst "+shell.Quote(address)+
+			" | grep -q \"pid=$(systemctl show -P MainPID nori-agent),\" && echo connected || true")
 		s := Sight{Seen: lang.Textf("the kubelet of %s looks for the API server at %s, where %s", "%s의 kubelet이 API 서버를 찾는 주소는 %s, 그곳에서 %s", f.Node, address, either(answers,
 			lang.Text{EN: "it is", KO: "API 서버가 응답함"}, lang.Text{EN: "nobody answers", KO: "아무도 응답하지 않음"}))}
 		switch {
 		case !answers:
 			s.State = Broken
-		case state == "active":
+		case state == "connected":
 			s.State = Whole
 		}
 		return s, err
