@@ -28,12 +28,15 @@ import (
 //	                       the check holds, {en: …, ko: …}; without them the
 //	                       expression speaks for itself
 //	within                 the time limit; see DefaultWithin
+//	given                  the checks of the same step without which this one means
+//	                       nothing: until they hold it is not looked at
 type Check struct {
 	ID                    string
 	Kind                  Kind `yaml:"-"`
 	Expr                  *field.Expr
 	Expect, Explain, Fact *field.Words
 	Within                time.Duration
+	Given                 []string
 	At                    problem.Pos `yaml:"-"`
 	// kinds is how many were written; Kind is the first.
 	kinds int
@@ -48,7 +51,7 @@ func (c *Check) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {
 	c.At = d.At(n)
 	found := kinds.read(d, n, []strict.Field{{Name: "id", Into: &c.ID}}, []strict.Field{
 		{Name: "expr", Into: &c.Expr}, {Name: "expect", Into: &c.Expect}, {Name: "explain", Into: &c.Explain},
-		{Name: "fact", Into: &c.Fact}, {Name: "within", Into: &c.Within},
+		{Name: "fact", Into: &c.Fact}, {Name: "within", Into: &c.Within}, {Name: "given", Into: &c.Given},
 	})
 	if c.kinds = len(found); c.kinds > 0 {
 		c.Kind = found[0]

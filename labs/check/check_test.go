@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/check"
@@ -80,6 +81,23 @@ func ownedPods(owner string, names ...string) (out []*unstructured.Unstructured)
 
 func all(rest []*unstructured.Unstructured, more ...*unstructured.Unstructured) []*unstructured.Unstructured {
 	return append(rest, more...)
+}
+
+// kept are the pods of a Deployment, and its ReplicaSet.
+func kept(deployment string, pods ...string) (out []*unstructured.Unstructured) {
+	rs := labtest.Owned(labtest.Object("apps/v1", "ReplicaSet", ns, deployment+"-1", map[string]any{}), "Deployment", deployment)
+	rs.SetUID("uid-" + types.UID(deployment) + "-1")
+	for _, name := range pods {
+		out = append(out, labtest.Owned(pod(name, "app="+deployment), "ReplicaSet", deployment+"-1"))
+	}
+	return append(out, rs)
+}
+
+// made says when a pod was made and when it was ready, in seconds of a minute.
+func made(p *unstructured.Unstructured, created, ready string, restarts int64) *unstructured.Unstructured {
+	labtest.With(p, "metadata.creationTimestamp", "2026-01-01T00:00:"+created+"Z")
+	labtest.With(p, "status.conditions", []any{map[string]any{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:" + ready + "Z"}})
+	return labtest.With(p, "status.containerStatuses", []any{map[string]any{"name": "c", "restartCount": restarts}})
 }
 
 // slice makes an EndpointSlice of a Service; without endpoints it has null, as
@@ -163,7 +181,17 @@ func TestGradersOfTheLabs(t *testing.T) {
 		{"headless", "nodeport/clusterip/service", world{labtest.With(service("web", map[string]any{"port": int64(80)}), "spec.clusterIP", "None")}, nil, check.Fails, "its address is None"},
 		{"no endpoints", "nodeport/nobody/endpoints", world{slice("cart", nil)}, nil, check.Fails, "endpoints: none"},
 		{"another pod's", "nodeport/nobody/endpoints", world{slice("cart", endpoint("impostor"))}, nil, check.Fails, "endpoints: impostor"},
-		{"its own", "nodeport/nobody/endpoints", world{slice("cart", endpoint("cart-x"))}, nil, check.Holds, ""},
+		{"let go, with the name it had", "nodeport/nobody/endpoints", all(kept("cart", "cart-1-y"), slice("cart", endpoint("cart-1-x")), pod("cart-1-x", "app=carts")), nil, check.Fails, "nobody keeps cart-1-x"},
+		{"another Deployment's", "nodeport/nobody/endpoints", all(kept("menu", "menu-1-x"), slice("cart", endpoint("menu-1-x"))), nil, check.Fails, "endpoints: menu-1-x"},
+		{"its own", "nodeport/nobody/endpoints", all(kept("cart", "cart-1-x"), slice("cart", endpoint("cart-1-x"))), nil, check.Holds, ""},
+		{"its own", "ingress/closed/endpoints", all(kept("cart", "cart-1-x"), slice("checkout", endpoint("cart-1-x"))), nil, check.Holds, ""},
+		{"a pod of the learner's", "nodeport/numbers/behind", all(kept("shop", "shop-1-x"), slice("shop", endpoint("mine")), pod("mine")), nil, check.Fails, "nobody keeps mine"},
+		{"one after another", "daemonsets/update/in-turn", world{made(pod("c-1", "app=collector"), "10", "12", 0), made(pod("c-2", "app=collector"), "13", "15", 0)}, nil, check.Holds, ""},
+		{"at once", "daemonsets/update/in-turn", world{made(pod("c-1", "app=collector"), "10", "12", 0), made(pod("c-2", "app=collector"), "10", "11", 0)}, nil, check.Fails, "more than one node"},
+		{"the second too soon", "daemonsets/update/in-turn", world{made(pod("c-1", "app=collector"), "10", "12", 0), made(pod("c-2", "app=collector"), "11", "13", 0)}, nil, check.Fails, ""},
+		{"started again since", "daemonsets/update/in-turn", world{made(pod("c-1", "app=collector"), "10", "50", 1), made(pod("c-2", "app=collector"), "13", "15", 0)}, nil, check.Holds, ""},
+		{"deleted, not relabelled", "pods/labels/untouched", world{pod("hello"), pod("duo")}, nil, check.Fails, "teller"},
+		{"another image", "pods/first/image", world{labtest.With(pod("hello"), "spec.containers", []any{map[string]any{"name": "c", "image": "nginx:1.29"}})}, nil, check.Fails, "nginx:1.29"},
 		{"two endpoints of three", "nodeport/clusterip/endpoints", world{slice("web", endpoint("web-1"), endpoint("web-2"))}, nil, check.Fails, "endpoints: 2"},
 		{"on one node", "nodeport/node/apart", world{pod("web-1", "app=web"), pod("web-2", "app=web")}, nil, check.Fails, "they are on: node1"},
 		{"on two nodes", "nodeport/node/apart", world{pod("web-1", "app=web"), labtest.With(pod("web-2", "app=web"), "spec.nodeName", "node2")}, nil, check.Holds, ""},

@@ -16,13 +16,15 @@ import (
 type State string
 
 // The states. Waiting is a triggered check whose turn hasn't come, Acting one
-// that is at work; Unknown means that the check couldn't look.
+// that is at work; Unknown means that the check couldn't look, and Later that another must
+// hold before this one means anything.
 const (
 	Holds   State = "holds"
 	Fails   State = "fails"
 	Unknown State = "unknown"
 	Waiting State = "waiting"
 	Acting  State = "acting"
+	Later   State = "later"
 )
 
 // Result is what one check found. The texts are in the current language.

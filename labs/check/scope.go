@@ -41,7 +41,21 @@ func (c *Cluster) variables(ctx context.Context, s *Scope) expr.Scope {
 			}
 			return contents(pods)
 		},
+		"owners": func() any { return c.owners(ctx, s.Namespace) },
 	}
+}
+
+// owners are who keeps the namespace's pods. Where that can't be read, nobody does.
+func (c *Cluster) owners(ctx context.Context, namespace string) map[string]string {
+	pods, err := c.List(ctx, "Pod", "v1", namespace, "")
+	if err != nil {
+		return map[string]string{}
+	}
+	sets, err := c.List(ctx, "ReplicaSet", "apps/v1", namespace, "")
+	if err != nil {
+		return map[string]string{}
+	}
+	return expr.Owners(contents(pods), contents(sets))
 }
 
 // Holds evaluates a condition over the common variables; one that can't be

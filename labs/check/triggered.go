@@ -72,9 +72,12 @@ func (t *Triggered) Validate(v *field.Validator) {
 		return
 	}
 	t.Act.Validate(v)
-	if t.Then.Triggered() != nil {
+	switch {
+	case t.Then.Triggered() != nil:
 		v.Fail(t.Then.At, "then: a triggered check can't trigger another")
 		return
+	case len(t.Then.Given) > 0:
+		v.Fail(t.Then.At, "then: given says nothing here: what acts waits for all other checks")
 	}
 	t.Then.Validate(v, "before")
 }

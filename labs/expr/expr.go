@@ -36,7 +36,8 @@ const (
 //	now        the time of the evaluation
 //	seen       what the step's `remember` noted when the step was opened
 //	pods       the live pods of the lab's namespace
-var Common = []string{"vars", "ns", "now", "seen", "pods"}
+//	owners     who keeps each of these pods in the end, by the pod's name; see Owners
+var Common = []string{"vars", "ns", "now", "seen", "pods", "owners"}
 
 // typed lists the variables whose type is known; the others are dynamic.
 var typed = map[string]*cel.Type{
@@ -45,6 +46,7 @@ var typed = map[string]*cel.Type{
 	"now":       cel.TimestampType,
 	"seen":      cel.MapType(cel.StringType, cel.DynType),
 	"pods":      cel.ListType(cel.DynType),
+	"owners":    cel.MapType(cel.StringType, cel.StringType),
 	"items":     cel.ListType(cel.DynType),
 	"pages":     cel.ListType(cel.MapType(cel.StringType, cel.DynType)),
 	"answers":   cel.ListType(cel.MapType(cel.StringType, cel.DynType)),
@@ -100,7 +102,7 @@ func environment(vars []string) (*cel.Env, error) {
 	options := []cel.EnvOption{
 		cel.OptionalTypes(), cel.EnableMacroCallTracking(), cel.DefaultUTCTimeZone(true),
 		cel.CrossTypeNumericComparisons(true),
-		ext.Strings(), ext.Lists(), ext.Sets(), ext.Math(),
+		ext.Strings(), ext.Lists(), ext.Sets(), ext.Math(), ext.Encoders(),
 	}
 	options = append(append(options, functions()...), bounds()...)
 	for _, name := range vars {

@@ -49,6 +49,12 @@ func Ready(pod map[string]any) bool {
 
 // Controller names the owner that controls an object, as KIND/NAME.
 func Controller(obj map[string]any) string {
+	name, _ := controllerOf(obj)
+	return name
+}
+
+// controllerOf gives the owner that controls an object, as KIND/NAME, and its UID.
+func controllerOf(obj map[string]any) (name, uid string) {
 	for _, o := range list(obj, "metadata", "ownerReferences") {
 		m, ok := o.(map[string]any)
 		if !ok || m["controller"] != true {
@@ -56,9 +62,10 @@ func Controller(obj map[string]any) string {
 		}
 		kind, _ := m["kind"].(string)
 		name, _ := m["name"].(string)
-		return kind + "/" + name
+		uid, _ := m["uid"].(string)
+		return kind + "/" + name, uid
 	}
-	return ""
+	return "", ""
 }
 
 // list walks a path of maps to a list; what isn't there is an empty one.

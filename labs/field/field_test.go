@@ -74,7 +74,7 @@ func TestNumberAndName(t *testing.T) {
 	if len(v.Problems) > 0 {
 		t.Fatal(v.Problems)
 	}
-	s := expr.Scope{"vars": map[string]string{"d": "web", "e": "3", "f": "4"}, "ns": "", "seen": map[string]any{}, "pods": []any{}, "files": ""}
+	s := expr.Scope{"vars": map[string]string{"d": "web", "e": "3", "f": "4"}, "ns": "", "seen": map[string]any{}, "pods": []any{}, "owners": map[string]string{}, "files": ""}
 	for n, want := range map[*Number]int{o.List[0].Number: 3, o.List[0].Text: 4, o.List[0].Fixed: 7} {
 		if got, err := n.Value(context.Background(), s); got != want || err != nil {
 			t.Errorf("%v, %v, want %d", got, err, want)

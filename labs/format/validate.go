@@ -151,8 +151,22 @@ func (v *validator) step(s *Step) {
 		if ids[c.ID] {
 			v.Fail(c.At, "two checks of step %q have the id %q", s.ID, c.ID)
 		}
-		ids[c.ID] = true
 		c.Validate(&v.Validator)
+		v.given(s, c, i)
+		ids[c.ID] = true
+	}
+}
+
+// given wants what a check builds on before it, among what is looked at with it.
+func (v *validator) given(s *Step, c *check.Check, at int) {
+	for _, id := range c.Given {
+		before := slices.IndexFunc(s.Checks[:at], func(c check.Check) bool { return c.ID == id && c.Triggered() == nil })
+		if before < 0 {
+			v.Fail(c.At, "check %q: given names %q, which is no check before it that only looks", c.ID, id)
+		}
+	}
+	if len(c.Given) > 0 && c.Triggered() != nil {
+		v.Fail(c.At, "check %q: what acts waits for all other checks; given says nothing there", c.ID)
 	}
 }
 

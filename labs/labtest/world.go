@@ -128,7 +128,7 @@ func With(o *unstructured.Unstructured, path string, value any) *unstructured.Un
 
 // Owned gives an object a controlling owner.
 func Owned(o *unstructured.Unstructured, kind, name string) *unstructured.Unstructured {
-	return With(o, "metadata.ownerReferences", []any{map[string]any{"kind": kind, "name": name, "controller": true}})
+	return With(o, "metadata.ownerReferences", []any{map[string]any{"kind": kind, "name": name, "uid": "uid-" + name, "controller": true}})
 }
 
 // Refuse makes the API server refuse every creation with an error; nil ends that.

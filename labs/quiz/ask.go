@@ -251,7 +251,11 @@ func (s *Session) scope(ctx context.Context) (scope expr.Scope, failed *error) {
 		}
 	}
 	scope = expr.Scope{"vars": s.vars(), "ns": s.Namespace, "seen": map[string]any{},
-		"pods": list(Objects{Kind: "Pod", APIVersion: "v1"})}
+		"pods": list(Objects{Kind: "Pod", APIVersion: "v1"}),
+		"owners": func() any {
+			return expr.Owners(s.list(ctx, Objects{Kind: "Pod", APIVersion: "v1"}, failed),
+				s.list(ctx, Objects{Kind: "ReplicaSet", APIVersion: "apps/v1"}, failed))
+		}}
 	for name, o := range s.Quiz.Objects {
 		scope[name] = list(o)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/format"
 )
@@ -46,7 +47,28 @@ func (s *Session) look(ctx context.Context, scope *check.Scope, step *format.Ste
 		})
 	}
 	_ = group.Wait() // what went wrong is in the results
+	withhold(checks, out)
 	return out
+}
+
+// withhold takes back what was found where that means nothing yet: "nobody else is on
+// the node" of pods that aren't there. A line that is green is true.
+func withhold(checks []*check.Check, results []check.Result) {
+	holds := map[string]bool{}
+	for i, c := range checks {
+		for _, premise := range c.Given {
+			if holds[premise] {
+				continue
+			}
+			at := slices.IndexFunc(checks, func(c *check.Check) bool { return c.ID == premise })
+			results[i] = check.Result{ID: c.ID, State: check.Later, Expected: results[i].Expected}
+			if at >= 0 {
+				results[i].Why = lang.Textf("not looked at yet; first: %s", "아직 확인하지 않음. 먼저: %s", results[at].Expected).String()
+			}
+			break
+		}
+		holds[c.ID] = results[i].State == check.Holds
+	}
 }
 
 // trigger runs the triggered checks in order; the first that fails ends it.

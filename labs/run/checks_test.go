@@ -23,6 +23,42 @@ func (g *gone) Exec(ctx context.Context, namespace, pod, container string, comma
 	return g.Reach.Exec(ctx, namespace, pod, container, command)
 }
 
+// TestGiven: what means nothing until another check holds is not green before.
+func TestGiven(t *testing.T) {
+	env, _ := labtest.Env(t)
+	lab := labtest.Demo(t)
+	second := lab.Steps[0].Checks[0]
+	second.ID, second.Given = "more", []string{lab.Steps[0].Checks[0].ID}
+	third := lab.Steps[0].Checks[0]
+	third.ID, third.Given, third.Expr = "most", []string{"more"}, nil // holds always
+	lab.Steps[0].Checks = append(lab.Steps[0].Checks, second, third)
+	s, _ := labtest.OpenWorld(env, lab)
+	if err := s.Start(t.Context(), quiet); err != nil {
+		t.Fatal(err)
+	}
+	states := func() (out []check.State) {
+		u, err := s.Look(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range u.Results {
+			out = append(out, r.State)
+		}
+		return out
+	}
+	if got := states(); !slices.Equal(got, []check.State{check.Fails, check.Later, check.Later}) {
+		t.Errorf("before: %v", got)
+	}
+	state, err := s.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, "one", state.Vars["color"])
+	if got := states(); !slices.Equal(got, []check.State{check.Holds, check.Holds, check.Holds}) {
+		t.Errorf("after: %v", got)
+	}
+}
+
 // TestChecksHoldTogether: what one check sees as it was, and another as it is now, is
 // no moment in which both hold.
 func TestChecksHoldTogether(t *testing.T) {

@@ -21,7 +21,7 @@ func (s *Session) Picture(ctx context.Context) ([]string, error) {
 		}
 		var text string
 		text, err = n.Render(ctx, expr.Scope{"vars": state.Vars, "ns": s.Namespace, "files": s.work(),
-			"seen": map[string]any{}, "pods": []any{}})
+			"seen": map[string]any{}, "pods": []any{}, "owners": map[string]string{}})
 		return text
 	}
 	name, selector := fill(step.Picture.Name), fill(step.Picture.Selector)

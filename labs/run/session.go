@@ -115,7 +115,7 @@ func (s *Session) scope(state *progress.Lab, step *format.Step) *check.Scope {
 func (s *Session) Render(ctx context.Context, t *expr.Template, state *progress.Lab) (string, error) {
 	return t.Render(ctx, expr.Scope{
 		"vars": state.Vars, "ns": s.Namespace, "files": s.work(),
-		"seen": map[string]any{}, "pods": []any{},
+		"seen": map[string]any{}, "pods": []any{}, "owners": map[string]string{},
 	})
 }
 

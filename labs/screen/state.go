@@ -88,6 +88,8 @@ func (u *UI) result(r check.Result, width int, detail bool) []string {
 		return item("[.]", r.Expected, u.yellow)
 	case check.Waiting:
 		return item("[ ]", r.Expected, u.faint)
+	case check.Later:
+		return append(item("[-]", r.Expected, u.faint), indent(wrapText(r.Why, width-6, u.faint), "      ", "      ")...)
 	case check.Unknown:
 		return append(item("[?]", r.Expected, u.yellow), note(lang.T("can't look", "볼 수 없음"), r.Actual)...)
 	}

@@ -1,0 +1,2 @@
+kubectl apply -f cart.yaml
+kubectl label pods -l app=cart app=carts --overwrite

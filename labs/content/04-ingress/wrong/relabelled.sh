@@ -1,0 +1,1 @@
+kubectl label pods -l app=cart app=carts --overwrite
