@@ -123,12 +123,14 @@ func newLabSolveCommand(g *globals) *cobra.Command {
 			if err := ui.Script(script); err != nil {
 				return err
 			}
-			if err := s.Solve(ctx, func(run.Update) {}); err != nil {
+			var up run.Update
+			if err := s.Solve(ctx, func(u run.Update) { up = u }); err != nil {
 				return err
 			}
-			up, err := s.Look(ctx)
-			if err != nil {
-				return err
+			if !up.Passed { // a screen or shell that watches may have opened the next step already
+				if up, err = s.Look(ctx); err != nil {
+					return err
+				}
 			}
 			return ui.Status(ctx, s, up)
 		})

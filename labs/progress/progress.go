@@ -68,6 +68,10 @@ type Step struct {
 	Hints  int  `json:"hints,omitempty"`
 	Solved bool `json:"solved,omitempty"`
 	Tries  int  `json:"tries,omitempty"`
+	// Acted is when something was last tried out in vain, whoever did, and Rest how long
+	// nobody who only watches tries again.
+	Acted time.Time     `json:"acted,omitzero"`
+	Rest  time.Duration `json:"rest,omitempty"`
 }
 
 // Attempt is a finished or given-up run through a lab.

@@ -157,6 +157,23 @@ func (s *Store) TryMaking() (unlock func(), err error) {
 	return unlock, err
 }
 
+// ErrGrading means that another process is grading at this moment.
+var ErrGrading = errors.New("another nori is grading this learner's lab")
+
+// TryGrading takes the lock under which a learner's steps are judged: what is tried out
+// (a pod killed, a plug pulled) happens once, however many screens, shells and commands
+// watch. It doesn't wait: the error is ErrGrading where it is taken.
+func (s *Store) TryGrading() (unlock func(), err error) {
+	err = s.user.Do(func() error {
+		unlock, err = flock(filepath.Join(filepath.Dir(s.path), "grading.lock"), unix.LOCK_EX|unix.LOCK_NB)
+		return err
+	})
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, ErrGrading
+	}
+	return unlock, err
+}
+
 func flock(path string, how int) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"time"
 
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/progress"
@@ -56,6 +57,7 @@ func (s *Session) open(id string, again bool) error {
 		st := l.StepState(id)
 		if again {
 			st.Passed, st.Facts = nil, nil
+			st.Acted, st.Rest = time.Time{}, 0
 		}
 		if st.Opened.IsZero() || again {
 			st.Opened = now()

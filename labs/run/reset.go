@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/progress"
@@ -117,6 +118,7 @@ func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (er
 	// What the open step remembers has to be noted in the new world.
 	return s.update(func(l *progress.Lab) error {
 		l.Phase, l.StepState(l.Step).Ready, l.StepState(l.Step).Opened = progress.Underway, false, now()
+		l.StepState(l.Step).Acted, l.StepState(l.Step).Rest = time.Time{}, 0
 		return nil
 	})
 }

@@ -155,7 +155,7 @@ func (s *Session) Look(ctx context.Context) (Update, error) {
 	if state.Passed(step.ID) {
 		return Update{Step: step, Passed: true, Facts: state.Steps[step.ID].Facts, Results: heldResults(step, state)}, nil
 	}
-	g := &grader{s: s, step: step, on: func(u Update) { last = u }, opened: state.StepState(step.ID).Opened}
+	g := &grader{s: s, step: step, on: func(u Update) { last = u }, opened: state.StepState(step.ID).Opened, asked: true}
 	if _, err := g.grade(ctx); err != nil {
 		return last, err
 	}
