@@ -5,7 +5,7 @@ go 1.26.0
 require (
 	github.com/AlecAivazis/survey/v2 v2.3.7
 	github.com/coredns/coredns v1.15.0
-	github.com/creack/pty v1.1.18
+	github.com/creack/pty v1.1.24
 	github.com/digitalocean/go-libvirt v0.0.0-20260217163227-273eaa321819
 	github.com/distribution/distribution/v3 v3.1.2
 	github.com/fatih/color v1.19.0
@@ -91,6 +91,7 @@ require (
 	gotest.tools/gotestsum v1.13.0 // indirect
 	k8s.io/cri-streaming v0.0.0 // indirect
 	k8s.io/sample-apiserver v0.0.0 // indirect
+	mvdan.cc/sh/v3 v3.14.1 // indirect
 	tags.cncf.io/container-device-interface/specs-go v1.1.0 // indirect
 )
 

@@ -52,6 +52,8 @@ type Lab struct {
 	Wrong []Way
 	// Other are the fixes that are right as well as the solution.
 	Other []Way
+	// Allowed are the derived ways of the proof that are right after all.
+	Allowed []Allowed
 
 	// FS is the lab's folder.
 	FS fs.FS `yaml:"-"`
@@ -253,6 +255,24 @@ type When struct {
 	// Hint is its name in the texts: `### hint NAME`.
 	Hint string
 	At   problem.Pos `yaml:"-"`
+}
+
+// Allowed is a way that the proof derives by itself, "STEP/KIND" or "STEP/KIND-PART", and
+// that is right after all, or can't be gone; the author says why.
+type Allowed struct {
+	Way string
+	Why lang.Text
+	At  problem.Pos `yaml:"-"`
+}
+
+// IsAllowed gives what the lab says of a derived way, or nil.
+func (l *Lab) IsAllowed(way string) *Allowed {
+	for i := range l.Allowed {
+		if l.Allowed[i].Way == way {
+			return &l.Allowed[i]
+		}
+	}
+	return nil
 }
 
 // Way is a script of the four-way proof: Script is typed in place of the

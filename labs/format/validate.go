@@ -63,7 +63,21 @@ func (v *validator) run() {
 	for i := range l.Other {
 		v.way(&l.Other[i], false)
 	}
+	for i := range l.Allowed {
+		v.allowed(&l.Allowed[i])
+	}
 	v.usedVariables()
+}
+
+// allowed wants a step that is there, and a reason.
+func (v *validator) allowed(a *Allowed) {
+	step, kind, _ := strings.Cut(a.Way, "/")
+	if v.lab.Step(step) == nil || kind == "" {
+		v.Fail(a.At, "allowed: want STEP/KIND with a step of this lab, found %q", a.Way)
+	}
+	if a.Why.EN == "" || a.Why.KO == "" {
+		v.Fail(a.At, "allowed: %s: say why it is right, in both languages", a.Way)
+	}
 }
 
 func (v *validator) id(at problem.Pos, what, id string) {

@@ -1,10 +1,11 @@
-// Package prove holds a lab against its four promises, on a real cluster and
+// Package prove holds a lab against its promises, on a real cluster and
 // through the same code that a learner meets:
 //
 //	untouched  nothing was done: not one step passes
 //	solution   each step passes by its solution, and not before it
 //	wrong      each listed wrong fix still fails, at the check that it names
 //	other      each listed other right fix passes, and the lab can be finished
+//	derived    what a step's solution and checks suggest by themselves, see Derived
 //
 // Every way works in a namespace, a kubeconfig and a progress of its own, so
 // a proof doesn't disturb a learner's lab, and ways may run side by side; a
@@ -18,6 +19,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,6 +48,9 @@ type Options struct {
 	// Ways are the ways to go, by name or by kind ("wrong" is all wrong fixes);
 	// none means all.
 	Ways []string
+	// Sample is how many derived ways of a lab are gone, drawn by Draw; 0 means all.
+	Sample int
+	Draw   uint64
 	// Keep leaves the namespaces of failed ways, to look at.
 	Keep bool
 	// Seed fixes the learner's variables; 0 draws others for every way.
@@ -57,7 +62,7 @@ type Options struct {
 }
 
 // Kinds are the kinds of ways.
-var Kinds = []string{"untouched", "solution", "wrong", "other"}
+var Kinds = []string{"untouched", "solution", "wrong", "other", Derived}
 
 // takes says whether a way is to be gone.
 func (o Options) takes(name string) bool {
@@ -65,10 +70,37 @@ func (o Options) takes(name string) bool {
 	return len(o.Ways) == 0 || slices.Contains(o.Ways, name) || slices.Contains(o.Ways, kind)
 }
 
+// choose gives the ways to be gone, of the derived ones a sample.
+func (o Options) choose(all []way) []way {
+	ways := slices.DeleteFunc(all, func(w way) bool { return !o.takes(w.name) })
+	if o.Sample == 0 {
+		return ways
+	}
+	var derived []int
+	for i, w := range ways {
+		if strings.HasPrefix(w.name, Derived+"/") {
+			derived = append(derived, i)
+		}
+	}
+	rng := mathrand.New(mathrand.NewPCG(o.Draw, 0))
+	rng.Shuffle(len(derived), func(i, j int) { derived[i], derived[j] = derived[j], derived[i] })
+	left := map[int]bool{}
+	for _, i := range derived[min(o.Sample, len(derived)):] {
+		left[i] = true
+	}
+	var out []way
+	for i, w := range ways {
+		if !left[i] {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
 // Outcome is what one way came to.
 type Outcome struct {
 	Lab string `json:"lab"`
-	// Way is "untouched", "solution", "wrong/NAME" or "other/NAME".
+	// Way is "untouched", "solution", "wrong/NAME", "other/NAME" or "derived/STEP/KIND".
 	Way string `json:"way"`
 	OK  bool   `json:"ok"`
 	// Percent is how much of the lab passed.
@@ -116,7 +148,11 @@ func Lab(ctx context.Context, env *labs.Env, lab *format.Lab, o Options) ([]Outc
 	if o.Open == nil {
 		o.Open = run.New
 	}
-	ways := slices.DeleteFunc(waysOf(lab), func(w way) bool { return !o.takes(w.name) })
+	all, err := waysOf(lab)
+	if err != nil {
+		return nil, err
+	}
+	ways := o.choose(all)
 	outcomes := make([]Outcome, len(ways))
 	// First the ways that may run side by side, then those that get to a step
 	// which acts on machines, and which would be in the way of the others.
@@ -184,7 +220,7 @@ func (b *broken) Error() string { return b.text }
 
 func brokenf(format string, args ...any) error { return &broken{fmt.Sprintf(format, args...)} }
 
-func waysOf(lab *format.Lab) []way {
+func waysOf(lab *format.Lab) ([]way, error) {
 	last := len(lab.Steps) - 1
 	ways := []way{{"untouched", 0, untouched}, {"solution", last, solution}}
 	for i := range lab.Wrong {
@@ -193,7 +229,8 @@ func waysOf(lab *format.Lab) []way {
 	for i := range lab.Other {
 		ways = append(ways, way{scriptName(lab.Other[i].Script), last, other(&lab.Other[i])})
 	}
-	return ways
+	derived, err := derivedWays(lab)
+	return append(ways, derived...), err
 }
 
 // one sets a world up, goes one way in it, and takes it down.

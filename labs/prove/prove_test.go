@@ -38,10 +38,10 @@ func proveFS(t *testing.T, fsys fstest.MapFS) map[string]Outcome {
 
 func TestGoodLabIsProven(t *testing.T) {
 	got := proveFS(t, labtest.DemoFS())
-	if len(got) != 5 {
-		t.Errorf("want five ways, got %v", got)
+	if len(got) != 7 {
+		t.Errorf("want seven ways, got %v", got)
 	}
-	for way, percent := range map[string]int{"untouched": 0, "solution": 100, "wrong/color": 0, "wrong/heal": 50, "other/one": 100} {
+	for way, percent := range map[string]int{"untouched": 0, "solution": 100, "wrong/color": 0, "wrong/heal": 50, "other/one": 100, "derived/one/twice": 50, "derived/two/twice": 100} {
 		if o := got[way]; !o.OK || o.Percent != percent {
 			t.Errorf("%s: %+v", way, o)
 		}
@@ -155,12 +155,16 @@ func TestWaysThatShakeMachinesAreApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	var apart []string
-	for _, w := range waysOf(lab) {
+	all, err := waysOf(lab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range all {
 		if w.reaches >= shakes(lab) {
 			apart = append(apart, w.name)
 		}
 	}
-	if got := strings.Join(apart, " "); got != "solution wrong/heal other/one" || shakes(labtest.Demo(t)) != 2 {
+	if got := strings.Join(apart, " "); got != "solution wrong/heal other/one derived/two/twice" || shakes(labtest.Demo(t)) != 2 {
 		t.Errorf("apart: %s", got)
 	}
 }

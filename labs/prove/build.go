@@ -1,0 +1,136 @@
+package prove
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"reflect"
+	"testing/fstest"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/run"
+)
+
+// build makes the world of a step directly: the solutions before it are typed, what they
+// bring is looked at, and nothing is tried out.
+func (w *walk) build(ctx context.Context, at int) error {
+	for i := range at {
+		step := &w.lab.Steps[i]
+		if err := w.remember(ctx); err != nil {
+			return err
+		}
+		if err := w.s.Script(ctx, w.lab.Solution(i)); err != nil {
+			return brokenf("step %s: %v", step.ID, err)
+		}
+		if err := w.skip(ctx, step); err != nil {
+			return err
+		}
+	}
+	return w.remember(ctx)
+}
+
+// buildBeat is how often it is looked whether a step may be left.
+const buildBeat = 200 * time.Millisecond
+
+func (w *walk) skip(ctx context.Context, step *format.Step) error {
+	limited, cancel := context.WithTimeout(ctx, w.limit(step))
+	defer cancel()
+	for {
+		ok, err := w.s.Skip(limited)
+		if ok || err != nil && limited.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limited.Done():
+			return brokenf("building the world: step %s doesn't hold within %s", step.ID, w.limit(step))
+		case <-time.After(buildBeat):
+		}
+	}
+}
+
+// typeIn types a script that is in no file of the lab.
+func (w *walk) typeIn(ctx context.Context, script string) error {
+	const name = "derived.sh"
+	lab := *w.lab
+	lab.FS = withFile{w.lab.FS, fstest.MapFS{name: {Data: []byte(script)}}}
+	own := *w.s
+	own.Lab = &lab
+	return own.Script(ctx, name)
+}
+
+// withFile is a folder with one file more.
+type withFile struct {
+	fs.FS
+	more fstest.MapFS
+}
+
+func (f withFile) Open(name string) (fs.File, error) {
+	file, err := f.more.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f.FS.Open(name)
+	}
+	return file, err
+}
+
+// removeElsewhere takes away what a way did where nobody looks.
+func (w *walk) removeElsewhere(ctx context.Context) {
+	down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	namespaces := w.s.Cluster.Dynamic.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
+	// What can't be removed is one of many proofs' leavings, and no fault of the lab.
+	_ = namespaces.Delete(down, w.s.Namespace+elsewhere, metav1.DeleteOptions{})
+}
+
+// How a world comes to rest: nothing has changed for so long, in so many looks.
+const (
+	restBeat  = 500 * time.Millisecond
+	restLooks = 4
+)
+
+// settled watches until the step passes, or nothing in its world changes any more.
+func (w *walk) settled(ctx context.Context, at int) (passed bool, last run.Update, err error) {
+	end := time.Now().Add(w.limit(&w.lab.Steps[at]))
+	same := 0
+	var before run.Update
+	var beforeWorld string
+	for {
+		if last, err = w.s.Look(ctx); err != nil || last.Passed {
+			return last.Passed, last, err
+		}
+		world, err := w.fingerprint(ctx)
+		if err != nil {
+			return false, last, err
+		}
+		if same++; world != beforeWorld || !reflect.DeepEqual(last.Results, before.Results) {
+			same = 0
+		}
+		if same >= restLooks || time.Now().After(end) {
+			return false, last, nil
+		}
+		before, beforeWorld = last, world
+		select {
+		case <-ctx.Done():
+			return false, last, ctx.Err()
+		case <-time.After(restBeat):
+		}
+	}
+}
+
+// fingerprint tells one state of the namespace's pods from another.
+func (w *walk) fingerprint(ctx context.Context) (string, error) {
+	pods, err := w.s.Cluster.List(ctx, "Pod", "v1", w.s.Namespace, "")
+	if err != nil {
+		return "", err
+	}
+	text := ""
+	for i := range pods {
+		text += pods[i].GetName() + " " + pods[i].GetResourceVersion() + "\n"
+	}
+	return text, nil
+}
