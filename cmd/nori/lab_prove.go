@@ -21,16 +21,22 @@ func newLabProveCommand(g *globals) *cobra.Command {
 		Use:   "prove [LAB…|--all]",
 		Short: lang.T("Prove that labs can be failed, solved, and not cheated", "실습이 제대로 채점되는지 검증하기"),
 		Long: lang.T(
-			"Each lab is gone through four ways: untouched (nothing passes), by its solution (all of it passes),\n"+
-				"by each wrong fix (it fails at the check named for it), by each other right fix (it passes).\n"+
+			"Each lab is gone through five ways: untouched (nothing passes), by its solution (all of it passes),\n"+
+				"by each wrong fix (it fails at the check named for it), by each other right fix (it passes),\n"+
+				"and by the shortcuts that its solution and checks suggest (derived: none may pass, but for those\n"+
+				"that the lab allows with a reason).\n"+
 				"Every way works in a namespace of its own; your own labs are not touched. A lab that\n"+
 				"changes the nodes themselves is not proven while you are in the middle of it.",
-			"실습마다 네 가지 경로를 모두 가 봅니다. 아무것도 하지 않으면 하나도 통과하지 않고, 풀이대로\n"+
+			"실습마다 다섯 가지 경로를 모두 가 봅니다. 아무것도 하지 않으면 하나도 통과하지 않고, 풀이대로\n"+
 				"하면 모두 통과하며, 틀린 풀이는 저마다 정해진 검사에서 걸리고, 다른 올바른 풀이는 통과해야\n"+
-				"합니다. 경로마다 따로 만든 네임스페이스에서 진행하므로 여러분의 실습은 건드리지 않습니다.\n"+
+				"합니다. 풀이와 검사에서 저절로 나오는 지름길(derived)은 실습이 이유를 들어 허용한 것 말고는\n"+
+				"통과하면 안 됩니다. 경로마다 따로 만든 네임스페이스에서 진행하므로 여러분의 실습은 건드리지 않습니다.\n"+
 				"노드 자체를 바꾸는 실습은 여러분이 진행하는 동안에는 검증하지 않습니다."),
 		ValidArgsFunction: completeLab,
 		RunE: func(c *cobra.Command, args []string) error {
+			if o.Sample < 0 {
+				return g.usage("--sample is a whole number from 1", "--sample은 1 이상의 정수여야 합니다")
+			}
 			if o.Jobs < 1 || o.Patience < 1 {
 				return g.usage("--jobs and --patience are whole numbers from 1", "--jobs와 --patience는 1 이상의 정수여야 합니다")
 			}
@@ -50,8 +56,10 @@ func newLabProveCommand(g *globals) *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, lang.T("prove every lab", "모든 실습을 검증"))
 	cmd.Flags().IntVarP(&o.Jobs, "jobs", "j", 2, lang.T("how many ways at once", "동시에 가 볼 경로의 수"))
 	cmd.Flags().IntVar(&o.Patience, "patience", 1, lang.T("multiply the time limits, for slow machines", "제한 시간을 몇 배로 늘릴지 (느린 머신용)"))
-	cmd.Flags().StringSliceVar(&o.Ways, "ways", nil, lang.T("go only these: untouched, solution, wrong, other, or one as wrong/NAME",
-		"이 경로만 가기: untouched, solution, wrong, other, 또는 wrong/NAME처럼 하나"))
+	cmd.Flags().StringSliceVar(&o.Ways, "ways", nil, lang.T("go only these: untouched, solution, wrong, other, derived, or one as wrong/NAME",
+		"이 경로만 가기: untouched, solution, wrong, other, derived, 또는 wrong/NAME처럼 하나"))
+	cmd.Flags().IntVar(&o.Sample, "sample", 0, lang.T("of each lab's derived ways go only so many (default: all)", "실습마다 derived 경로를 이만큼만 가기 (기본값: 모두)"))
+	cmd.Flags().Uint64Var(&o.Draw, "draw", 0, lang.T("draw the sample from this", "표본을 뽑는 시드"))
 	cmd.Flags().BoolVar(&o.Keep, "keep", false, lang.T("keep the namespaces of ways that fail", "실패한 경로의 네임스페이스를 남겨 둠"))
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, lang.T("draw the learner's variables from this (default: others for each way)", "학습자의 변수를 정하는 시드 (기본값: 경로마다 다름)"))
 	return g.outputFlag(cmd)

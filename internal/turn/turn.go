@@ -41,6 +41,13 @@ func Mine(part string, names []string, share int) []string {
 	return mine
 }
 
+// Draw is a number that the run and the part decide, to draw a sample from.
+func Draw(part string) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s\x00%s", os.Getenv(numberEnv), part)
+	return h.Sum64()
+}
+
 // fitting is the share that a machine takes in the same time.
 func fitting(share int, slow string) int {
 	if f, err := strconv.ParseFloat(slow, 64); err == nil && f > 1 {
