@@ -43,6 +43,7 @@ type labStatus struct {
 	Max     int            `json:"max"`
 	Results []check.Result `json:"results"`
 	Hints   []string       `json:"hints"`
+	Damage  []string       `json:"damage"`
 }
 
 func newLabStatusCommand(g *globals) *cobra.Command {
@@ -61,7 +62,7 @@ func newLabStatusCommand(g *globals) *cobra.Command {
 			}
 			out := labStatus{Lab: s.Lab.ID, Phase: state.Phase, Step: up.Step.ID, Number: s.Lab.Index(up.Step.ID) + 1,
 				Steps: len(s.Lab.Steps), Passed: up.Passed, Results: up.Results,
-				Hints: append([]string{}, up.Hints...)}
+				Hints: append([]string{}, up.Hints...), Damage: append([]string{}, up.Damage...)}
 			out.Points, out.Max = run.Score(s.Lab, state)
 			return g.printJSON(out)
 		}))

@@ -61,6 +61,8 @@ type Step struct {
 	Ready  bool           `json:"ready"`
 	Seen   map[string]any `json:"seen,omitempty"`
 	Passed *time.Time     `json:"passed,omitempty"`
+	// Before is what a learner might break, as it was when the step was opened.
+	Before map[string]string `json:"before,omitempty"`
 	// Facts are what made it pass.
 	Facts []string `json:"facts,omitempty"`
 	// Hints is how many tiers were taken, Solved whether it was solved for

@@ -87,33 +87,36 @@ func (w *walk) removeElsewhere(ctx context.Context) {
 	_ = namespaces.Delete(down, w.s.Namespace+elsewhere, metav1.DeleteOptions{})
 }
 
-// How a world comes to rest: nothing has changed for so long, in so many looks.
+// How a world comes to rest: nothing has changed for so long.
 const (
-	restBeat  = 500 * time.Millisecond
-	restLooks = 4
+	restBeat  = 300 * time.Millisecond
+	restBeats = 5
 )
 
-// settled watches until the step passes, or nothing in its world changes any more.
+// settled watches until the step passes, or nothing in its world changes any more. It looks
+// whenever something has changed, as a learner's screen does, and once more at the end.
 func (w *walk) settled(ctx context.Context, at int) (passed bool, last run.Update, err error) {
 	end := time.Now().Add(w.limit(&w.lab.Steps[at]))
-	same := 0
-	var before run.Update
-	var beforeWorld string
+	before, same := "", restBeats
 	for {
-		if last, err = w.s.Look(ctx); err != nil || last.Passed {
-			return last.Passed, last, err
-		}
 		world, err := w.fingerprint(ctx)
 		if err != nil {
 			return false, last, err
 		}
-		if same++; world != beforeWorld || !reflect.DeepEqual(last.Results, before.Results) {
+		if same++; world != before {
 			same = 0
 		}
-		if same >= restLooks || time.Now().After(end) {
-			return false, last, nil
+		if same == 0 || same >= restBeats {
+			found := last.Results
+			if last, err = w.s.Look(ctx); err != nil || last.Passed {
+				return last.Passed, last, err
+			}
+			if same >= restBeats && reflect.DeepEqual(found, last.Results) || time.Now().After(end) {
+				return false, last, nil
+			}
+			same = min(same, 0)
 		}
-		before, beforeWorld = last, world
+		before = world
 		select {
 		case <-ctx.Done():
 			return false, last, ctx.Err()
@@ -122,15 +125,17 @@ func (w *walk) settled(ctx context.Context, at int) (passed bool, last run.Updat
 	}
 }
 
-// fingerprint tells one state of the namespace's pods from another.
+// fingerprint tells one state of the namespace's pods and endpoints from another.
 func (w *walk) fingerprint(ctx context.Context) (string, error) {
-	pods, err := w.s.Cluster.List(ctx, "Pod", "v1", w.s.Namespace, "")
-	if err != nil {
-		return "", err
-	}
 	text := ""
-	for i := range pods {
-		text += pods[i].GetName() + " " + pods[i].GetResourceVersion() + "\n"
+	for _, kind := range []struct{ kind, version string }{{"Pod", "v1"}, {"EndpointSlice", "discovery.k8s.io/v1"}} {
+		objects, err := w.s.Cluster.List(ctx, kind.kind, kind.version, w.s.Namespace, "")
+		if err != nil {
+			return "", err
+		}
+		for i := range objects {
+			text += objects[i].GetName() + " " + objects[i].GetResourceVersion() + "\n"
+		}
 	}
 	return text, nil
 }

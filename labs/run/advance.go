@@ -57,7 +57,7 @@ func (s *Session) open(id string, again bool) error {
 		st := l.StepState(id)
 		if again {
 			st.Passed, st.Facts = nil, nil
-			st.Acted, st.Rest = time.Time{}, 0
+			st.Acted, st.Rest, st.Before = time.Time{}, 0, nil
 		}
 		if st.Opened.IsZero() || again {
 			st.Opened = now()

@@ -28,6 +28,9 @@ type grader struct {
 	lastStuck bool
 	// acted are the results of the triggered checks, from the last time they ran.
 	acted []check.Result
+	// damaged is what was found last, at damageAt; lastDamage was told last.
+	damaged, lastDamage []string
+	damageAt            time.Time
 	// asked says that somebody wants to know now, and does not only watch.
 	asked bool
 }
@@ -88,9 +91,11 @@ func (g *grader) judge(ctx context.Context) (passed bool, err error) {
 	if !allHold(results) {
 		// What the last act found is still the answer to "why not?", and most
 		// often it was the act itself that broke what doesn't hold now.
+		g.damage(ctx)
 		g.tell(append(results, g.found()...), g.s.computedHints(ctx, scope, g.step), "")
 		return false, nil
 	}
+	g.damaged = nil
 	if len(waiting(g.step)) == 0 {
 		return g.pass(results)
 	}
@@ -163,14 +168,14 @@ func (g *grader) found() []check.Result {
 // tell passes an update on if it says anything new.
 func (g *grader) tell(results []check.Result, hints []string, doing string) {
 	late := stuck(g.opened, g.tries)
-	if g.told && doing == "" && slices.Equal(results, g.last) && slices.Equal(hints, g.lastHint) && late == g.lastStuck {
+	if g.told && doing == "" && slices.Equal(g.damaged, g.lastDamage) && slices.Equal(results, g.last) && slices.Equal(hints, g.lastHint) && late == g.lastStuck {
 		return
 	}
 	if g.told && !slices.Equal(results, g.last) {
 		g.tries++
 	}
-	g.told, g.last, g.lastHint, g.lastStuck = true, results, hints, late
-	g.on(Update{Step: g.step, Results: results, Hints: hints, Doing: doing, Stuck: late})
+	g.told, g.last, g.lastHint, g.lastStuck, g.lastDamage = true, results, hints, late, g.damaged
+	g.on(Update{Step: g.step, Results: results, Hints: hints, Damage: g.damaged, Doing: doing, Stuck: late})
 }
 
 // pass records that the step has passed, and why, before it says so; unless it
@@ -211,9 +216,17 @@ func (s *Session) Skip(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	results := s.plain(ctx, scope, step)
-	if !allHold(results) {
-		return false, ctx.Err()
+	var results []check.Result
+	for i := range step.Checks { // in order, and no further than the first that doesn't hold: pages and commands cost most
+		c := &step.Checks[i]
+		if c.Triggered() != nil {
+			continue
+		}
+		r := s.Cluster.Run(ctx, scope, c)
+		if r.State != check.Holds {
+			return false, ctx.Err()
+		}
+		results = append(results, r)
 	}
 	if ok, err := g.pass(results); err != nil || !ok {
 		return false, err

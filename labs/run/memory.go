@@ -30,6 +30,9 @@ func (s *Session) remembered(ctx context.Context, step *format.Step) (*check.Sco
 	}
 	st := state.StepState(step.ID)
 	scope := s.scope(state, step)
+	if err := s.noteFacts(ctx, st, step.ID); err != nil {
+		return nil, err
+	}
 	if st.Ready || len(step.Remember) == 0 {
 		return scope, nil
 	}

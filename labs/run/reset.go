@@ -118,7 +118,7 @@ func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (er
 	// What the open step remembers has to be noted in the new world.
 	return s.update(func(l *progress.Lab) error {
 		l.Phase, l.StepState(l.Step).Ready, l.StepState(l.Step).Opened = progress.Underway, false, now()
-		l.StepState(l.Step).Acted, l.StepState(l.Step).Rest = time.Time{}, 0
+		l.StepState(l.Step).Acted, l.StepState(l.Step).Rest, l.StepState(l.Step).Before = time.Time{}, 0, nil
 		return nil
 	})
 }

@@ -28,6 +28,9 @@ type Update struct {
 	Facts []string
 	// Hints are the computed hints that apply now.
 	Hints []string
+	// Damage is what the learner took away or made elsewhere since the step was opened, and
+	// the commands that mend it.
+	Damage []string
 	// Doing is set while a triggered check is at work.
 	Doing string
 	// Stuck says that it is time to offer help.

@@ -68,6 +68,9 @@ func (u *UI) results(up run.Update, width int, detail bool) []string {
 	for _, r := range up.Results {
 		out = append(out, u.result(r, width, detail)...)
 	}
+	for _, text := range up.Damage {
+		out = append(append(out, ""), u.hint(text, width)...)
+	}
 	return out
 }
 

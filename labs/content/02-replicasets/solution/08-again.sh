@@ -1,2 +1,1 @@
-sed -i 's/webb/web/' web.yaml
 kubectl apply -f web.yaml
