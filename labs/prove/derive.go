@@ -59,8 +59,11 @@ func leftOut(_ *format.Step, _ string, all []statement) (out []attempt) {
 }
 
 // inAnotherNamespace does all of it where nobody looks.
-func inAnotherNamespace(_ *format.Step, solution string, _ []statement) []attempt {
-	if !strings.Contains(solution, "kubectl") {
+func inAnotherNamespace(_ *format.Step, solution string, all []statement) []attempt {
+	inNamespaces := slices.ContainsFunc(all, func(s statement) bool {
+		return s.acts && strings.Contains(s.text, "kubectl") && !strings.Contains(s.text, " node ")
+	})
+	if !inNamespaces { // a node is in none
 		return nil
 	}
 	return []attempt{{"", tolerant(`kubectl create namespace "$LAB_NAMESPACE` + elsewhere + `"
@@ -101,6 +104,15 @@ func looksAt(step *format.Step, kinds []string) bool {
 	})
 }
 
+// isDaemons says whether the step is about a DaemonSet: its pods come back, and it has no
+// number that could be set.
+func isDaemons(step *format.Step) bool {
+	return slices.ContainsFunc(step.Checks, func(c check.Check) bool {
+		o, ok := c.Kind.(*check.Object)
+		return ok && o.Kind == "DaemonSet" || strings.Contains(c.Expr.Source(), `"DaemonSet/`)
+	})
+}
+
 // mentionsKeeper says whether an expression asks who keeps a pod.
 func mentionsKeeper(e *field.Expr) bool {
 	return e != nil && (strings.Contains(e.Source(), "controller(") || strings.Contains(e.Source(), "owners["))
@@ -116,7 +128,7 @@ kubectl delete pods --all --wait=false`
 // afterwards does the solution, and then something that undoes its sense.
 func afterwards(kinds []string, undo string) func(*format.Step, string, []statement) []attempt {
 	return func(step *format.Step, solution string, _ []statement) []attempt {
-		if !looksAt(step, kinds) {
+		if !looksAt(step, kinds) || undo == scaledToZero && isDaemons(step) {
 			return nil
 		}
 		return []attempt{{"", tolerant(solution + "\n" + undo)}}

@@ -62,10 +62,12 @@ func (s *Session) facts(ctx context.Context) (map[string]string, error) {
 			continue // a cluster without this kind has none
 		}
 		for i := range objects {
+			where := strings.ToLower(kind) + "/" + objects[i].GetName()
+			out["there "+where+" -"] = "yes"
 			// What isn't there, or is no map of strings, is none.
 			selector, _, _ := unstructured.NestedStringMap(objects[i].Object, "spec", "template", "spec", "nodeSelector")
 			for key, value := range selector {
-				out["selector "+strings.ToLower(kind)+"/"+objects[i].GetName()+" "+key] = value
+				out["selector "+where+" "+key] = value
 			}
 		}
 	}
@@ -122,7 +124,7 @@ func damages(before, now map[string]string) []string {
 			continue
 		}
 		at := slices.IndexFunc(keptFacts, func(k keptFact) bool { return k.kind == parts[0] })
-		if at >= 0 { // one that a later version noted is nothing to us
+		if at >= 0 { // that something is there is no loss, and what a later version noted is nothing to us
 			out = append(out, keptFacts[at].say(parts[1], parts[2], before[fact]).String())
 		}
 	}
