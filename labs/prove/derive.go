@@ -123,7 +123,7 @@ const orphaned = `kubectl delete deployments,replicasets,daemonsets --all --casc
 
 // scaledToZero leaves the objects, and nothing that runs.
 const scaledToZero = `kubectl scale deployments,replicasets --all --replicas=0
-kubectl delete pods --all --wait=false`
+kubectl delete pods --all`
 
 // afterwards does the solution, and then something that undoes its sense.
 func afterwards(kinds []string, undo string) func(*format.Step, string, []statement) []attempt {

@@ -12,9 +12,10 @@ import (
 func TestStatements(t *testing.T) {
 	for script, want := range map[string]string{
 		"kubectl create deployment web\nkubectl rollout status deployment/web\nip=$(kubectl get pods -o name)\nkubectl exec c -- wget \"$ip\"\n": "1 0 0 1",
-		"kubectl delete rs web --ignore-not-found\nsed -i s/a/b/ f\nkubectl -n x apply -f f\nsleep 5\n":                                           "0 1 1 0",
-		"kubectl apply -f - <<END\na: 1\nkubectl delete\nEND\nkubectl wait pod/x\n":                                                               "1 0",
-		"nori ssh node1 -- cat f | nori ssh node2 -- 'cat > f'\n":                                                                                 "1",
+		"kubectl delete rs web --ignore-not-found\nsed -i s/a/b/ f\nkubectl -n x apply -f f\nsleep 5\n":                                          "0 1 1 0",
+		"kubectl apply -f - <<END\na: 1\nkubectl delete\nEND\nkubectl wait pod/x\n":                                                              "1 0",
+		"nori ssh node1 -- curl -s u\nnori ssh control -- cat c > d\nnori ssh node1 -- 'cat > f' < d\n":                                          "0 0 1",
+		"nori ssh node1 -- cat f | nori ssh node2 -- 'cat > f'\n":                                                                                "1",
 	} {
 		all, err := statements("s", script)
 		if err != nil {

@@ -36,6 +36,9 @@ func statements(name, script string) ([]statement, error) {
 // looks are the commands of kubectl that change nothing.
 var looks = []string{"get", "describe", "logs", "wait", "rollout status", "rollout history", "explain", "top", "config", "version", "auth"}
 
+// looksOnMachines are the commands that change nothing on a machine.
+var looksOnMachines = []string{"cat", "curl", "grep", "journalctl", "ls"}
+
 // acts says whether a statement does something that the step is about. One that keeps its
 // output in a file or a variable is what another one needs: without it that one fails,
 // which is no way that anybody goes.
@@ -70,8 +73,9 @@ func changes(words []string) bool {
 		}
 		command := strings.Join(rest, " ") + " "
 		return !slices.ContainsFunc(looks, func(l string) bool { return strings.HasPrefix(command, l+" ") })
-	case "nori":
-		return true
+	case "nori": // nori ssh MACHINE -- COMMAND
+		at := slices.Index(words, "--")
+		return at < 0 || at+1 == len(words) || !slices.Contains(looksOnMachines, words[at+1])
 	case "sed":
 		return slices.Contains(words, "-i")
 	}
