@@ -79,7 +79,7 @@ func TestUntilSaysWhatItWaitedFor(t *testing.T) {
 		}
 		for language, want := range map[string]string{
 			lang.English: "gave up waiting for the moon after 1.5s; last seen: it is 1s",
-			lang.Korean:  "달을 기다리다가 1.5s 만에 포기했습니다; 마지막으로 본 상태: it is 1s",
+			lang.Korean:  "달을 기다리다가 1.5초 만에 포기했습니다; 마지막으로 본 상태: it is 1s",
 		} {
 			if got := said(err, language); got != want {
 				t.Errorf("got %q, want %q", got, want)
@@ -100,7 +100,7 @@ func TestUntilSaysWhyItStopped(t *testing.T) {
 		if got, want := said(err, lang.English), "stopped waiting for the moon after 20ms: another step failed"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		if got, want := said(err, lang.Korean), "달을 기다리다가 20ms 만에 중단했습니다: another step failed"; got != want {
+		if got, want := said(err, lang.Korean), "달을 기다리다가 0.02초 만에 중단했습니다: another step failed"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})

@@ -53,7 +53,7 @@ func (d *Delete) Await(ctx context.Context, c *Cluster, s *Scope, hit []unstruct
 	})
 	if err == nil && !gone {
 		return missing(lang.Textf("%s is still there %s after it was deleted",
-			"%s이(가) 지운 지 %s이 지나도 남아 있습니다", left, goneLimit))
+			"%s을(를) 지운 지 %s이(가) 지났는데도 남아 있습니다", left, goneLimit))
 	}
 	return err
 }

@@ -145,7 +145,7 @@ func actual(v expr.Verdict) string {
 		parts = append(parts, fmt.Sprintf("%s = %s", r.Left, show(r.Actual)))
 	}
 	if len(parts) == 0 && v.Missing != "" {
-		return lang.T("there is no "+v.Missing+" yet", v.Missing+"가(이) 아직 없습니다")
+		return lang.Textf("there is no %s yet", "%s이(가) 아직 없습니다", v.Missing).String()
 	}
 	return strings.Join(parts, ", ")
 }

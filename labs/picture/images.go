@@ -1,7 +1,6 @@
 package picture
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -69,7 +68,7 @@ func (s *Scene) next(pod, container object) string {
 		return lang.T(": trying again now", ": 지금 다시 시도")
 	}
 	left = left.Round(time.Second)
-	return lang.T(fmt.Sprintf(": next try in about %s", left), fmt.Sprintf(": 약 %s 뒤 다시 시도", left))
+	return lang.Textf(": next try in about %s", ": 약 %s 뒤 다시 시도", left).String()
 }
 
 // The back-off of pulls, as the node does it: from 10 s doubling to 300 s. It
