@@ -15,6 +15,7 @@ var (
 	multiTemplate   = survey.MultiSelectQuestionTemplate
 	confirmTemplate = survey.ConfirmQuestionTemplate
 	inputTemplate   = survey.InputQuestionTemplate
+	errorTemplate   = survey.ErrorTemplate
 )
 
 // prepareSurvey makes survey speak the learner's language, within 60 columns,
@@ -34,6 +35,14 @@ func (u *UI) prepareSurvey() {
 	survey.MultiSelectQuestionTemplate = mark + strings.ReplaceAll(between(multiTemplate, "[Use arrows", "]", marks), answer, "")
 	survey.ConfirmQuestionTemplate = mark + confirmTemplate
 	survey.InputQuestionTemplate = mark + inputTemplate
+	survey.ErrorTemplate = mark + errorTemplate
+	if lang.Current() == lang.Korean {
+		// Only a question of yes or no finds an answer wrong by itself.
+		survey.ConfirmQuestionTemplate = strings.ReplaceAll(survey.ConfirmQuestionTemplate,
+			`{{.Answer}}`, `{{if eq .Answer "Yes"}}예{{else}}아니요{{end}}`)
+		survey.ErrorTemplate = strings.ReplaceAll(survey.ErrorTemplate,
+			`Sorry, your reply was invalid: {{ .Error.Error }}`, `y나 n으로 대답하세요`)
+	}
 }
 
 // between replaces the part of a text from one mark up to the last of another
