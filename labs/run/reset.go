@@ -33,7 +33,7 @@ func (s *Session) reset(ctx context.Context, say Say) error {
 	if err != nil {
 		return err
 	}
-	say(lang.T("removing the namespace "+s.Namespace, "네임스페이스 "+s.Namespace+"을(를) 지웁니다"))
+	say(lang.Textf("removing the namespace %s", "네임스페이스 %s을(를) 지웁니다", s.Namespace).String())
 	if err := s.Remove(ctx); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *Session) resetStep(ctx context.Context, say Say) error {
 	if err := s.Store.Update(func(all *progress.State) error { all.Current = s.Lab.Key(); return nil }); err != nil {
 		return err
 	}
-	say(lang.T("building the lab again up to the step "+state.Step, state.Step+" 단계까지 실습 환경을 다시 만듭니다"))
+	say(lang.Textf("building the lab again up to the step %q", "%q 단계까지 실습 환경을 다시 만듭니다", s.heading(state.Step)).String())
 	return s.rebuild(ctx, state, say)
 }
 
@@ -110,7 +110,7 @@ func (s *Session) rebuild(ctx context.Context, state *progress.Lab, say Say) (er
 		if !state.Passed(step.ID) {
 			break
 		}
-		say(lang.T("replaying step "+step.ID, step.ID+" 단계를 다시 실행합니다"))
+		say(lang.Textf("replaying the step %q", "%q 단계를 다시 실행합니다", s.heading(step.ID)).String())
 		if err := s.replay(ctx, state, i, dir); err != nil {
 			return fmt.Errorf("building step %s again: %w\n    remedy: %s lab reset %s begins anew", step.ID, err, s.Env.Nori(), s.Lab.Word())
 		}
@@ -140,7 +140,7 @@ func (s *Session) replay(ctx context.Context, state *progress.Lab, i int, dir st
 	if out.Code != 0 {
 		return fmt.Errorf("its solution ended with status %d: %s", out.Code, out.Stderr)
 	}
-	err = world.Until(ctx, s.patient(step.Limit), lang.Textf("step %s to hold", "단계 %s의 통과", step.ID), func(ctx context.Context) (bool, error) {
+	err = world.Until(ctx, s.patient(step.Limit), lang.Textf("the step %q to hold", "%q 단계의 통과", s.heading(step.ID)), func(ctx context.Context) (bool, error) {
 		return allHold(s.plain(ctx, scope, step)), nil
 	})
 	if err != nil {

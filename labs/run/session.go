@@ -125,6 +125,9 @@ func (s *Session) work() string { return s.Env.Work(s.Lab.Folder()) }
 // Prose is the lab's text in the current language.
 func (s *Session) Prose() *format.Prose { return s.Lab.Prose[lang.Current()] }
 
+// heading is what the learner knows a step by.
+func (s *Session) heading(step string) string { return s.Prose().Sections[step].Heading }
+
 // fresh is the state of a new attempt. Variables are drawn once per learner
 // and stay, so that the answers of one learner are no use to another.
 func (s *Session) fresh(old *progress.Lab) *progress.Lab {
