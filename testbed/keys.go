@@ -56,14 +56,14 @@ var keys = []Key{{
 	Value: func(s *Spec) any { return &s.Connect },
 }, {
 	Name: "subnet", Flag: "subnet",
-	Help:  lang.Text{EN: "a private /24 for the machines (default: one that is free)", KO: "머신에 쓸 사설 /24 (기본값: 비어 있는 것)"},
+	Help:  lang.Text{EN: "a private /24 for the machines (default: one that is free)", KO: "머신에 쓸 사설 /24 (기본값: 쓰지 않는 것 가운데 하나)"},
 	Value: func(s *Spec) any { return &s.Subnet },
 	check: func(s Spec) error { return validateSubnet(s.Subnet) },
 	// Without one, any will do.
 	has: func(have State, want Spec) bool { return want.Subnet == "" || want.Subnet == have.Subnet.String() },
 }, {
 	Name: "memory.control", Flag: "control-memory",
-	Help:  lang.Text{EN: "memory of the control node in MiB", KO: "컨트롤 노드 메모리(MiB)"},
+	Help:  lang.Text{EN: "memory of the control node in MiB", KO: "컨트롤 플레인 노드 메모리(MiB)"},
 	Value: func(s *Spec) any { return &s.Memory.Control },
 	check: func(s Spec) error { return atLeast("memory.control", s.Memory.Control, minControlMiB, " MiB") },
 }, {
@@ -75,7 +75,7 @@ var keys = []Key{{
 	Name: "cpus.control", Flag: "control-cpus",
 	Help: lang.Text{
 		EN: "processors of the control node (default: 2 of a virtual machine, all of the host's for a container machine; an emulated machine always has one)",
-		KO: "컨트롤 노드의 프로세서 수 (기본값: 가상 머신은 2, 컨테이너 머신은 호스트의 전부. 에뮬레이션된 머신은 항상 하나)"},
+		KO: "컨트롤 플레인 노드의 프로세서 수 (기본값: 가상 머신은 2, 컨테이너 머신은 호스트의 전부. 에뮬레이션된 머신은 항상 하나)"},
 	Value: func(s *Spec) any { return &s.CPUs.Control },
 	check: func(s Spec) error { return atLeast("cpus.control", s.CPUs.Control, 0, "") },
 	has: func(have State, want Spec) bool {

@@ -245,7 +245,7 @@ func labelControl(ctx context.Context, client kubernetes.Interface, name string)
 	}
 	_, err = client.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
 	if err != nil {
-		return lang.Errorf("labelling the control node: %w", "컨트롤 노드에 레이블 붙이기: %w", err)
+		return lang.Errorf("labelling the control node: %w", "컨트롤 플레인 노드에 레이블 붙이기: %w", err)
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (g *globals) chooseTopic(ui *screen.UI, pages []*cheatsheets.Page) (*cheats
 		labels = append(labels, screen.TopicLabel(p))
 	}
 	n, err := g.choose(ui, lang.T("Which topic?", "어떤 주제를 볼까요?"), labels,
-		"name a topic: nori cheat TOPIC", "주제를 지정하세요: nori cheat 주제")
+		"name a topic: nori cheat TOPIC", "주제를 지정하세요: nori cheat TOPIC")
 	if err != nil {
 		return nil, err
 	}

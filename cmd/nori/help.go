@@ -20,7 +20,7 @@ func inLanguage(root *cobra.Command) {
 		{"Usage:", "사용법:"}, {"Aliases:", "다른 이름:"}, {"Examples:", "예:"},
 		{"Available Commands:", "명령:"}, {"Additional Commands:", "그 밖의 명령:"}, {"Additional help topics:", "그 밖의 도움말:"},
 		{"Global Flags:", "공통 플래그:"}, {"Flags:", "플래그:"},
-		{`Use "{{.CommandPath}} [command] --help" for more information about a command.`, "`{{.CommandPath}} 명령 --help`로 명령마다 자세한 도움말을 볼 수 있습니다."},
+		{`Use "{{.CommandPath}} [command] --help" for more information about a command.`, "`{{.CommandPath}} COMMAND --help`로 명령마다 자세한 도움말을 볼 수 있습니다."},
 	} {
 		text = strings.Replace(text, w[0], w[1], 1)
 	}

@@ -119,7 +119,7 @@ func (g *globals) openLab(ctx context.Context, args []string, does bool) (*run.S
 		}
 		if id == "" {
 			return nil, nil, lang.Errorf("no lab is open; `%s lab list` shows them, `%[1]s lab start LAB` opens one",
-				"진행 중인 실습이 없습니다. `%s lab list`로 목록을 보고 `%[1]s lab start 실습`으로 시작하세요", env.Nori())
+				"진행 중인 실습이 없습니다. `%s lab list`로 목록을 보고 `%[1]s lab start LAB`으로 시작하세요", env.Nori())
 		}
 	}
 	lab, err := g.findLab(id)
@@ -266,7 +266,7 @@ func (g *globals) chooseLab(env *labs.Env, ui *screen.UI, args []string) (*forma
 		return nil, err
 	}
 	n, err := g.choose(ui, lang.T("Which lab?", "어떤 실습을 할까요?"), labelsOf(screen.Entries(all, state)),
-		"name a lab: nori lab start LAB", "실습을 지정하세요: nori lab start 실습")
+		"name a lab: nori lab start LAB", "실습을 지정하세요: nori lab start LAB")
 	if err != nil {
 		return nil, err
 	}

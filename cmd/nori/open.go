@@ -45,7 +45,7 @@ Ctrl-C를 누를 때까지 127.0.0.1의 포트를 그곳으로 포워딩합니�
 	f := c.Flags()
 	f.StringVarP(&o.namespace, "namespace", "n", "", lang.T("namespace (default: that of the kubeconfig)", "네임스페이스 (기본값: kubeconfig의 것)"))
 	f.StringVar(&o.port, "port", "", lang.T("the Service's port, by number or name (default: its first)", "서비스 포트의 번호나 이름 (기본값: 첫 번째)"))
-	f.IntVar(&o.listen, "listen", 0, lang.T("port of 127.0.0.1 to forward (default: one that is free)", "포워딩할 127.0.0.1의 포트 (기본값: 비어 있는 포트)"))
+	f.IntVar(&o.listen, "listen", 0, lang.T("port of 127.0.0.1 to forward (default: one that is free)", "포워딩할 127.0.0.1의 포트 (기본값: 쓰지 않는 포트 가운데 하나)"))
 	f.BoolVar(&o.url, "url", false, lang.T("only print the URL; fail where something would have to be forwarded", "URL만 출력. 포워딩이 필요하면 실패"))
 	return c
 }
@@ -54,7 +54,7 @@ Ctrl-C를 누를 때까지 127.0.0.1의 포트를 그곳으로 포워딩합니�
 func (g *globals) openWay(ctx context.Context, what string, o openOptions) error {
 	kind, name, ok := strings.Cut(what, "/")
 	if !ok || kind == "" || name == "" || strings.Contains(name, "/") {
-		return g.usage("%q: write ing/NAME or svc/NAME", "%q: ing/이름 또는 svc/이름으로 쓰세요", what)
+		return g.usage("%q: write ing/NAME or svc/NAME", "%q: ing/NAME 또는 svc/NAME으로 쓰세요", what)
 	}
 	if o.listen < 0 || o.listen > 65535 {
 		return g.usage("--listen: %d is no port", "--listen: %d은(는) 포트 번호가 아닙니다", o.listen)

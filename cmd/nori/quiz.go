@@ -112,7 +112,7 @@ func (g *globals) chooseQuiz(env *labs.Env, ui *screen.UI, args []string) (*quiz
 		return nil, err
 	}
 	n, err := g.choose(ui, lang.T("Which quiz?", "어떤 퀴즈를 풀까요?"), labelsOf(screen.QuizEntries(all, state)),
-		"name a topic: nori quiz TOPIC", "주제를 지정하세요: nori quiz 주제")
+		"name a topic: nori quiz TOPIC", "주제를 지정하세요: nori quiz TOPIC")
 	if err != nil {
 		return nil, err
 	}

@@ -37,13 +37,13 @@ passwords and logins of URLs, credentials of kubeconfigs, the values of the clus
 Secrets; the names of user, host and home folder are replaced. The files are listed
 before anything is written, and nothing is sent anywhere: look into it before you do.`,
 				`담지 않는 것: 시크릿, 컨피그맵의 내용, 컨테이너의 환경 변수와 명령줄, 파드 로그, 키.
-모든 글에서 지우는 것: 개인 키, 토큰, 비밀번호와 URL의 로그인 정보, kubeconfig의 인증 정보,
+모든 글에서 지우는 것: 개인 키, 토큰, 비밀번호와 URL의 로그인 정보, kubeconfig의 자격 증명,
 클러스터 시크릿의 값. 사용자, 호스트, 홈 폴더 이름은 바꿔 적습니다. 쓰기 전에 파일 목록을
 보여 주고, 어디에도 보내지 않습니다. 보내기 전에 내용을 확인하세요.`),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return g.report(c, file, lines, yes) },
 	}
-	c.Flags().StringVarP(&file, "output", "o", "", lang.T("the archive (default: nori-report-TIME.tar.gz in this folder)", "압축 파일 (기본값: 이 폴더의 nori-report-시각.tar.gz)"))
+	c.Flags().StringVarP(&file, "output", "o", "", lang.T("the archive (default: nori-report-TIME.tar.gz in this folder)", "압축 파일 (기본값: 이 폴더의 nori-report-TIME.tar.gz)"))
 	c.Flags().BoolVar(&yes, "yes", false, lang.T("write it without asking", "묻지 않고 쓰기"))
 	c.Flags().IntVar(&lines, "lines", lines, lang.T("how many lines of each journal", "저널마다 담을 줄 수"))
 	return c

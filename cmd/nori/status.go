@@ -23,11 +23,11 @@ func newStatusCommand(g *globals) *cobra.Command {
 	var space, faults bool
 	c := &cobra.Command{
 		Use:   "status",
-		Short: lang.T("Show machines, nodes and components", "머신, 노드, 구성 요소 보기"),
+		Short: lang.T("Show machines, nodes and components", "머신, 노드, 컴포넌트 보기"),
 		Long: lang.T(`Shows the machines, nodes and components of a testbed. With --space it shows instead
 what everything takes on the disk: what the cache keeps, and for whom, each testbed's
 machines and snapshots, and learners' progress. "nori prune" removes what nobody needs.`,
-			`테스트베드의 머신, 노드, 구성 요소를 보여 줍니다. --space를 붙이면 대신 디스크 사용량을
+			`테스트베드의 머신, 노드, 컴포넌트를 보여 줍니다. --space를 붙이면 대신 디스크 사용량을
 보여 줍니다: 캐시에 있는 것과 그것이 필요한 곳, 테스트베드마다 머신과 스냅샷, 학습자의
 진행 상황. 아무도 쓰지 않는 것은 "nori prune"으로 지웁니다.`),
 		Args: cobra.NoArgs,
@@ -137,7 +137,7 @@ func (g *globals) printStatus(t *testbed.Testbed, s testbed.Status) {
 	}
 	fmt.Fprintf(g.stdout, "%s  %s  %s\n", color.New(color.Bold).Sprint(s.Name), kind, s.Subnet)
 	rows := [][]string{{lang.T("MACHINE",
-		"머신"), lang.T("ADDRESS", "주소"), lang.T("STATE", "상태"), lang.T("NODE", "노드"), lang.T("PODS", "파드"), lang.T("COMPONENTS", "구성 요소")}}
+		"머신"), lang.T("ADDRESS", "주소"), lang.T("STATE", "상태"), lang.T("NODE", "노드"), lang.T("PODS", "파드"), lang.T("COMPONENTS", "컴포넌트")}}
 	for _, m := range s.Machines {
 		rows = append(rows, []string{m.Name, m.Address, stateWord(m.State), nodeWord(m), fmt.Sprint(m.Pods), components(m)})
 	}

@@ -112,7 +112,7 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 func (g *globals) bringUp(ctx context.Context, t *testbed.Testbed, bin string) error {
 	s := t.State()
 	fmt.Fprintln(g.stderr, color.New(color.Bold).Sprint(lang.Textf("Testbed %s: %s, control and %d workers",
-		"테스트베드 %s: %s, 컨트롤 노드와 워커 %d대", t.Name(), s.Spec.Driver, s.Spec.Nodes)))
+		"테스트베드 %s: %s, 컨트롤 플레인 노드와 워커 %d대", t.Name(), s.Spec.Driver, s.Spec.Nodes)))
 	if why := t.Explain(); why != "" && !s.Ready {
 		g.tell("driver chosen: %s", "드라이버 선택: %s", why)
 	}

@@ -21,11 +21,11 @@ import (
 func newVersionCommand(g *globals) *cobra.Command {
 	return g.outputFlag(&cobra.Command{
 		Use:   "version",
-		Short: lang.T("Show the versions of nori, its parts and its testbeds", "nori와 구성 요소, 테스트베드의 버전 보기"),
+		Short: lang.T("Show the versions of nori, its parts and its testbeds", "nori와 컴포넌트, 테스트베드의 버전 보기"),
 		Long: lang.T(`Shows which nori this is, which Kubernetes its control plane speaks, the versions of
 what it is made of, the machine image that it uses, and which nori made each testbed
 and brought the programs that run on its machines.`,
-			`이 nori의 버전, 컨트롤 플레인이 따르는 쿠버네티스 버전, 구성 요소의 버전, 사용하는 머신
+			`이 nori의 버전, 컨트롤 플레인이 따르는 쿠버네티스 버전, 컴포넌트의 버전, 사용하는 머신
 이미지를 보여 줍니다. 테스트베드마다 어느 nori가 만들었고 머신에서 어느 nori의 프로그램이
 돌고 있는지도 보여 줍니다.`),
 		Args: cobra.NoArgs,

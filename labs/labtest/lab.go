@@ -69,7 +69,7 @@ const demoText = "# Demo\nThe introduction.\n" +
 	"## Second {#two}\nThen write the file `two`.\n### hint\na\n### hint\nb\n## Done {#end}\nThat was it.\n"
 
 const demoKorean = "# 연습\n소개합니다.\n" +
-	"## 첫째 {#one}\n파일 `one`에 **{{vars.color}}**를 적으세요. 한글은 두 칸을 차지하므로 예순 칸에서 줄이 알맞게 바뀌어야 합니다.\n" +
+	"## 첫째 {#one}\n파일 `one`에 **{{vars.color}}**을(를) 적으세요. 한글은 두 칸을 차지하므로 예순 칸에서 줄이 알맞게 바뀌어야 합니다.\n" +
 	"### hint\n첫 번째 힌트\n### hint\n두 번째 힌트\n### hint many\n파드가 많습니다\n" +
 	"## 둘째 {#two}\n이제 파일 `two`를 적으세요.\n### hint\n가\n### hint\n나\n## 끝 {#end}\n다 했습니다.\n"
 

@@ -33,7 +33,7 @@ const quizLabel = "noriter.dev/quiz"
 // build makes the quiz's world and waits until it is as it should be. All of
 // it can be done again.
 func (s *Session) build(ctx context.Context, say run.Say) error {
-	say(lang.T("preparing a small world in the namespace "+s.Namespace, "네임스페이스 "+s.Namespace+"에 작은 세계를 준비합니다"))
+	say(lang.Textf("preparing a small world in the namespace %s", "네임스페이스 %s에 문제용 환경을 준비합니다", s.Namespace).String())
 	if err := s.namespace().Make(ctx, accountLimit, s.removeOld); err != nil {
 		return err
 	}

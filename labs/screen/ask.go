@@ -89,7 +89,7 @@ func (u *UI) Agree(question string) (bool, error) {
 	case !isTerminal(u.In) || !isTerminal(u.Out):
 		return false, ErrNoAnswer
 	}
-	if err := u.print(question + lang.T(" (yes or no)", " (yes 또는 no)")); err != nil {
+	if err := u.print(question + lang.T(" (yes or no)", " (예/아니요)")); err != nil {
 		return false, err
 	}
 	a := <-(&lineReader{u.In}).next()

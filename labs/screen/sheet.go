@@ -16,7 +16,7 @@ func (u *UI) Topics(pages []*cheatsheets.Page) error {
 		rest := strings.Repeat(" ", column)
 		lines = append(lines, indent(wrapText(p.Summary, width-column, nil), u.bold(pad(p.Topic, column)), rest)...)
 	}
-	lines = append(lines, "", lang.T("`"+u.Command+" cheat TOPIC` shows one.", "`"+u.Command+" cheat 주제`로 하나를 봅니다."))
+	lines = append(lines, "", lang.T("`"+u.Command+" cheat TOPIC` shows one.", "`"+u.Command+" cheat TOPIC`으로 하나를 봅니다."))
 	return u.print(lines...)
 }
 

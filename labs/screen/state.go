@@ -139,7 +139,7 @@ func (u *UI) End(ctx context.Context, s *run.Session) error {
 	for _, l := range s.Lab.Learnt {
 		lines = append(lines, indent(wrapText(l.String(), width-2, nil), "- ", "  ")...)
 	}
-	lines = append(lines, "", u.bold(lang.T("The source that did it", "그 일을 한 소스")))
+	lines = append(lines, "", u.bold(lang.T("The source that did it", "실제로 동작한 소스 코드")))
 	for _, src := range s.Lab.Sources {
 		lines = append(lines, indent(wrapText(sourceLine(&src), width-2, nil), "- ", "  ")...)
 	}

@@ -204,7 +204,7 @@ func (p Prober) subnet(context.Context) Result {
 		return Failed("ip route show"+lang.T("   # and choose another subnet in testbed.yaml", "   # 그리고 testbed.yaml에서 다른 서브넷을 고르세요"),
 			fmt.Sprintf("a route to %s overlaps with %s", routes[i], p.Options.Subnet), fmt.Sprintf("%s로 가는 경로가 %s와 겹칩니다", routes[i], p.Options.Subnet))
 	}
-	return Passed(p.Options.Subnet.String()+" is free", p.Options.Subnet.String()+"은(는) 비어 있습니다")
+	return Passed(p.Options.Subnet.String()+" is free", p.Options.Subnet.String()+"은(는) 사용할 수 있습니다")
 }
 
 // ours says whether a mark is that of the testbed; see netns.MarkOf.
@@ -242,8 +242,8 @@ func (p Prober) names(ctx context.Context) Result {
 	}
 	if len(found) > 0 {
 		list := strings.Join(found, ", ")
-		return Failed(lang.T("nori up --name OTHER   # or remove what is left: nori down --name ", "nori up --name 다른이름   # 또는 남은 것을 지우세요: nori down --name ")+p.Options.Testbed,
+		return Failed(lang.T("nori up --name OTHER   # or remove what is left: nori down --name ", "nori up --name OTHER   # 또는 남은 것을 지우세요: nori down --name ")+p.Options.Testbed,
 			"taken by something else: "+list, "다른 것이 이미 쓰고 있습니다: "+list)
 	}
-	return Passed("free", "비어 있습니다")
+	return Passed("free", "사용할 수 있습니다")
 }

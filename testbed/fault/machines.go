@@ -15,7 +15,7 @@ import (
 
 var nodeOff = &Fault{
 	Name: "node-off", Level: 1,
-	What: lang.Text{EN: "a worker's power is cut", KO: "워커의 전원을 끊음"},
+	What: lang.Text{EN: "a worker's power is cut", KO: "워커의 전원을 끔"},
 	Symptom: lang.Text{
 		EN: "its node is NotReady after about 50 s; its pods are replaced elsewhere only after five minutes more",
 		KO: "약 50초 뒤 노드가 NotReady가 됩니다. 그 노드의 파드는 5분이 더 지나야 다른 노드에 다시 만들어집니다",
@@ -82,7 +82,7 @@ EOF`
 
 var nodeCut = &Fault{
 	Name: "node-cut", Level: 2,
-	What: lang.Text{EN: "a worker is cut off from the other machines", KO: "워커를 다른 머신들과 끊어 놓음"},
+	What: lang.Text{EN: "a worker is cut off from the other machines", KO: "워커를 다른 머신들과 격리함"},
 	Symptom: lang.Text{
 		EN: "its pods run on, but nobody reaches them and they reach nobody; its node is NotReady after about 50 s",
 		KO: "그 노드의 파드는 계속 돌지만 밖에서 닿지 않고, 밖으로도 닿지 못합니다. 약 50초 뒤 노드가 NotReady가 됩니다",

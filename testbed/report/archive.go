@@ -52,7 +52,7 @@ func writing(file string, err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return &machine.HostError{
 			What:   lang.Textf("there is no room for the report in %s", "%s에 보고서를 저장할 공간이 없습니다", filepath.Dir(file)).String(),
-			Remedy: lang.T("nori report -o /OTHER/DISK/report.tar.gz", "nori report -o /다른/디스크/report.tar.gz"), Err: err,
+			Remedy: lang.T("nori report -o /OTHER/DISK/report.tar.gz", "nori report -o /OTHER/DISK/report.tar.gz"), Err: err,
 		}
 	}
 	if errors.Is(err, fs.ErrExist) {

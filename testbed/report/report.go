@@ -61,7 +61,7 @@ var sections = []section{
 	{what: lang.Text{EN: "`nori doctor`", KO: "`nori doctor`의 결과"}, collect: (*run).doctor},
 	{what: lang.Text{EN: "the state that is kept of the testbed, its status, sizes of its files, the steps of the last `nori up`", KO: "저장된 테스트베드 상태, 현재 상태, 파일 크기, 마지막 `nori up`의 단계"}, collect: (*run).bed},
 	{what: lang.Text{EN: "the ends of the machines' consoles", KO: "머신 콘솔 기록의 끝부분"}, collect: (*run).consoles, bed: true},
-	{what: lang.Text{EN: "on each machine: units, disk, memory, and the ends of the components' journals with their decisions", KO: "머신마다: 유닛, 디스크, 메모리, 그리고 결정이 담긴 구성 요소 저널의 끝부분"}, collect: (*run).machines, bed: true},
+	{what: lang.Text{EN: "on each machine: units, disk, memory, and the ends of the components' journals with their decisions", KO: "머신마다: 유닛, 디스크, 메모리, 그리고 결정이 담긴 컴포넌트 저널의 끝부분"}, collect: (*run).machines, bed: true},
 	{what: lang.Text{EN: "of the cluster: events, and the lists of objects that `kubectl get` shows, without Secrets", KO: "클러스터: 이벤트, 그리고 `kubectl get`이 보여 주는 오브젝트 목록 (시크릿 제외)"}, collect: (*run).cluster, bed: true},
 }
 

@@ -166,6 +166,6 @@ func (b *Bundle) used() bool {
 func (b *Bundle) lost(file, on string, err error) error {
 	path := filepath.Join(b.dir, file)
 	return lang.Errorf("pki: %s can't be used: %w. The control node has a copy: `nori ssh --name %s %s -- cat %s > %s`, then run again",
-		"pki: %s을(를) 쓸 수 없습니다: %w. 컨트롤 노드에 사본이 있습니다. `nori ssh --name %s %s -- cat %s > %s` 명령을 실행한 다음 다시 시도하세요",
+		"pki: %s을(를) 쓸 수 없습니다: %w. 컨트롤 플레인 노드에 사본이 있습니다. `nori ssh --name %s %s -- cat %s > %s` 명령을 실행한 다음 다시 시도하세요",
 		path, err, b.cluster.Name, b.cluster.ControlName, on+"/"+file, shell.Quote(path))
 }
