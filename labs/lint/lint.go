@@ -6,6 +6,7 @@ package lint
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"noriter.dev/noriter/cheatsheets"
 	"noriter.dev/noriter/internal/learner"
 	"noriter.dev/noriter/internal/problem"
+	"noriter.dev/noriter/internal/terms"
 	"noriter.dev/noriter/labs/content"
 	"noriter.dev/noriter/labs/folder"
 	"noriter.dev/noriter/labs/format"
@@ -31,7 +33,18 @@ func BuiltIn() (problem.List, error) {
 	}
 	found = append(found, quiz.Lint(quiz.Content())...)
 	sheets, err := cheatsheets.Lint(cheatsheets.FS)
-	return append(found, sheets...), err
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, sheets...)
+	for _, texts := range []fs.FS{content.FS, quiz.Content(), cheatsheets.FS} {
+		words, err := terms.Lint(texts)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, words...)
+	}
+	return found, nil
 }
 
 // Path looks at a lab or a quiz, a file of one, a folder of labs, or a testbed
@@ -77,8 +90,13 @@ func labsBelow(dir string) (problem.List, error) {
 			all = append(all, f)
 		}
 	}
-	mistakes, err := problems(format.Lint(folder.Together(all)))
-	return append(bad, below(dir, mistakes)...), err
+	together := folder.Together(all)
+	mistakes, err := problems(format.Lint(together))
+	if err != nil {
+		return nil, err
+	}
+	words, err := terms.Lint(together)
+	return append(bad, below(dir, append(mistakes, words...))...), err
 }
 
 func isLab(dir string) bool {
@@ -119,6 +137,11 @@ func one(dir string, load func(f *folder.Folder) error) (problem.List, error) {
 		return nil, err
 	}
 	found, err := problems(load(f))
+	if err != nil {
+		return nil, err
+	}
+	words, err := terms.Lint(f)
+	found = append(found, words...)
 	for i := range found {
 		found[i].File = strings.TrimPrefix(found[i].File, f.Name()+"/")
 	}

@@ -35,12 +35,19 @@ func TestPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("bad/lab.yaml", strings.Replace(string(yaml), "path: cluster/agent/pods,", "path: cluster/agent/pods, func: noSuchThing,", 1))
+	ko, err := os.ReadFile(filepath.Join(dir, "bad", "ko.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("bad/ko.md", strings.Replace(string(ko), "레이블", "라벨", 1))
 	testbed, wrong := write("testbed.yaml", "nodes: 3\n"), write("wrong.yaml", "nods: 3\n")
 	for _, c := range []struct{ path, want string }{
 		{filepath.Join(dir, "good"), ""},
 		{filepath.Join(dir, "good", "en.md"), ""},
 		{filepath.Join(dir, "bad"), "bad/lab.yaml:38:5: sources: cluster/agent/pods has no function noSuchThing"},
 		{filepath.Join(dir, "bad", "lab.yaml"), "has no function noSuchThing"},
+		{filepath.Join(dir, "bad"), "bad/ko.md:9: \"라벨\": write 레이블"},
+		{dir, "bad/ko.md:9: \"라벨\": write 레이블"},
 		{dir, "bad/lab.yaml:38:5: sources: "},
 		{testbed, ""},
 		{wrong, `wrong.yaml:1:1: unknown field "nods"`},

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"noriter.dev/noriter/internal/terms"
 )
 
 var verb = regexp.MustCompile(`%(?:\[(\d+)\])?[-+# 0]*[\d.*]*(?:\[(\d+)\])?([a-zA-Z%])`)
@@ -123,6 +125,27 @@ func fieldNames(s *ast.StructType) string {
 		}
 	}
 	return strings.Join(names, " ")
+}
+
+// TestKoreanTerms holds the Korean of the program to the terms that labs are held to; see
+// package terms.
+func TestKoreanTerms(t *testing.T) {
+	eachFile(t, func(path string, set *token.FileSet, file *ast.File) {
+		if within := short(path); strings.HasPrefix(within, "internal/terms/") || strings.HasPrefix(within, "internal/lang/") {
+			return // they are about words
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			e, ok := n.(ast.Expr)
+			if !ok {
+				return true
+			}
+			text, _ := literal(e)
+			for _, s := range terms.In(text) {
+				t.Errorf("%s:%d: %q: write %s", short(path), set.Position(n.Pos()).Line+s.Line-1, s.Found, s.Right)
+			}
+			return true
+		})
+	})
 }
 
 // inKorean are the files whose errors nori prints. inEnglish are the folders and
