@@ -77,7 +77,7 @@ func (g *globals) prune(ctx context.Context, all, yes bool) error {
 // mayPrune asks. Where nobody answers, nothing may be taken for a yes: it is an error.
 func (g *globals) mayPrune(frees int64) (bool, error) {
 	ui := g.screen()
-	question := lang.Textf("Remove all of this? It frees %s.", "모두 지울까요? %s가 비게 됩니다.", sizeText(frees)).String()
+	question := lang.Textf("Remove all of this? It frees %s.", "모두 지울까요? 비게 되는 공간: %s", sizeText(frees)).String()
 	if ui.Redraw {
 		return ui.Confirm(question)
 	}
@@ -119,5 +119,5 @@ func (g *globals) printPruned(list []testbed.Prunable, frees int64, yes bool) {
 			fmt.Fprintf(g.stdout, "%s: %s\n", p.Name, lang.Textf("kept, %s", "남겨 둠, %s", p.Kept))
 		}
 	}
-	g.tell("freed %s", "%s를 비웠습니다", sizeText(max(frees, 0)))
+	g.tell("freed %s", "비운 공간: %s", sizeText(max(frees, 0)))
 }

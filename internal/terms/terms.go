@@ -49,7 +49,7 @@ var particles = []entry{
 	{"the particle that fits: the word before it is known",
 		regexp.MustCompile(`([가-힣](?:은\(는\)|이\(가\)|을\(를\)|[과와]\([과와]\)|\(으\)로|\(이\)(?:라는|라고|나)))`)},
 	{"both particles, such as 이(가): the word before it is computed",
-		regexp.MustCompile(`(\}\}[|*"')]*(?:은|는|이|가|을|를|과|와|로|으로|이?라는|이?라고|이?나))(?:[^가-힣(]|\z)`)},
+		regexp.MustCompile(`((?:\}\}|%(?:\[\d+\])?[dqsvT])[|*"']*(?:은|는|이|가|을|를|과|와|로|으로|이?라는|이?라고|이?나))(?:[^가-힣(]|\z)`)},
 }
 
 // In finds the wrong words of a text, in the order of their lines. What stands in

@@ -66,6 +66,7 @@ func TestIn(t *testing.T) {
 		{"%s이(가) `%s`을(를) {{x}}(으)로 \" + name + \"은(는)", "[]"},
 		{"`{{x}}`를, {{x}}이라는", "[{1 }}|를 both particles, such as 이(가): the word before it is computed} {1 }}이라는 both particles, such as 이(가): the word before it is computed}]"},
 		{"{{x}}입니다 {{x}}이고 `{{x}}`을(를) {{x}}에서", "[]"},
+		{"%s를, %[2]q이라는 (%d)가 %s은(는) %d개, %s이고", "[{1 %s를 both particles, such as 이(가): the word before it is computed} {1 %[2]q이라는 both particles, such as 이(가): the word before it is computed}]"},
 		{"", "[]"},
 	} {
 		if got := fmt.Sprint(In(c.text)); got != c.want {

@@ -151,7 +151,7 @@ func (u *UI) End(ctx context.Context, s *run.Session) error {
 	lines = append(lines, "", u.green(u.bold(score)))
 	lines = append(lines, wrapText(lang.T(
 		fmt.Sprintf("kubectl is back in the namespace default. %s clears the lab away and lets you do it again.", u.Offer("lab reset "+s.Lab.Word())),
-		fmt.Sprintf("kubectl은 다시 default 네임스페이스를 가리킵니다. %s 명령은 실습을 치우고 처음부터 다시 할 수 있게 합니다.", u.Offer("lab reset "+s.Lab.Word()))), width, u.faint)...)
+		fmt.Sprintf("kubectl은 다시 default 네임스페이스를 가리킵니다. %s 명령으로 실습을 치우고 처음부터 다시 할 수 있습니다.", u.Offer("lab reset "+s.Lab.Word()))), width, u.faint)...)
 	return u.print(append(lines, u.offerQuiz(s.Lab.ID, width)...)...)
 }
 
@@ -192,7 +192,7 @@ func (u *UI) Leaving(s *run.Session) error {
 	start, look, stop := u.Offer("lab start "+s.Lab.Word()), u.Offer("lab status"), u.Offer("lab stop")
 	text := lang.T(
 		fmt.Sprintf("Your progress is kept. %s goes on here, %s looks how far you are. kubectl stays in the namespace %s until %s.", start, look, s.Namespace, stop),
-		fmt.Sprintf("진행 상황을 저장했습니다. %s 명령으로 이어서 하고, %s 명령으로 어디까지 했는지 볼 수 있습니다. %[4]s을 실행할 때까지 kubectl은 네임스페이스 %[3]s에 머뭅니다.", start, look, s.Namespace, stop))
+		fmt.Sprintf("진행 상황을 저장했습니다. %s 명령으로 이어서 하고, %s 명령으로 어디까지 했는지 볼 수 있습니다. %[4]s 명령을 실행할 때까지 kubectl은 네임스페이스 %[3]s을(를) 가리킵니다.", start, look, s.Namespace, stop))
 	return u.print(append([]string{""}, wrapText(text, width, nil)...)...)
 }
 

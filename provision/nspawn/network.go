@@ -155,7 +155,7 @@ func addPair(name, otherName string, other netlink.NsFd, mac, otherMAC net.Hardw
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerHardwareAddr, veth.PeerNamespace = otherName, otherMAC, other
 	if err := netlink.LinkAdd(veth); err != nil {
-		return nil, lang.Errorf("making the cards %s and %s: %w", "네트워크 카드 %s와 %s 만들기: %w", name, otherName, err)
+		return nil, lang.Errorf("making the cards %s and %s: %w", "네트워크 카드 %s와(과) %s 만들기: %w", name, otherName, err)
 	}
 	return netlink.LinkByName(name)
 }

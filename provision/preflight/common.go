@@ -191,7 +191,7 @@ func (p Prober) subnet(context.Context) Result {
 		for _, a := range addrs {
 			if !slices.Contains(own, name) && netns.Clash(a, p.Options.Subnet) {
 				return Failed("ip address show dev "+name+lang.T("   # and choose another subnet in testbed.yaml", "   # 그리고 testbed.yaml에서 다른 서브넷을 고르세요"),
-					fmt.Sprintf("%s overlaps with %s of %s", p.Options.Subnet, a, name), fmt.Sprintf("%s이(가) %s의 %s와 겹칩니다", p.Options.Subnet, name, a))
+					fmt.Sprintf("%s overlaps with %s of %s", p.Options.Subnet, a, name), fmt.Sprintf("%s이(가) %s의 %s와(과) 겹칩니다", p.Options.Subnet, name, a))
 			}
 		}
 	}
@@ -202,7 +202,7 @@ func (p Prober) subnet(context.Context) Result {
 	clash := func(r netip.Prefix) bool { return netns.Clash(r, p.Options.Subnet) }
 	if i := slices.IndexFunc(routes, clash); i >= 0 && !slices.ContainsFunc(own, p.oursLink) {
 		return Failed("ip route show"+lang.T("   # and choose another subnet in testbed.yaml", "   # 그리고 testbed.yaml에서 다른 서브넷을 고르세요"),
-			fmt.Sprintf("a route to %s overlaps with %s", routes[i], p.Options.Subnet), fmt.Sprintf("%s로 가는 경로가 %s와 겹칩니다", routes[i], p.Options.Subnet))
+			fmt.Sprintf("a route to %s overlaps with %s", routes[i], p.Options.Subnet), fmt.Sprintf("%s(으)로 가는 경로가 %s와(과) 겹칩니다", routes[i], p.Options.Subnet))
 	}
 	return Passed(p.Options.Subnet.String()+" is free", p.Options.Subnet.String()+"은(는) 사용할 수 있습니다")
 }
