@@ -60,8 +60,9 @@ func elsewhere(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(data), "    checks:\n", "    checks:\n      - {id: look, script: {run: look.sh}, expr: code == 0}\n"+
-		"      - {id: ask, http: {url: 'http://elsewhere.example/{{ns}}'}, expr: status == 200}\n", 1)
+	const words = "expect: {en: a, ko: 가}, explain: {en: b, ko: 나}, fact: {en: c, ko: 다}"
+	text := strings.Replace(string(data), "    checks:\n", "    checks:\n      - {id: look, script: {run: look.sh}, expr: code == 0, "+words+"}\n"+
+		"      - {id: ask, http: {url: 'http://elsewhere.example/{{ns}}'}, expr: status == 200, "+words+"}\n", 1)
 	if err := errors.Join(os.WriteFile(file, []byte(text), 0o644), os.WriteFile(filepath.Join(dir, "look.sh"), []byte("id\n"), 0o644)); err != nil {
 		t.Fatal(err)
 	}

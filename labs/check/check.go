@@ -26,7 +26,7 @@ import (
 //	expr                   must be true for the check to hold
 //	expect, explain, fact  what should be, why it isn't yet, and what is when
 //	                       the check holds, {en: …, ko: …}; without them the
-//	                       expression speaks for itself
+//	                       check of a step must say them (see format.Load)
 //	within                 the time limit; see DefaultWithin
 //	given                  the checks of the same step without which this one means
 //	                       nothing: until they hold it is not looked at

@@ -31,9 +31,12 @@ const (
 type Result struct {
 	ID    string `json:"id"`
 	State State  `json:"state"`
-	// Expected is what should be; Actual and Why are set unless it holds.
+	// Expected is what should be; Actual and Why are set unless it holds. Actual may be
+	// the parts of the expression and what they came to: it is for authors, and for the
+	// prover. Found is as much of it as there is in words, for learners.
 	Expected string `json:"expected,omitempty"`
 	Actual   string `json:"actual,omitempty"`
+	Found    string `json:"found,omitempty"`
 	Why      string `json:"why,omitempty"`
 	// Fact is what made it hold.
 	Fact string `json:"fact,omitempty"`
@@ -77,7 +80,7 @@ func (c *Cluster) run(ctx context.Context, s *Scope, ck *Check, extra expr.Scope
 
 // unseen is the result where there was nothing to apply the expression to.
 func unseen(ctx context.Context, ck *Check, base expr.Scope, err error) Result {
-	r := Result{ID: ck.ID, State: Unknown, Actual: err.Error()}
+	r := Result{ID: ck.ID, State: Unknown, Actual: err.Error(), Found: err.Error()}
 	var miss *missingError
 	if errors.As(err, &miss) {
 		r.State = Fails
@@ -93,14 +96,20 @@ func judge(ctx context.Context, ck *Check, scope expr.Scope) Result {
 	if ck.Expr != nil {
 		var err error
 		if verdict, err = ck.Expr.Test(ctx, scope); err != nil {
-			return Result{ID: ck.ID, State: Unknown, Actual: err.Error()}
+			return Result{ID: ck.ID, State: Unknown, Expected: expected(ctx, ck, scope, nil), Actual: err.Error(), Found: undecided()}
 		}
 	}
 	r := Result{ID: ck.ID, State: Holds, Expected: expected(ctx, ck, scope, verdict.Reasons)}
 	if !verdict.True {
 		r.State, r.Actual, r.Why = Fails, actual(verdict), render(ctx, ck.Explain, scope)
-		if failure, _ := scope["error"].(string); failure != "" && !strings.Contains(r.Actual, failure) {
-			r.Actual += " (" + failure + ")"
+		if verdict.Missing != "" {
+			r.Found = notYet(verdict.Missing)
+		}
+		if failure, _ := scope["error"].(string); failure != "" {
+			r.Found = failure
+			if !strings.Contains(r.Actual, failure) {
+				r.Actual += " (" + failure + ")"
+			}
 		}
 		return r
 	}
@@ -108,6 +117,11 @@ func judge(ctx context.Context, ck *Check, scope expr.Scope) Result {
 		r.Fact = facts(verdict.Reasons, r.Expected)
 	}
 	return r
+}
+
+// undecided is what a learner reads where an expression has no answer.
+func undecided() string {
+	return lang.T("what is there now does not say yet", "지금 상태로는 아직 알 수 없습니다")
 }
 
 // render fills a text in; one that can't be is left out rather than shown broken.
@@ -145,9 +159,14 @@ func actual(v expr.Verdict) string {
 		parts = append(parts, fmt.Sprintf("%s = %s", r.Left, show(r.Actual)))
 	}
 	if len(parts) == 0 && v.Missing != "" {
-		return lang.Textf("there is no %s yet", "%s이(가) 아직 없습니다", v.Missing).String()
+		return notYet(v.Missing)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// notYet says that a field is not there.
+func notYet(field string) string {
+	return lang.Textf("there is no %s yet", "%s이(가) 아직 없습니다", field).String()
 }
 
 // show translates the one word that expr.Show has for what isn't there.

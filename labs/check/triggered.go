@@ -124,6 +124,7 @@ func (c *Cluster) Trigger(ctx context.Context, s *Scope, ck *Check, say func(str
 	}
 	if err := c.undo(ctx, undo); err != nil {
 		r.State, r.Actual = Unknown, lang.T("putting back what was tried out: ", "시험해 본 것을 되돌리는 중: ")+err.Error()
+		r.Found = r.Actual
 	}
 	return r
 }
@@ -155,7 +156,12 @@ func (c *Cluster) recovers(ctx context.Context, s *Scope, t *Triggered, extra ex
 		return r.State == Holds
 	})
 	if !held && err == nil && r.State == Fails {
-		r.Actual += lang.Textf(" (after %s)", " (%s 뒤)", limit).String()
+		after := lang.Textf(" (after %s)", " (%s 뒤)", limit).String()
+		r.Actual += after
+		if r.Found == "" {
+			after = lang.Textf("still not so after %s", "%s이(가) 지나도 그대로입니다", limit).String()
+		}
+		r.Found += after
 	}
 	return r
 }
@@ -174,7 +180,7 @@ func (c *Cluster) stays(ctx context.Context, s *Scope, t *Triggered, hit []unstr
 		return r.State != Holds
 	})
 	if err != nil {
-		return Result{ID: t.Then.ID, State: Unknown, Actual: err.Error()}
+		return Result{ID: t.Then.ID, State: Unknown, Actual: err.Error(), Found: err.Error()}
 	}
 	return r
 }

@@ -30,10 +30,15 @@ steps:
       - id: there
         object: {kind: Pod, name: "web-{{vars.color}}"}
         expr: object.status.phase == "Running"
+        expect: {en: it runs, ko: 실행 중}
         explain: {en: "it is {{object.status.phase}}", ko: "{{object.status.phase}} 상태입니다"}
+        fact: {en: it runs, ko: 실행 중입니다}
       - id: more
         list: {kind: Pod}
         expr: size(items) > seen.n
+        expect: {en: more pods, ko: 파드가 더 많음}
+        explain: {en: no more than before, ko: 전보다 많지 않습니다}
+        fact: {en: more than before, ko: 전보다 많습니다}
 wrong:
   - {script: wrong/a.sh, step: one, trips: there, why: {en: a, ko: 가}}
 other:
@@ -91,6 +96,10 @@ func TestMistakes(t *testing.T) {
 		{"two kinds", "list: {kind: Pod}\n        expr", "list: {kind: Pod}\n        log: {pod: x}\n        expr", "want exactly one of"},
 		{"two steps", "wrong:\n", "  - id: one\n    checks: [{id: x, list: {kind: Pod}, expr: 'true'}]\nwrong:\n", `two steps have the id "one"`},
 		{"no checks", "steps:\n", "steps:\n  - id: none\n", `step "none" has no checks`},
+		{"not in words", "        expect: {en: more pods, ko: 파드가 더 많음}\n", "", `check "more": expect is missing`},
+		{"why not in words", "        explain: {en: no more than before, ko: 전보다 많지 않습니다}\n", "", `check "more": explain is missing`},
+		{"fact not in words", "        fact: {en: more than before, ko: 전보다 많습니다}\n", "", `check "more": fact is missing`},
+		{"in one language", "expect: {en: more pods, ko: 파드가 더 많음}", "expect: {en: more pods}", "the Korean text (ko) is missing"},
 		{"level", "level: 1", "level: 7", "level: want 1"},
 		{"range", "{pick: [red, blue]}", "{min: 5, max: 5}", "min must be below max"},
 		{"hold", "id: one\n", "id: one\n    hold: untill-end\n", `want once or until-end, found "untill-end" (did you mean "until-end"?)`},

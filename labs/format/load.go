@@ -30,6 +30,9 @@ func Load(fsys fs.FS, dir string) (*Lab, error) {
 		return nil, problems
 	}
 	lab.FS = sub
+	if len(problems) == 0 { // else a check may be of no kind
+		problems = lab.checkWords(file)
+	}
 	problems = append(problems, lab.checkFiles(dir)...)
 	problems = append(problems, folder.Unprintable(fsys, dir)...)
 	lab.Prose = map[string]*Prose{}

@@ -47,8 +47,13 @@ steps:
       - id: written
         exec: {pod: p, command: [cat, /two]}
         expr: code == 0
+        expect: {en: "there is a file two", ko: "파일 two가 있음"}
+        explain: {en: "there is no file two", ko: "파일 two가 없습니다"}
+        fact: {en: "there is a file two", ko: "파일 two가 있습니다"}
       - id: stays-gone
         expect: {en: "v does not come back", ko: "v가 돌아오지 않음"}
+        explain: {en: "v came back", ko: "v가 돌아왔습니다"}
+        fact: {en: "v did not come back", ko: "v가 돌아오지 않았습니다"}
         triggered:
           delete: {kind: Pod, selector: app=v, pick: all}
           stays: 300ms

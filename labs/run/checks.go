@@ -116,7 +116,7 @@ func triggered(step *format.Step, state check.State) []check.Result {
 func unseen(step *format.Step, err error) []check.Result {
 	var out []check.Result
 	for i := range step.Checks {
-		out = append(out, check.Result{ID: step.Checks[i].ID, State: check.Unknown, Actual: err.Error()})
+		out = append(out, check.Result{ID: step.Checks[i].ID, State: check.Unknown, Actual: err.Error(), Found: err.Error()})
 	}
 	return out
 }

@@ -27,7 +27,7 @@ func TestForeignTextIsNotObeyed(t *testing.T) {
 		}
 		var out bytes.Buffer
 		u := &UI{In: &bytes.Buffer{}, Out: &out, Err: &out, Color: color, Command: "nori"}
-		result := check.Result{ID: "x", State: check.Fails, Expected: hostile, Actual: hostile, Why: hostile}
+		result := check.Result{ID: "x", State: check.Fails, Expected: hostile, Actual: hostile, Found: hostile, Why: hostile}
 		held := check.Result{ID: "y", State: check.Holds, Fact: hostile}
 		for what, show := range map[string]func() error{
 			"status": func() error {

@@ -200,6 +200,9 @@ func (l *live) key(ctx context.Context, key rune) (next, done bool, err error) {
 		return true, done, err
 	case 's':
 		l.detail = !l.detail
+		if l.detail && !hasDetail(l.last) {
+			l.detail, l.note = false, noDetail()
+		}
 		return false, false, l.block(ctx)
 	case 'p':
 		l.pictureOnly = len(l.picture) > 0 && !l.pictureOnly

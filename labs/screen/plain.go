@@ -193,7 +193,11 @@ func (p *plainView) answer(ctx context.Context, a answer, stop func()) (next, do
 		}
 		return false, false, p.u.print(p.u.hint(text, width)...)
 	case 's':
-		return false, false, p.u.print(p.u.results(p.last, width, true)...)
+		lines := p.u.results(p.last, width, true)
+		if !hasDetail(p.last) {
+			lines = append(lines, wrapText(noDetail(), width, p.u.faint)...)
+		}
+		return false, false, p.u.print(lines...)
 	case 'p':
 		return false, false, p.u.print(p.u.picture(ctx, p.s)...)
 	case 't':

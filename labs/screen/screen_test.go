@@ -233,7 +233,10 @@ func TestLiveFromStartToEnd(t *testing.T) {
 	p.press("h")
 	p.sees("first nudge")
 	p.press("s")
-	p.sees("found: ")
+	p.sees("nothing more to tell")
+	if strings.Contains(p.text(), "stdout") {
+		t.Error("a learner reads an expression:\n" + p.text())
+	}
 	p.press("n") // what it says must go when the step passes
 	for end := time.Now().Add(10 * time.Second); strings.Count(p.text(), "hasn't") < 2 && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
@@ -389,7 +392,7 @@ func TestPlainThroughAPipe(t *testing.T) {
 	if !errors.Is(err, screen.ErrLeft) {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"1) hint (costs 2 points)", "2) why not yet", "first nudge", "found: ", "please give one of the numbers", "Your progress is kept."} {
+	for _, want := range []string{"1) hint (costs 2 points)", "2) why not yet", "first nudge", "nothing more to tell", "please give one of the numbers", "Your progress is kept."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
@@ -470,6 +473,9 @@ func TestPicturePlain(t *testing.T) {
 func TestLeavingPutsBack(t *testing.T) {
 	fsys := labtest.DemoFS()
 	fsys["demo/lab.yaml"].Data = []byte(strings.Replace(string(fsys["demo/lab.yaml"].Data), "  - id: two\n", `      - id: trial
+        expect: {en: nothing is there, ko: 아무것도 없음}
+        explain: {en: something is there, ko: 무언가 있습니다}
+        fact: {en: nothing is there, ko: 아무것도 없습니다}
         triggered:
           label: {kind: Pod, name: v, labels: {trial: "on"}}
           then: {list: {kind: Pod}, expr: size(items) == 0}

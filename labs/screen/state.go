@@ -1,9 +1,11 @@
 package screen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,13 +96,26 @@ func (u *UI) result(r check.Result, width int, detail bool) []string {
 	case check.Later:
 		return append(item("[-]", r.Expected, u.faint), indent(wrapText(r.Why, width-6, u.faint), "      ", "      ")...)
 	case check.Unknown:
-		return append(item("[?]", r.Expected, u.yellow), note(lang.T("can't look", "볼 수 없음"), r.Actual)...)
+		return append(item("[?]", r.Expected, u.yellow), note(lang.T("can't look", "볼 수 없음"), r.Found)...)
 	}
 	out := item("[ ]", r.Expected, u.red)
-	if detail || r.Why == "" {
-		out = append(out, note(lang.T("found", "지금"), r.Actual)...)
+	// Where the lab has an explanation that is the answer. What the expression came to is
+	// for authors: `lab prove` tells them.
+	if r.Why == "" || detail && r.Found != "" {
+		out = append(out, note(lang.T("found", "지금"), cmp.Or(r.Found, lang.T("not so yet", "아직 아닙니다")))...)
 	}
 	return append(out, note(lang.T("why", "이유"), r.Why)...)
+}
+
+// hasDetail tells whether something was found that isn't shown without being asked for.
+func hasDetail(up run.Update) bool {
+	return slices.ContainsFunc(up.Results, func(r check.Result) bool {
+		return r.State == check.Fails && r.Why != "" && r.Found != ""
+	})
+}
+
+func noDetail() string {
+	return lang.T("There is nothing more to tell than what stands there.", "위에 적힌 것 말고 더 알려 드릴 것은 없습니다.")
 }
 
 // passed lays out what a step that has passed brought.

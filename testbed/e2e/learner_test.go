@@ -100,7 +100,7 @@ namespace: NAMESPACE
 steps:
   - id: one
     checks:
-      - {id: who, script: {run: who.sh}, expr: code == 1}
+      - {id: who, script: {run: who.sh}, expr: code == 1, expect: {en: a, ko: 가}, explain: {en: b, ko: 나}, fact: {en: c, ko: 다}}
 `
 
 // write lays the lab down in a folder that the learner can read.
