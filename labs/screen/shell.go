@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"syscall"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/learner"
@@ -26,24 +26,47 @@ complete -o default -F __start_kubectl k 2>/dev/null
 `
 
 // shellRC is what bash reads in the shell of a lab. The prompt prints the news
-// that the lab has laid down meanwhile.
+// that the lab has laid down meanwhile: what is over (*.now), and then the next step.
+//
+// Each time that something is laid down, bash gets a SIGWINCH: that is the signal whose
+// trap it runs while it waits at a prompt, and one that harms no other program. What is
+// over is then put above the line that is being typed, which stays as it is: the lines
+// below are made free (IND), the line moves down, and the cursor back to where it was in it.
 const shellRC = kubectlRC + `nori() { "$NORI_EXE" --lang "$NORI_LANG" "$@"; }
-step() { cat "$NORI_NEWS/.step"; }
+step() { rm -f "$NORI_NEWS/next"; cat "$NORI_NEWS/.step"; }
 hint() { nori lab hint; }
-status() { nori lab status; }
+status() { __nori_news; nori lab status; }
 __nori_news() {
   local f
-  for f in "$NORI_NEWS"/*; do
+  for f in "$NORI_NEWS"/*.now "$NORI_NEWS/next"; do
     [ -f "$f" ] && cat "$f" && rm -f "$f"
   done
+  __nori_told=
 }
+__nori_idle() {
+  local f i n lines=() files=()
+  [ -t 1 ] && [ "$TERM" != dumb ] || return
+  for f in "$NORI_NEWS"/*.now; do
+    [ -f "$f" ] && mapfile -t -O "${#lines[@]}" lines <"$f" && files+=("$f")
+  done
+  [ -f "$NORI_NEWS/next" ] && [ -z "$__nori_told" ] && lines+=("$NORI_NEXT")
+  n=${#lines[@]}
+  ((n > 0 && n < ${LINES:-24} - 1)) || return
+  [ "${#files[@]}" -gt 0 ] && rm -f "${files[@]}"
+  [ -f "$NORI_NEWS/next" ] && __nori_told=1
+  for ((i = 0; i < n; i++)); do printf '\eD'; done
+  printf '\e[%dA\e7\r\e[%dL' "$n" "$n"
+  printf '%s\r\n' "${lines[@]}"
+  printf '\e8\e[%dB' "$n"
+}
+trap __nori_idle WINCH
 PROMPT_COMMAND="__nori_news${PROMPT_COMMAND:+; $PROMPT_COMMAND}"
-PS1="(lab $NORI_LAB) "'\w\$ '
+PS1="(lab $NORI_LAB) "'\W\$ '
 `
 
 // Shell opens a shell in which the lab's kubectl is ready. Checks go on
-// meanwhile: a step that passes is announced at the next prompt, together
-// with the step that follows.
+// meanwhile: a step that passes is announced at once, and the step that follows is
+// shown at the next prompt.
 func (u *UI) Shell(ctx context.Context, s *run.Session) (err error) {
 	news, err := s.Env.User.TempDir("nori-lab-")
 	if err != nil {
@@ -61,14 +84,19 @@ func (u *UI) Shell(ctx context.Context, s *run.Session) (err error) {
 		stop()
 		return err
 	}
+	u.Say(lang.T(
+		"A shell for the lab. `step` shows the step again, `hint` and `status` help, `exit` leads back. kubectl (k) is ready.",
+		"실습용 셸입니다. `step`은 지금 단계를 다시 보여 주고, `hint`와 `status`가 도와줍니다. `exit`를 입력하면 실습으로 돌아갑니다. kubectl(k)이 준비되어 있습니다."))
+	if err := cmd.Start(); err != nil {
+		stop()
+		return shellError(err)
+	}
+	teller.bash = cmd.Process
 	go func() {
 		defer close(watched)
 		ended <- teller.follow(watching)
 	}()
-	u.Say(lang.T(
-		"A shell for the lab. `step` shows the step again, `hint` and `status` help, `exit` leads back. kubectl (k) is ready.",
-		"실습용 셸입니다. `step`은 지금 단계를 다시 보여 주고, `hint`와 `status`가 도와줍니다. `exit`를 입력하면 실습으로 돌아갑니다. kubectl(k)이 준비되어 있습니다."))
-	runErr := cmd.Run()
+	runErr := cmd.Wait()
 	stop()
 	u.putBack(watched)
 	if followErr := <-ended; followErr != nil && watching.Err() == nil {
@@ -114,7 +142,8 @@ func (u *UI) shellCommand(s *run.Session, news string) (*exec.Cmd, error) {
 		return nil, err
 	}
 	cmd, err := u.bash(s.Env.User, news, shellRC, append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID,
-		"NORI_LANG="+lang.Current(), "NORI_TESTBED="+s.Env.Testbed, "NORI_BIN="+s.Env.BinDir))
+		"NORI_LANG="+lang.Current(), "NORI_TESTBED="+s.Env.Testbed, "NORI_BIN="+s.Env.BinDir,
+		"NORI_NEXT="+lang.T("Enter shows the next step.", "엔터를 누르면 다음 단계를 보여 줍니다.")))
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +157,9 @@ type teller struct {
 	u   *UI
 	s   *run.Session
 	dir string
-	n   atomic.Int64
+	n   int
+	// bash is told of the news.
+	bash *os.Process
 }
 
 // follow watches step after step until ctx is done or the lab is finished.
@@ -157,34 +188,54 @@ func (t *teller) follow(ctx context.Context) error {
 			return err
 		}
 		gone = false
-		lines := append([]string{""}, t.u.passed(last, stepPoints(t.s), width)...)
-		done, reopened, err := advance(ctx, t.s)
-		if err != nil {
+		// That comes before the next step is open: `status` must not show that one first.
+		if err := t.tell(append([]string{""}, t.u.passed(last, stepPoints(t.s), width)...)); err != nil {
 			return err
 		}
-		if done {
-			return t.tell(append(lines, "", lang.T("That was the last step: `exit` leads to the end.", "마지막 단계였습니다. `exit`를 입력하면 마무리로 갑니다.")))
-		}
-		if reopened {
-			lines = append(lines, reopenedText())
-		}
-		text, err := t.u.stepText(ctx, t.s, width)
-		if err != nil {
-			return err
-		}
-		if err := t.tell(append(append(lines, ""), text...)); err != nil {
-			return err
-		}
-		if err := t.step(ctx); err != nil {
+		if done, err := t.next(ctx); err != nil || done {
 			return err
 		}
 	}
 }
 
+// next opens the step that follows and lays it down for the next prompt.
+func (t *teller) next(ctx context.Context) (done bool, err error) {
+	done, reopened, err := advance(ctx, t.s)
+	if err != nil {
+		return false, err
+	}
+	if done {
+		return true, t.tell([]string{"", lang.T("That was the last step: `exit` leads to the end.", "마지막 단계였습니다. `exit`를 입력하면 마무리로 갑니다.")})
+	}
+	if reopened {
+		if err := t.tell([]string{reopenedText()}); err != nil {
+			return false, err
+		}
+	}
+	if err := t.step(ctx); err != nil {
+		return false, err
+	}
+	width, _ := t.u.size()
+	text, err := t.u.stepText(ctx, t.s, width)
+	if err != nil {
+		return false, err
+	}
+	return false, t.news("next", append([]string{""}, text...))
+}
+
 // tell lays a text down whole, under a name that keeps the order.
 func (t *teller) tell(lines []string) error {
-	name := fmt.Sprintf("%06d", t.n.Add(1))
-	return t.write(name, lines)
+	t.n++
+	return t.news(fmt.Sprintf("%06d.now", t.n), lines)
+}
+
+// news lays a text down and says so.
+func (t *teller) news(name string, lines []string) error {
+	if err := t.write(name, lines); err != nil {
+		return err
+	}
+	_ = t.bash.Signal(syscall.SIGWINCH) // it may have ended
+	return nil
 }
 
 // step lays down the text of the open step for `step`.

@@ -3,6 +3,7 @@ package screen_test
 import (
 	"errors"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"noriter.dev/noriter/labs/screen"
@@ -35,6 +36,38 @@ func TestShell(t *testing.T) {
 	}
 	if step, state, err := p.s.Step(); err != nil || step.ID != "two" || !state.Passed("one") {
 		t.Errorf("%v %v", state, err)
+	}
+}
+
+// TestShellTellsAtOnce: a step that passes while a line is half typed is announced above
+// that line, which stays as it is.
+func TestShellTellsAtOnce(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("needs bash")
+	}
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("TERM", "xterm")
+	p := play(t, "en", false, true)
+	p.sees("t: shell")
+	p.press("t")
+	p.sees("(lab demo)")
+	t.Cleanup(func() { _, _ = p.pty.WriteString("\x03exit\n") }) // a shell that is left open would be waited for
+	p.press("echo ha''lf")
+	p.sees("echo ha''lf")
+	p.file("one", p.color())
+	p.sees("Passed! 10 points.")
+	p.sees("Enter shows the next step.")
+	if strings.Contains(p.text(), "Then write the file") {
+		t.Error("the next step is put over the line that is being typed:\n" + p.text())
+	}
+	p.press("-typed\n")
+	p.sees("half-typed")
+	p.sees("Then write the file `two`.")
+	p.press("exit\n")
+	p.sees("step 2 of 2")
+	p.press("q")
+	if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+		t.Fatal(err)
 	}
 }
 
