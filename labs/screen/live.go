@@ -105,7 +105,7 @@ func (l *live) step(ctx context.Context) (done bool, err error) {
 	stop := func() { cancel(); l.u.putBack(watched) }
 	defer stop()
 	resized := make(chan os.Signal, 1)
-	signal.Notify(resized, syscall.SIGWINCH)
+	signal.Notify(resized, syscall.SIGWINCH, syscall.SIGCONT) // `fg` after Ctrl-Z, too
 	defer signal.Stop(resized)
 	keys, updates, ended := make(chan rune), make(chan run.Update), make(chan error, 2)
 	reading, stopReading := context.WithCancel(ctx)
@@ -144,7 +144,7 @@ func (l *live) step(ctx context.Context) (done bool, err error) {
 			}
 			return false, err
 		case <-resized:
-			err = l.redraw(ctx)
+			err = errors.Join(l.board.resume(), l.redraw(ctx))
 		case <-elsewhere.C:
 			if opening(l.s) != here {
 				return finished(l.s) // another process reset the lab, or went on in it

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/learner"
@@ -92,6 +93,7 @@ func (u *UI) Shell(ctx context.Context, s *run.Session) (err error) {
 		return shellError(err)
 	}
 	teller.bash = cmd.Process
+	go teller.remind(watching)
 	go func() {
 		defer close(watched)
 		ended <- teller.follow(watching)
@@ -236,6 +238,23 @@ func (t *teller) news(name string, lines []string) error {
 	}
 	_ = t.bash.Signal(syscall.SIGWINCH) // it may have ended
 	return nil
+}
+
+// remind tells bash again while news lies about: a signal that comes just before bash
+// begins to wait for a key is only seen with that key.
+func (t *teller) remind(ctx context.Context) {
+	ticker := time.NewTicker(patience)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if lying, _ := filepath.Glob(filepath.Join(t.dir, "*.now")); len(lying) > 0 {
+				_ = t.bash.Signal(syscall.SIGWINCH) // it may have ended
+			}
+		}
+	}
 }
 
 // step lays down the text of the open step for `step`.

@@ -2,9 +2,12 @@ package screen_test
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"noriter.dev/noriter/labs/screen"
 )
@@ -56,7 +59,6 @@ func TestShellTellsAtOnce(t *testing.T) {
 	p.sees("echo ha''lf")
 	p.file("one", p.color())
 	p.sees("Passed! 10 points.")
-	p.sees("Enter shows the next step.")
 	if strings.Contains(p.text(), "Then write the file") {
 		t.Error("the next step is put over the line that is being typed:\n" + p.text())
 	}
@@ -65,6 +67,25 @@ func TestShellTellsAtOnce(t *testing.T) {
 	p.sees("Then write the file `two`.")
 	p.press("exit\n")
 	p.sees("step 2 of 2")
+	p.press("q")
+	if err := p.end(); !errors.Is(err, screen.ErrLeft) {
+		t.Fatal(err)
+	}
+}
+
+// TestContinued: after Ctrl-Z and `fg` the screen is drawn again.
+func TestContinued(t *testing.T) {
+	p := play(t, "en", false, true)
+	p.sees("t: shell")
+	before := strings.Count(p.text(), "The introduction.")
+	if err := syscall.Kill(os.Getpid(), syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); strings.Count(p.text(), "The introduction.") == before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the screen was not drawn again")
+		}
+	}
 	p.press("q")
 	if err := p.end(); !errors.Is(err, screen.ErrLeft) {
 		t.Fatal(err)
