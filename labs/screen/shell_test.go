@@ -54,7 +54,7 @@ func TestShellTellsAtOnce(t *testing.T) {
 	p.sees("t: shell")
 	p.press("t")
 	p.sees("(lab demo)")
-	t.Cleanup(func() { _, _ = p.pty.WriteString("\x03exit\n") }) // a shell that is left open would be waited for
+	t.Cleanup(func() { _, _ = p.pty.WriteString("\x15exit\n") }) // a shell that is left open would be waited for
 	p.press("echo ha''lf")
 	p.sees("echo ha''lf")
 	p.file("one", p.color())
