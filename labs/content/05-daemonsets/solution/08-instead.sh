@@ -1,2 +1,2 @@
-kubectl apply -f copies.yaml
-kubectl scale deployment copies --replicas="$(kubectl get nodes -o name | wc -l)"
+kubectl apply -f copies.yaml &&
+  kubectl scale deployment copies --replicas="$(kubectl get nodes -o name | wc -l)"
