@@ -57,7 +57,7 @@ func (g *globals) cheat(args []string, choose bool) error {
 func (g *globals) findTopic(pages []*cheatsheets.Page, topic string) (*cheatsheets.Page, error) {
 	var topics []string
 	for _, p := range pages {
-		if p.Topic == topic {
+		if p.Topic == cheatsheets.Topic(topic) {
 			return p, nil
 		}
 		topics = append(topics, p.Topic)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 )
 
 func newResetCommand(g *globals) *cobra.Command {
-	to, all := testbed.StartSnapshot, false
+	to, all, yes := testbed.StartSnapshot, false, false
 	c := &cobra.Command{
 		Use:   "reset",
 		Short: lang.T("Put the testbed back to the state right after `nori up`", "`nori up` 직후 상태로 되돌리기"),
@@ -32,19 +33,20 @@ is put back at once.`,
 초기화 때 마저 끝냅니다. --all은 이 호스트의 모든 테스트베드를 한꺼번에 되돌립니다.`),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if all {
-				return g.resetAll(c.Context(), to)
+				return g.resetAll(c.Context(), to, yes)
 			}
-			return g.reset(c, to)
+			return g.reset(c, to, yes)
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, lang.T("every testbed of this host, all at once", "이 호스트의 모든 테스트베드를 한꺼번에"))
+	c.Flags().BoolVar(&yes, "yes", false, lang.T("don't ask", "묻지 않고 실행"))
 	c.Flags().StringVar(&to, "to", to, lang.T("another snapshot to go back to", "돌아갈 다른 스냅샷"))
 	return c
 }
 
-func (g *globals) reset(c *cobra.Command, to string) error {
-	t, bin, err := g.openToReset(c.Context(), to)
-	if err != nil {
+func (g *globals) reset(c *cobra.Command, to string, yes bool) error {
+	t, bin, err := g.openToReset(c.Context(), to, yes)
+	if err != nil || t == nil {
 		return err
 	}
 	begin := time.Now()
@@ -60,11 +62,18 @@ func (g *globals) reset(c *cobra.Command, to string) error {
 
 // openToReset is openToInstall where a worker came after the snapshot, or where the
 // snapshot has another nori's programs, since they will be installed anew; else a
-// reset needs nothing but what is there.
-func (g *globals) openToReset(ctx context.Context, to string) (*testbed.Testbed, string, error) {
+// reset needs nothing but what is there. It gives no testbed where the answer was no.
+func (g *globals) openToReset(ctx context.Context, to string, yes bool) (*testbed.Testbed, string, error) {
 	t, bin, err := g.findWithPrograms()
 	if err != nil {
 		return nil, "", err
+	}
+	if g.entered == "" { // else it was asked before
+		ok, err := g.confirm(yes, lang.Textf("Put all of testbed %s back to %q? What was made in it since is gone then; `nori lab reset` puts back a lab alone.",
+			"테스트베드 %s 전체를 %q 상태로 되돌릴까요? 그 뒤에 만든 것은 모두 사라집니다. 실습 하나만 되돌리려면 `nori lab reset`을 쓰세요.", t.Name(), to))
+		if err != nil || !ok {
+			return nil, "", err
+		}
 	}
 	old, err := t.Outdated(to, bin)
 	if err != nil {
@@ -78,7 +87,7 @@ func (g *globals) openToReset(ctx context.Context, to string) (*testbed.Testbed,
 
 // resetAll puts every testbed of this host back, all at once. Each is reset by
 // a process of its own, since an isolated one must be entered.
-func (g *globals) resetAll(ctx context.Context, to string) error {
+func (g *globals) resetAll(ctx context.Context, to string, yes bool) error {
 	if g.name != "" {
 		return g.usage("--all means every testbed; leave --name out, or --all", "--all은 모든 테스트베드를 뜻합니다. --name과 --all 가운데 하나를 빼세요")
 	}
@@ -96,6 +105,10 @@ func (g *globals) resetAll(ctx context.Context, to string) error {
 	if len(names) == 0 {
 		g.tell("there is no testbed; nothing to do", "테스트베드가 없습니다. 할 일이 없습니다")
 		return nil
+	}
+	if ok, err := g.confirm(yes, lang.Textf("Put all of %s back to %q? What was made in them since is gone then.",
+		"%s 전체를 %q 상태로 되돌릴까요? 그 뒤에 만든 것은 모두 사라집니다.", strings.Join(names, ", "), to)); err != nil || !ok {
+		return err
 	}
 	self, err := thisProgram()
 	if err != nil {

@@ -36,7 +36,7 @@ func newSnapshotCommand(g *globals) *cobra.Command {
 		},
 	}, &cobra.Command{
 		Use: "restore NAME", Short: lang.T("Go back to a snapshot", "스냅샷으로 되돌리기"), Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return g.reset(c, args[0]) },
+		RunE: func(c *cobra.Command, args []string) error { return g.reset(c, args[0], true) },
 	}, &cobra.Command{
 		Use: "delete NAME", Short: lang.T("Forget a snapshot", "스냅샷 지우기"), Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -291,13 +292,26 @@ func (a *Asked) holds(list []string, answer string) bool {
 func (a *Asked) same(x, y string) bool {
 	switch a.Question.Kind {
 	case Number:
-		n, errX := strconv.Atoi(clean(x))
-		m, errY := strconv.Atoi(clean(y))
-		return errX == nil && errY == nil && n == m
+		n, okX := number(x)
+		m, okY := number(y)
+		return okX && okY && n == m
 	case Text:
 		return strings.EqualFold(clean(x), clean(y))
 	}
 	return x == y
+}
+
+// counted is a number and what is counted: "8", "8 pods", "8개".
+var counted = regexp.MustCompile(`^([+-]?[0-9]+)\s*\pL*$`)
+
+// number reads a number as people write it.
+func number(s string) (int, bool) {
+	m := counted.FindStringSubmatch(clean(s))
+	if m == nil {
+		return 0, false
+	}
+	n, err := strconv.Atoi(m[1])
+	return n, err == nil
 }
 
 func clean(s string) string { return strings.Trim(strings.TrimSpace(s), "`'\"“”‘’") }

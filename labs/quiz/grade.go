@@ -3,7 +3,6 @@ package quiz
 import (
 	"context"
 	"slices"
-	"strconv"
 )
 
 // Verdict is what came of an answer.
@@ -24,8 +23,8 @@ func (a *Asked) Acceptable(given string) bool {
 	if a.Question.Kind != Number {
 		return true
 	}
-	_, err := strconv.Atoi(clean(given))
-	return err == nil
+	_, ok := number(given)
+	return ok
 }
 
 // Grade judges an answer: the options that were taken, or the one that was

@@ -61,10 +61,11 @@ func (u *UI) question(ctx context.Context, s *quiz.Session, a *quiz.Asked, numbe
 	width, _ := u.size()
 	head := lang.T(fmt.Sprintf("Question %d of %d", number, len(s.Quiz.Questions)), fmt.Sprintf("문제 %d / %d", number, len(s.Quiz.Questions)))
 	lines := append([]string{"", u.bold(head), strings.Repeat("-", width)}, u.markdown(a.Text, width)...)
-	if err := u.print(append(lines, "")...); err != nil {
+	lines = append(lines, "")
+	if err := u.print(lines...); err != nil {
 		return err
 	}
-	given, err := u.answerTo(ctx, s, a)
+	given, err := u.answerTo(ctx, s, a, lines)
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,9 @@ const wantsShell = "!"
 // errLook asks for the shell.
 var errLook = errors.New("look first")
 
-// answerTo gets the learner's answer. None means "I don't know".
-func (u *UI) answerTo(ctx context.Context, s *quiz.Session, a *quiz.Asked) ([]string, error) {
+// answerTo gets the learner's answer. None means "I don't know". Who comes back from a look
+// around is shown the question again.
+func (u *UI) answerTo(ctx context.Context, s *quiz.Session, a *quiz.Asked, question []string) ([]string, error) {
 	ask := u.askPlainly
 	if u.Redraw {
 		ask = u.askOnTerminal
@@ -34,6 +35,9 @@ func (u *UI) answerTo(ctx context.Context, s *quiz.Session, a *quiz.Asked) ([]st
 		switch {
 		case errors.Is(err, errLook):
 			if err := u.quizShell(ctx, s); err != nil {
+				return nil, err
+			}
+			if err := u.print(question...); err != nil {
 				return nil, err
 			}
 		case errors.Is(err, terminal.InterruptErr), ctx.Err() != nil:
@@ -53,11 +57,16 @@ func (u *UI) askOnTerminal(_ context.Context, a *quiz.Asked) ([]string, error) {
 	case quiz.Multi:
 		return u.selectSome(a)
 	}
-	for {
+	for empty := false; ; {
 		typed := ""
 		prompt := &survey.Input{Message: lang.T("Answer (! opens a shell):", "답 (!는 셸 열기):")}
 		if err := survey.AskOne(prompt, &typed, u.streams()); err != nil {
 			return nil, err
+		}
+		if strings.TrimSpace(typed) == "" && !empty { // an Enter too many is no answer
+			empty = true
+			u.Say(lang.T("Nothing was typed. Enter again: I don't know.", "입력한 것이 없습니다. 모르면 다시 엔터만 누르세요."))
+			continue
 		}
 		given, ok, err := typedAnswer(a, typed)
 		if ok || err != nil {

@@ -37,7 +37,7 @@ func (u *UI) Sheet(p *cheatsheets.Page) error {
 			lines = append(lines, u.sheetBlock(b, width)...)
 		}
 	}
-	return u.print(lines...)
+	return u.page(lines)
 }
 
 func (u *UI) sheetBlock(b cheatsheets.Block, width int) []string {

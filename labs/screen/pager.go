@@ -1,0 +1,49 @@
+package screen
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// page prints lines, through a pager where they don't fit onto the terminal: $PAGER, or
+// less, as man(1) does.
+func (u *UI) page(lines []string) error {
+	_, height := u.size()
+	pager := pager()
+	if !u.Redraw || len(lines) < height || pager == "" {
+		return u.print(lines...)
+	}
+	cmd := exec.Command("sh", "-c", pager)
+	cmd.Stdin = strings.NewReader(strings.Join(u.shown(lines), "\n") + "\n")
+	cmd.Stdout, cmd.Stderr = u.Out, u.Err
+	cmd.Env = append(os.Environ(), "LESS="+lessOptions())
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() < 126 { // somebody left it; a shell says by 126 and 127 that there is none
+		return nil
+	}
+	if err != nil {
+		return u.print(lines...)
+	}
+	return nil
+}
+
+func pager() string {
+	if p, ok := os.LookupEnv("PAGER"); ok {
+		return p
+	}
+	if _, err := exec.LookPath("less"); err == nil {
+		return "less"
+	}
+	return ""
+}
+
+// lessOptions are the learner's, or: leave what fits, show colours, and let the page stay.
+func lessOptions() string {
+	if o := os.Getenv("LESS"); o != "" {
+		return o
+	}
+	return "FRX"
+}

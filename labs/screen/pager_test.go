@@ -1,0 +1,43 @@
+package screen
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPager: what doesn't fit goes through the pager, what fits or is for no terminal does
+// not, and where there is no pager it is printed.
+func TestPager(t *testing.T) {
+	long := strings.Split(strings.Repeat("line\n", 60), "\n")
+	for _, c := range []struct {
+		name   string
+		redraw bool
+		lines  []string
+		pager  string
+		paged  bool
+	}{
+		{"long", true, long, "cat > $PAGED", true},
+		{"short", true, long[:5], "cat > $PAGED", false},
+		{"no terminal", false, long, "cat > $PAGED", false},
+		{"no pager wanted", true, long, "", false},
+		{"no such pager", true, long, "no-such-pager", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "paged")
+			t.Setenv("PAGED", file)
+			t.Setenv("PAGER", c.pager)
+			var out, errs bytes.Buffer
+			u := &UI{Out: &out, Err: &errs, Redraw: c.redraw}
+			if err := u.page(c.lines); err != nil {
+				t.Fatal(err)
+			}
+			paged, _ := os.ReadFile(file) // there may be none
+			if got := strings.Contains(string(paged), "line"); got != c.paged || strings.Contains(out.String(), "line") == c.paged {
+				t.Errorf("paged %v, printed %q", got, out.String())
+			}
+		})
+	}
+}
