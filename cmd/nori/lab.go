@@ -28,7 +28,7 @@ func newLabCommand(g *globals) *cobra.Command {
 	g.groupOnly(cmd)
 	g.trustFlag(cmd)
 	cmd.AddCommand(newLabListCommand(g), newLabStartCommand(g), newLabStatusCommand(g), newLabHintCommand(g),
-		newLabNextCommand(g), newLabSolveCommand(g), newLabResetCommand(g), newLabStopCommand(g), newLabProveCommand(g), newLabNewCommand(g))
+		newLabStepCommand(g), newLabNextCommand(g), newLabSolveCommand(g), newLabResetCommand(g), newLabStopCommand(g), newLabProveCommand(g), newLabNewCommand(g))
 	return cmd
 }
 

@@ -84,6 +84,16 @@ func newLabHintCommand(g *globals) *cobra.Command {
 		})
 }
 
+func newLabStepCommand(g *globals) *cobra.Command {
+	return g.labCommand("step", "Show the open step again", "지금 단계를 다시 보기",
+		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
+			if err := s.Remember(ctx); err != nil {
+				return err
+			}
+			return ui.Step(ctx, s)
+		})
+}
+
 func newLabNextCommand(g *globals) *cobra.Command {
 	return g.labCommand("next", "Go on to the next step, once this one has passed", "이 단계를 통과했으면 다음 단계로 가기", nextStep)
 }

@@ -52,7 +52,11 @@ PATH=%[1]q:$PATH
 . <(kubectl completion bash)
 alias k=kubectl
 complete -o default -F __start_kubectl k
-PS1='(%[2]s) \w\$ '
+# What the shell of a lab knows, too
+step() { nori lab step "$@"; }
+hint() { nori lab hint "$@"; }
+status() { nori lab status "$@"; }
+PS1='(%[2]s) \W\$ '
 `
 
 // desk is the caller's place on a testbed.

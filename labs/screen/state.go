@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,11 @@ func (u *UI) stepText(ctx context.Context, s *run.Session, width int) ([]string,
 	}
 	lines = append(lines, wrapText(section.Heading, width, u.bold)...)
 	lines = append(append(lines, ""), u.markdown(text, width)...)
+	if namesTerminal.MatchString(text) {
+		lines = append(append(lines, ""), u.markdown(lang.Textf(
+			"(Another terminal knows nothing of your testbed yet: `%s shell` opens a shell there in which kubectl works, and `step`, `hint` and `status` of this lab.)",
+			"(다른 터미널은 아직 여러분의 테스트베드를 모릅니다. 그곳에서 `%s shell`을 실행하면 kubectl과 이 실습의 `step`, `hint`, `status`를 쓸 수 있는 셸이 열립니다.)", u.Command).String(), width)...)
+	}
 	hints, err := s.Hints(ctx)
 	if err != nil {
 		return nil, err
@@ -57,6 +63,9 @@ func (u *UI) stepText(ctx context.Context, s *run.Session, width int) ([]string,
 	}
 	return lines, nil
 }
+
+// namesTerminal finds that a step's text asks for a terminal besides the lab's own.
+var namesTerminal = regexp.MustCompile(`(another|second|one) terminal|(다른|한|두 번째) 터미널`)
 
 // hint lays a hint out with a bar at its left.
 func (u *UI) hint(text string, width int) []string {
