@@ -78,8 +78,7 @@ mount --bind "$1/var" var/lib/noriter
 mount --bind "$3" mnt
 chroot . systemd-machine-id-setup
 ip link set lo up
-echo ready
-exec chroot . /bin/sh -c 'while :; do sleep 1000 & wait $!; done'
+exec chroot . /bin/sh -c 'echo ready; while :; do sleep 1000 & wait $!; done'
 `
 
 func newHost(t *testing.T, r release, suite string) *host {
@@ -165,7 +164,7 @@ find /var/lib/noriter; find /run \( -path /run/systemd -o -path /run/netns -empt
 		"network": "ls /sys/class/net",
 		"cgroups": "find /sys/fs/cgroup -type d -path '*/noriter/" + hostBed + "-*'",
 		// The first process, and what looks.
-		"processes": "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; echo; done | grep -vE '^(sleep 1000|find|sh -c for|/bin/sh -c while|grep|tr) |^$' || true",
+		"processes": "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; echo; done | grep -vE '^(sleep 1000|find|sh -c for|/bin/sh -c echo ready|grep|tr) |^$' || true",
 	} {
 		state[what] = sorted(strings.Split(strings.TrimSpace(h.run("sh", "-c", script)), "\n"))
 	}
