@@ -117,7 +117,7 @@ func (g *globals) printFaults(lines []faultLine) {
 			state = color.GreenString(lang.T("it no longer shows", "증상 없음"))
 		}
 		fmt.Fprintln(g.stdout, lang.Textf("\nIn: %s, %s, for %s (seed %d). Now %s: %s", "\n주입한 장애: %s, %s, %s 전 (시드 %d). 지금 %s: %s",
-			color.New(color.Bold).Sprint(l.Name), fault.TargetOf(*l.In), spent(time.Since(l.In.Since)), l.In.Seed, state, printable.Text(l.Seen)))
+			color.New(color.Bold).Sprint(l.Name), fault.TargetOf(*l.In), time.Since(l.In.Since).Round(time.Second), l.In.Seed, state, printable.Text(l.Seen)))
 	}
 }
 

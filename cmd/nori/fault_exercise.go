@@ -50,19 +50,7 @@ func (g *globals) surprise(c *cobra.Command, level int, o fault.Options) error {
 func surpriseIn(t *testbed.Testbed) string {
 	e := t.Exercise()
 	return lang.Textf("A surprise is in, of level %d, for %s (seed %d); `%s` names it and gives up", "단계 %d의 숨은 장애가 %s째 있습니다 (시드 %d). `%s` 명령은 정체를 알려 주고, 포기한 것으로 칩니다",
-		e.Level, spent(fault.Taken(e)), e.Seed, t.Command("fault reveal")).String()
-}
-
-// spent is a time as people say it, to the second.
-func spent(d time.Duration) lang.Text {
-	s := int(d.Round(time.Second).Seconds())
-	switch h, m := s/3600, s/60%60; {
-	case h > 0:
-		return lang.Textf("%d h %d min", "%d시간 %d분", h, m)
-	case m > 0:
-		return lang.Textf("%d min %d s", "%d분 %d초", m, s%60)
-	}
-	return lang.Textf("%d s", "%d초", s)
+		e.Level, fault.Taken(e), e.Seed, t.Command("fault reveal")).String()
 }
 
 func newFaultHintCommand(g *globals) *cobra.Command {
@@ -145,7 +133,7 @@ func (g *globals) gradeFaults(ctx context.Context) error {
 }
 
 func (g *globals) printGrade(t *testbed.Testbed, v fault.Grade) {
-	took := spent(time.Duration(v.Seconds * float64(time.Second)))
+	took := time.Duration(v.Seconds * float64(time.Second)).Round(time.Second)
 	if v.Mended {
 		fmt.Fprintln(g.stdout, lang.Textf("%s in %s: %d of %d points, %d hints", "%s 걸린 시간 %s, 점수 %d/%d, 힌트 %d개",
 			color.GreenString(lang.T("mended", "고쳤습니다.")), took, v.Points, v.Most, v.Hints))

@@ -68,16 +68,16 @@ func (g *globals) openToReset(ctx context.Context, to string, yes bool) (*testbe
 	if err != nil {
 		return nil, "", err
 	}
+	old, err := t.Outdated(to, bin)
+	if err != nil {
+		return nil, "", err
+	}
 	if g.entered == "" { // else it was asked before
 		ok, err := g.confirm(yes, lang.Textf("Put all of testbed %s back to %q? What was made in it since is gone then; `nori lab reset` puts back a lab alone.",
 			"테스트베드 %s 전체를 %q 상태로 되돌릴까요? 그 뒤에 만든 것은 모두 사라집니다. 실습 하나만 되돌리려면 `nori lab reset`을 쓰세요.", t.Name(), to))
 		if err != nil || !ok {
 			return nil, "", err
 		}
-	}
-	old, err := t.Outdated(to, bin)
-	if err != nil {
-		return nil, "", err
 	}
 	if newer, err := t.Newer(ctx, to); old || err == nil && len(newer) > 0 {
 		return t, bin, g.enterWithImages(ctx, t, bin)

@@ -80,7 +80,7 @@ func (g *globals) showStatus(t *testbed.Testbed, s testbed.Status, faults bool) 
 			fmt.Fprintln(g.stdout, lang.T("no fault is in", "주입한 장애 없음"))
 		}
 		for _, f := range all.Faults {
-			fmt.Fprintln(g.stdout, lang.Textf("fault in: %s, %s, for %s", "주입한 장애: %s, %s, %s 전", f.Name, f.Target, spent(time.Since(f.Since))))
+			fmt.Fprintln(g.stdout, lang.Textf("fault in: %s, %s, for %s", "주입한 장애: %s, %s, %s 전", f.Name, f.Target, time.Since(f.Since).Round(time.Second)))
 		}
 	})
 }

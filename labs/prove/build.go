@@ -3,11 +3,13 @@ package prove
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
-	"reflect"
+	"slices"
 	"testing/fstest"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -78,13 +80,16 @@ func (f withFile) Open(name string) (fs.File, error) {
 	return file, err
 }
 
-// removeElsewhere takes away what a way did where nobody looks.
-func (w *walk) removeElsewhere(ctx context.Context) {
+// removeElsewhere takes away what a way did where nobody looks; most did nothing there.
+func (w *walk) removeElsewhere(ctx context.Context) error {
 	down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	namespaces := w.s.Cluster.Dynamic.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
-	// What can't be removed is one of many proofs' leavings, and no fault of the lab.
-	_ = namespaces.Delete(down, w.s.Namespace+elsewhere, metav1.DeleteOptions{})
+	err := namespaces.Delete(down, w.s.Namespace+elsewhere, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("removing namespace %s: %w", w.s.Namespace+elsewhere, err)
+	}
+	return nil
 }
 
 // How a world comes to rest: nothing has changed for so long.
@@ -111,10 +116,10 @@ func (w *walk) settled(ctx context.Context, at int) (passed bool, last run.Updat
 			if last, err = w.s.Look(ctx); err != nil || last.Passed {
 				return last.Passed, last, err
 			}
-			if same >= restBeats && reflect.DeepEqual(found, last.Results) || time.Now().After(end) {
+			if same >= restBeats && slices.Equal(found, last.Results) || time.Now().After(end) {
 				return false, last, nil
 			}
-			same = min(same, 0)
+			same = 0
 		}
 		before = world
 		select {

@@ -2,6 +2,7 @@ package prove
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -115,7 +116,7 @@ func isDaemons(step *format.Step) bool {
 
 // mentionsKeeper says whether an expression asks who keeps a pod.
 func mentionsKeeper(e *field.Expr) bool {
-	return e != nil && (strings.Contains(e.Source(), "controller(") || strings.Contains(e.Source(), "owners["))
+	return strings.Contains(e.Source(), "controller(") || strings.Contains(e.Source(), "owners[")
 }
 
 // orphaned takes away whatever keeps pods, and leaves the pods.
@@ -197,14 +198,14 @@ type derivation struct {
 	allowed *format.Allowed
 }
 
-func (d *derivation) walk(ctx context.Context, w *walk) (string, error) {
+func (d *derivation) walk(ctx context.Context, w *walk) (detail string, err error) {
 	if d.passes && d.allowed != nil {
 		return "not tried: " + d.allowed.Why.EN, nil
 	}
 	if err := w.build(ctx, d.step); err != nil {
 		return "", err
 	}
-	defer w.removeElsewhere(ctx)
+	defer func() { err = errors.Join(err, w.removeElsewhere(ctx)) }()
 	if err := w.typeIn(ctx, d.script); err != nil {
 		return "", brokenf("it can't be typed: %v", err)
 	}

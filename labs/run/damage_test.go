@@ -1,13 +1,18 @@
 package run_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 
+	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/labtest"
+	"noriter.dev/noriter/labs/progress"
 )
 
 // TestDamageIsSaid takes away what a step did not ask for, and wants the command that puts
@@ -61,4 +66,19 @@ func TestDamageIsSaid(t *testing.T) {
 	if n := strings.Count(got, "\n") + 1; n != 5 {
 		t.Errorf("%d lines, want 5:\n%s", n, got)
 	}
+}
+
+// TestWhereNodesAreNotListed: on somebody else's cluster a step is graded all the same.
+func TestWhereNodesAreNotListed(t *testing.T) {
+	s, w := started(t)
+	if err := s.Store.Update(func(all *progress.State) error { all.Labs["demo"].StepState("one").Before = nil; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	w.Client.PrependReactor("list", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, errors.New("nodes is forbidden")
+	})
+	if u, err := s.Look(t.Context()); err != nil || u.Results[0].State != check.Fails || len(u.Damage) > 0 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	solve(t, s)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/internal/wait"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/progress"
@@ -43,7 +44,7 @@ const (
 
 // grade evaluates the step once, tells of what changed, and records a pass.
 func (g *grader) grade(ctx context.Context) (passed bool, err error) {
-	unlock, err := g.s.Store.TryGrading()
+	unlock, err := g.turn(ctx)
 	taken := errors.Is(err, progress.ErrGrading)
 	if err != nil && !taken {
 		return false, err
@@ -58,6 +59,30 @@ func (g *grader) grade(ctx context.Context) (passed bool, err error) {
 		return false, g.lookOn(ctx)
 	}
 	return g.judge(ctx)
+}
+
+// turnPatience is how long who asks waits for another's look to end. One that tries
+// something out takes longer, and is looked on at.
+const turnPatience = 3 * time.Second
+
+// turn takes the lock of the grader. Whoever only watches comes again soon; who asks waits:
+// an answer of "not yet" would be wrong a moment later.
+func (g *grader) turn(ctx context.Context) (unlock func(), err error) {
+	if !g.asked {
+		return g.s.Store.TryGrading()
+	}
+	what := lang.Text{EN: "another nori to grade", KO: "다른 nori의 채점"}
+	done, err := wait.Within(ctx, g.s.patient(turnPatience), 50*time.Millisecond, what, func(context.Context) (bool, string, error) {
+		var err error
+		if unlock, err = g.s.Store.TryGrading(); errors.Is(err, progress.ErrGrading) {
+			return false, err.Error(), nil
+		}
+		return err == nil, "", err
+	})
+	if err == nil && !done {
+		err = progress.ErrGrading
+	}
+	return unlock, err
 }
 
 // lookOn tells what is there while another process grades, and tries nothing out.

@@ -91,3 +91,22 @@ func TestWhoeverTriedInVain(t *testing.T) {
 		t.Errorf("who asks is answered: killed %d times, %+v, %v", deleted.Load(), u.Results, err)
 	}
 }
+
+// TestWhoAsksWaitsForTheTurn: a look at a moment at which another process grades, for the
+// blink that this takes, is answered with what is so, and not with "not yet".
+func TestWhoAsksWaitsForTheTurn(t *testing.T) {
+	s, _ := started(t)
+	solve(t, s)
+	if _, err := s.Advance(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, "two", "2")
+	unlock, err := s.Store.TryGrading()
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(300*time.Millisecond, unlock)
+	if u, err := s.Look(t.Context()); err != nil || !u.Passed {
+		t.Errorf("passed %v with %+v, %v", u.Passed, u.Results, err)
+	}
+}

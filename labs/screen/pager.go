@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"noriter.dev/noriter/internal/learner"
 )
 
 // page prints lines, through a pager where they don't fit onto the terminal: $PAGER, or
@@ -19,7 +21,12 @@ func (u *UI) page(lines []string) error {
 	cmd.Stdin = strings.NewReader(strings.Join(u.shown(lines), "\n") + "\n")
 	cmd.Stdout, cmd.Stderr = u.Out, u.Err
 	cmd.Env = append(os.Environ(), "LESS="+lessOptions())
-	err := cmd.Run()
+	who, err := learner.Caller() // a pager starts what its reader types: not as root for whoever came by sudo
+	if err != nil {
+		return err
+	}
+	who.Own(cmd)
+	err = cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() < 126 { // somebody left it; a shell says by 126 and 127 that there is none
 		return nil

@@ -3,6 +3,7 @@ package screen
 import (
 	"bytes"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,5 +40,29 @@ func TestPager(t *testing.T) {
 				t.Errorf("paged %v, printed %q", got, out.String())
 			}
 		})
+	}
+}
+
+// TestPagerIsTheLearners: from a pager one may start a shell, so it has the rights of
+// whoever came by sudo.
+func TestPagerIsTheLearners(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give rights up")
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SUDO_USER", nobody.Username)
+	t.Setenv("SUDO_UID", nobody.Uid)
+	t.Setenv("SUDO_GID", nobody.Gid)
+	t.Setenv("PAGER", "id -u; true")
+	var out, errs bytes.Buffer
+	u := &UI{Out: &out, Err: &errs, Redraw: true}
+	if err := u.page(strings.Split(strings.Repeat("line\n", 60), "\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(out.String()); got != nobody.Uid {
+		t.Errorf("the pager ran as %s %s, want %s", got, errs.String(), nobody.Uid)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // at the next prompt, with the step that follows.
 func TestShell(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("needs bash")
+		t.Fatal("needs bash, as the shell itself does")
 	}
 	t.Setenv("HOME", t.TempDir())
 	p := play(t, "en", false, true)
@@ -46,7 +46,7 @@ func TestShell(t *testing.T) {
 // that line, which stays as it is.
 func TestShellTellsAtOnce(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("needs bash")
+		t.Fatal("needs bash, as the shell itself does")
 	}
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("TERM", "xterm")
@@ -96,7 +96,7 @@ func TestContinued(t *testing.T) {
 // the screen to which the shell leads back.
 func TestShellOfTestbedGone(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("needs bash")
+		t.Fatal("needs bash, as the shell itself does")
 	}
 	t.Setenv("HOME", t.TempDir())
 	p := play(t, "en", false, true)
