@@ -73,8 +73,8 @@ func (g *globals) openToReset(ctx context.Context, to string, yes bool) (*testbe
 		return nil, "", err
 	}
 	if g.entered == "" { // else it was asked before
-		ok, err := g.confirm(yes, lang.Textf("Put all of testbed %s back to %q? What was made in it since is gone then; `nori lab reset` puts back a lab alone.",
-			"테스트베드 %s 전체를 %q 상태로 되돌릴까요? 그 뒤에 만든 것은 모두 사라집니다. 실습 하나만 되돌리려면 `nori lab reset`을 쓰세요.", t.Name(), to))
+		ok, err := g.confirm(yes, lang.Textf("Put testbed %s back to %q? All that was made since goes.",
+			"테스트베드 %s을(를) %q 상태로 되돌릴까요? 그 뒤에 만든 것은 사라집니다.", t.Name(), to))
 		if err != nil || !ok {
 			return nil, "", err
 		}
@@ -106,8 +106,8 @@ func (g *globals) resetAll(ctx context.Context, to string, yes bool) error {
 		g.tell("there is no testbed; nothing to do", "테스트베드가 없습니다. 할 일이 없습니다")
 		return nil
 	}
-	if ok, err := g.confirm(yes, lang.Textf("Put all of %s back to %q? What was made in them since is gone then.",
-		"%s 전체를 %q 상태로 되돌릴까요? 그 뒤에 만든 것은 모두 사라집니다.", strings.Join(names, ", "), to)); err != nil || !ok {
+	if ok, err := g.confirm(yes, lang.Textf("Put %s back to %q? All that was made since goes.",
+		"%s을(를) %q 상태로 되돌릴까요? 그 뒤에 만든 것은 사라집니다.", strings.Join(names, ", "), to)); err != nil || !ok {
 		return err
 	}
 	self, err := thisProgram()
