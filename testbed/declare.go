@@ -123,6 +123,9 @@ func newState(ctx context.Context, home Home, want Spec) (State, error) {
 	if want.Driver == Auto {
 		name, why := chooseDriver(ctx, want)
 		s.Spec.Driver, s.Why = name, why.String()
+		if err := s.Spec.Validate(); err != nil { // now that the driver is known
+			return s, &UsageError{err}
+		}
 	}
 	if s.Spec.Isolated {
 		s.Subnet = isolatedSubnet

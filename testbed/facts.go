@@ -156,8 +156,8 @@ func entry(troubles ...remote.Trouble) func(*Status, *MachineStatus) []lang.Text
 	}
 }
 
-func diskFull(s *Status, m *MachineStatus) []lang.Text {
-	if s.sharesDisk || m.FreeMiB == nil || *m.FreeMiB >= fullMiB {
+func diskFull(_ *Status, m *MachineStatus) []lang.Text {
+	if m.sharesDisk || m.FreeMiB == nil || *m.FreeMiB >= fullMiB {
 		return nil
 	}
 	return one(lang.Textf("the disk of %s is full: %d MiB are free", "%s의 디스크가 가득 찼습니다. 남은 공간: %d MiB", m.Name, *m.FreeMiB))
@@ -165,7 +165,7 @@ func diskFull(s *Status, m *MachineStatus) []lang.Text {
 
 // hostDiskFull finds it in the machines, whose disks are the host's.
 func hostDiskFull(s *Status) []lang.Text {
-	if !s.sharesDisk || !slices.ContainsFunc(s.Machines, func(m MachineStatus) bool { return m.FreeMiB != nil && *m.FreeMiB < fullMiB }) {
+	if !slices.ContainsFunc(s.Machines, func(m MachineStatus) bool { return m.sharesDisk && m.FreeMiB != nil && *m.FreeMiB < fullMiB }) {
 		return nil
 	}
 	return one(lang.Text{EN: "this host's disk is full, and with it those of the machines", KO: "이 호스트의 디스크가 가득 찼습니다. 머신의 디스크도 마찬가지입니다"})

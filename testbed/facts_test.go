@@ -40,7 +40,7 @@ var spoils = map[string]struct {
 	"ssh-hung-up":       {cannotEnter(remote.HungUp), "nori reset"},
 	"ssh":               {cannotEnter(""), "nori up"},
 	"disk-full":         {func(_ *Status, m *MachineStatus) { m.FreeMiB = new(int64) }, "nori ssh node1 -- df -h /"},
-	"host-disk-full":    {func(s *Status, m *MachineStatus) { s.sharesDisk, m.FreeMiB = true, new(int64) }, "df -h"},
+	"host-disk-full":    {func(s *Status, m *MachineStatus) { m.sharesDisk, m.FreeMiB = true, new(int64) }, "df -h"},
 	"unit":              {func(_ *Status, m *MachineStatus) { m.Units["nori-agent"] = "inactive" }, "nori up"},
 	"no-cluster":        {func(s *Status, _ *MachineStatus) { s.API, s.noCluster = "there is none", true }, "nori up"},
 	"api":               {func(s *Status, _ *MachineStatus) { s.API = "refused" }, "nori up"},

@@ -8,6 +8,7 @@ import (
 
 	"noriter.dev/noriter/cluster/install"
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/provision/image"
 )
 
 // Key is one thing that a person can say of a testbed: in a testbed file, where
@@ -91,6 +92,18 @@ var keys = []Key{{
 	has: func(have State, want Spec) bool {
 		return want.CPUs.Node == have.Spec.CPUs.Node || have.choice(want.CPUs).Node == have.cpus().Node
 	},
+}, {
+	Name: "disk.control", Flag: "control-disk",
+	Help: lang.Text{
+		EN: "disk of the control node in GiB, reserved on the host at once; only for container machines, which otherwise have no limit",
+		KO: "컨트롤 플레인 노드의 디스크(GiB). 호스트에서 바로 확보합니다. 컨테이너 머신에만 쓰며, 없으면 제한이 없습니다"},
+	Value: func(s *Spec) any { return &s.Disk.Control },
+	check: func(s Spec) error { return validateDisk(s, "disk.control", s.Disk.Control) },
+}, {
+	Name: "disk.node", Flag: "node-disk",
+	Help:  lang.Text{EN: "disk of each worker in GiB, as that of the control node", KO: "워커마다의 디스크(GiB). 컨트롤 플레인 노드의 디스크와 같습니다"},
+	Value: func(s *Spec) any { return &s.Disk.Node },
+	check: func(s Spec) error { return validateDisk(s, "disk.node", s.Disk.Node) },
 }}
 
 // Keys are all rows.
@@ -178,6 +191,21 @@ func changeWorkers(have *State, want Spec) error {
 		have.setWorkers(append(slices.Clone(have.workers()), free))
 	}
 	return nil
+}
+
+// minDiskGiB has room for what a machine writes from the start, and a snapshot of it.
+const minDiskGiB = 2
+
+// validateDisk wants the size to mean something, and to be enough.
+func validateDisk(s Spec, key string, gib int) error {
+	if gib == 0 {
+		return nil
+	}
+	if d, ok := driverNamed(s.Driver); ok && d.traits.OwnKernel {
+		return lang.Errorf("%s: goes with container machines; each virtual one has a disk of its own, of %d GiB: leave it out",
+			"%s: 컨테이너 머신에만 씁니다. 가상 머신마다 %d GiB의 디스크가 따로 있으니 빼세요", key, image.DiskGiB)
+	}
+	return atLeast(key, gib, minDiskGiB, " GiB")
 }
 
 // Validate reports everything that is wrong with a spec.

@@ -34,9 +34,9 @@ func (t *Testbed) mended(err error) error {
 		if f, ok := factOf(entry.Trouble); ok {
 			return t.mendedBy(f, entry.Machine, err)
 		}
-	case errors.As(err, &full) && t.Traits().OwnKernel:
+	case errors.As(err, &full) && !t.sharesDisk(full.Machine):
 		return t.mendedBy(named("disk-full"), full.Machine, err)
-	case errors.As(err, &full), errors.Is(err, syscall.ENOSPC):
+	case errors.As(err, &full), errors.Is(err, syscall.ENOSPC) && t.state.Spec.Disk == (Disk{}): // else it may be either's
 		return t.mendedBy(named("host-disk-full"), "", err)
 	}
 	return err

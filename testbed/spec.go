@@ -42,9 +42,17 @@ type Spec struct {
 	Connect string `yaml:"connect" json:"connect,omitempty"`
 	// Subnet is a /24; empty means that a free one is chosen.
 	Subnet string `yaml:"subnet" json:"subnet,omitempty"`
-	// Memory and CPUs are what each machine gets.
+	// Memory, CPUs and Disk are what each machine gets.
 	Memory Memory `yaml:"memory" json:"memory"`
 	CPUs   CPUs   `yaml:"cpus" json:"cpus"`
+	Disk   Disk   `yaml:"disk" json:"disk,omitzero"`
+}
+
+// Disk is in GiB: how much a container machine may write, what snapshots keep of it
+// included. 0 is no limit. Virtual machines have disks of one size.
+type Disk struct {
+	Control int `yaml:"control" json:"control,omitempty"`
+	Node    int `yaml:"node" json:"node,omitempty"`
 }
 
 // Memory is in MiB.

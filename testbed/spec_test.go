@@ -49,6 +49,9 @@ func TestParseSpecMistakes(t *testing.T) {
 		"memory: {control: 10}":              "memory.control: 10 MiB is too little",
 		"cpus: {control: -1}":                "cpus.control: -1 is too little",
 		"cpus: {node: -1}":                   "cpus.node: -1 is too little",
+		"disk: {node: -1}":                   "disk.node: -1 GiB is too little; at least 2 GiB",
+		"disk: {control: 1}":                 "disk.control: 1 GiB is too little; at least 2 GiB",
+		"driver: libvirt\ndisk: {node: 9}":   "disk.node: goes with container machines",
 		"kind: Pod":                          `kind is "Pod"`,
 		"apiVersion: v2":                     `apiVersion is "v2"`,
 	} {

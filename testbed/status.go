@@ -40,8 +40,6 @@ type Status struct {
 
 	noCluster          bool
 	resetting, joining string
-	// sharesDisk says that the machines' disks are on this host's.
-	sharesDisk bool
 }
 
 // MachineStatus is one machine, and the node on it.
@@ -67,6 +65,8 @@ type MachineStatus struct {
 	// FreeMiB is the room on its disk, if it was seen.
 	FreeMiB *int64 `json:"freeMiB,omitempty"`
 
+	// sharesDisk says that what it writes is this host's space.
+	sharesDisk bool
 	// console is the end of what it printed, if it does not run.
 	console string
 }
@@ -127,7 +127,7 @@ func (t *Testbed) Status(ctx context.Context) (Status, error) {
 		say:  t.typed(),
 		Name: t.Name(), Driver: t.state.Spec.Driver, Subnet: t.state.Subnet.String(),
 		Isolated: t.state.Spec.Isolated, Created: t.state.Created,
-		resetting: t.state.Resetting, joining: t.state.Joining, sharesDisk: !t.Traits().OwnKernel,
+		resetting: t.state.Resetting, joining: t.state.Joining,
 	}
 	infos, err := t.List(ctx)
 	if err != nil {
@@ -139,7 +139,7 @@ func (t *Testbed) Status(ctx context.Context) (Status, error) {
 		a, _ := t.Address(name)
 		m := &s.Machines[i]
 		*m = statusOf(name, infos)
-		m.Address, m.SSH, m.Node = a.String(), "", ""
+		m.Address, m.SSH, m.Node, m.sharesDisk = a.String(), "", "", t.sharesDisk(name)
 		if m.State == machine.Running {
 			wg.Go(func() { lookAtUnits(ctx, t, m) })
 		}

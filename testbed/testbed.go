@@ -160,9 +160,23 @@ func (t *Testbed) image() (image.Image, error) {
 func (t *Testbed) specs() []machine.Spec {
 	var specs []machine.Spec
 	for _, n := range t.nodes() {
-		specs = append(specs, machine.Spec{Name: n.Name, Address: n.Address, MemoryMiB: n.MemoryMiB, CPUs: n.CPUs})
+		specs = append(specs, machine.Spec{Name: n.Name, Address: n.Address, MemoryMiB: n.MemoryMiB, CPUs: n.CPUs, DiskGiB: t.diskGiB(n.Name)})
 	}
 	return specs
+}
+
+// diskGiB is the size of a machine's disk as a person gave it; 0 is the driver's own, or
+// as much as the host has.
+func (t *Testbed) diskGiB(machine string) int {
+	if machine == ControlName {
+		return t.state.Spec.Disk.Control
+	}
+	return t.state.Spec.Disk.Node
+}
+
+// sharesDisk says that what a machine writes is the host's space.
+func (t *Testbed) sharesDisk(machine string) bool {
+	return !t.Traits().OwnKernel && t.diskGiB(machine) == 0
 }
 
 // nodes are the machines as the cluster sees them.

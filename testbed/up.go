@@ -78,7 +78,7 @@ func (t *Testbed) Preflight() preflight.Options {
 	return preflight.Options{
 		Drivers: hostDrivers(t.state.Spec.Driver, t.Command("up")), Connect: t.state.Spec.Connect, Isolated: t.state.Spec.Isolated,
 		Testbed: t.Name(), Dir: t.Dir(), Known: t.made(), Subnet: t.state.Subnet,
-		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), CPUs: limit, ImageReady: t.imageReady(), ImageStocked: imageStocked(),
+		StateDir: t.home.Dir, MachinesMiB: t.state.Spec.sizes(), CPUs: limit, DiskGiB: t.state.Spec.Disk.Control + t.state.Spec.Nodes*t.state.Spec.Disk.Node, ImageReady: t.imageReady(), ImageStocked: imageStocked(),
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"noriter.dev/noriter/provision/seal"
 )
 
-// diskGiB is the virtual size of the VMs' disk; it takes only what is written.
-const diskGiB = 20
+// DiskGiB is the virtual size of the VMs' disk; it takes only what is written.
+const DiskGiB = 20
 
 // EnsureDisk makes the VMs' disk from the root if it isn't there: qcow2, one
 // ext4 without partitions. It takes some five seconds. One that is damaged is made
@@ -131,7 +131,7 @@ func makeDisk(ctx context.Context, root, raw, to string) error {
 	// writing, neither here nor by each guest after its boot.
 	_, err := tool(ctx, "mke2fs", "-q", "-F", "-t", "ext4", "-L", "noriter", "-m", "0",
 		"-i", "32768", "-J", "size=32", "-E", "lazy_itable_init=0,assume_storage_prezeroed=1,nodiscard",
-		"-d", root, raw, fmt.Sprintf("%dG", diskGiB))
+		"-d", root, raw, fmt.Sprintf("%dG", DiskGiB))
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ type Spec struct {
 	Address   netip.Addr
 	MemoryMiB int // 0 leaves it unlimited where the driver can
 	CPUs      int // 0 means 1, or all of the host's where the machine shares its kernel
-	DiskGiB   int // 0 means the driver's default; VMs only
+	DiskGiB   int // 0 means the driver's default, or no limit
 }
 
 // State says where a machine is in its life.

@@ -93,7 +93,7 @@ func TestDamagedSnapshot(t *testing.T) {
 		}
 	}
 	layers := func() int {
-		entries, err := os.ReadDir(b.layersDir())
+		entries, err := os.ReadDir(b.machine("node1").layersDir())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,10 +13,11 @@ import (
 	"noriter.dev/noriter/provision/machine"
 )
 
-// ofUpper matches the folder that a machine writes into, and ofView the place where it
-// sees the image.
+// ofUpper matches the folder that a machine writes into, ofView the place where it
+// sees the image, and ofDisk that of a disk.
 var (
-	ofUpper = regexp.MustCompile(`^(/.*)/nspawn/machines/([^/]+)/upper$`)
+	ofUpper = regexp.MustCompile(`^(/.*)/nspawn/machines/([^/]+)/(?:disk/)?upper$`)
+	ofDisk  = regexp.MustCompile(`^(/.*)/nspawn/machines/([^/]+)/disk$`)
 	ofView  = regexp.MustCompile(`^(/.*)/nspawn/machines/([^/]+)/image$`)
 )
 
@@ -48,6 +49,11 @@ func lostRoots(mounts []mountinfo.Mount) (found []machine.Leftover) {
 			dir = view[1]
 		}
 		add(dir, view[2], m.Point)
+	}
+	for _, m := range mounts { // last, as roots lie on it
+		if disk := ofDisk.FindStringSubmatch(strings.TrimSuffix(m.Point, mountinfo.Removed)); disk != nil {
+			add(disk[1], disk[2], m.Point)
+		}
 	}
 	for _, dir := range slices.Sorted(maps.Keys(points)) {
 		found = append(found, machine.Leftover{Testbed: filepath.Base(dir), Dir: dir,

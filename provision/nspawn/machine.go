@@ -31,10 +31,10 @@ func (p *Provider) machine(name string) *node {
 	return &node{p: p, name: name, dir: filepath.Join(p.machinesDir(), name)}
 }
 
-func (m *node) upper() string        { return filepath.Join(m.dir, "upper") }
-func (m *node) work() string         { return filepath.Join(m.dir, "work") }
+func (m *node) upper() string        { return filepath.Join(m.data(), "upper") }
+func (m *node) work() string         { return filepath.Join(m.data(), "work") }
 func (m *node) root() string         { return filepath.Join(m.dir, "root") }
-func (m *node) containerd() string   { return filepath.Join(m.dir, "containerd") }
+func (m *node) containerd() string   { return filepath.Join(m.data(), "containerd") }
 func (m *node) imageView() string    { return filepath.Join(m.dir, "image") }
 func (m *node) console() string      { return filepath.Join(m.dir, "console.log") }
 func (m *node) olderConsole() string { return m.console() + ".1" }
@@ -66,6 +66,8 @@ type record struct {
 	// CPUs is how many processors' time the machine may use; 0 is all. Those of Spec were
 	// no limit before there was this field, and must not become one.
 	CPUs int `json:"cpus,omitempty"`
+	// Disk tells the disk that the machine was made with from every other; "" is none.
+	Disk string `json:"disk,omitempty"`
 }
 
 // readRecord reads the machine's record. Its error is fs.ErrNotExist where the machine
@@ -89,11 +91,15 @@ func (m *node) readRecord() (record, error) {
 }
 
 // recordVersion is the format of a machine's folder. 2 brought users of the machine's
-// own: for an older nori, all of its files would be strangers'.
-const recordVersion = 2
+// own: for an older nori, all of its files would be strangers'. 3 brought the machine's
+// disk, which an older one would not find: machines without one are still of 2.
+const recordVersion = 3
 
 func (m *node) writeRecord(n record) error {
 	n.Version, n.Nori = recordVersion, build.Version()
+	if n.Disk == "" {
+		n.Version = recordVersion - 1
+	}
 	return writeJSON(m.recordFile(), n)
 }
 
@@ -140,6 +146,9 @@ func (m *node) info(rec record) (machine.Info, error) {
 func (m *node) ensureFiles(ctx context.Context, spec machine.Spec) error {
 	old, err := m.readRecord()
 	if err == nil {
+		if err := m.lostDisk(old); err != nil {
+			return err
+		}
 		if old.Spec.Address != spec.Address {
 			return lang.Errorf("it was made with address %s, not %s: remove it first",
 				"이 머신은 주소 %s(으)로 만들었으므로 %s(으)로 바꿀 수 없습니다: 먼저 머신을 제거하세요", old.Spec.Address, spec.Address)
@@ -153,13 +162,20 @@ func (m *node) ensureFiles(ctx context.Context, spec machine.Spec) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err // a damaged one, too: only a snapshot tells which layers the machine has
 	}
+	if err := m.unmountRoot(ctx); err != nil {
+		return err
+	}
 	if err := m.p.moveToTrash(m.dir); err != nil {
 		return err
 	}
-	for _, d := range []string{m.dir, m.work(), m.root()} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return err
-		}
+	if err := os.MkdirAll(m.root(), 0o700); err != nil {
+		return err
+	}
+	if err := m.makeDisk(ctx, spec.DiskGiB); err != nil {
+		return err
+	}
+	if err := os.Mkdir(m.work(), 0o700); err != nil {
+		return err
 	}
 	if err := os.Mkdir(m.containerd(), 0o700); err != nil {
 		return err

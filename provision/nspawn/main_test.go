@@ -67,6 +67,8 @@ type bed struct {
 	t     *testing.T
 	key   remote.KeyPair
 	hosts map[string]remote.KeyPair
+	// diskGiB is the size of its machines' disks.
+	diskGiB int
 }
 
 // bedName is the name of a testbed for tests, which no other run of them has.
@@ -77,6 +79,14 @@ var bedName = fmt.Sprintf("t%d", os.Getpid())
 func newBed(t *testing.T, names ...string) *bed {
 	t.Helper()
 	return newBedWith(t, Options{}, names...)
+}
+
+// newBedOfDisk makes one whose machines have disks of their own.
+func newBedOfDisk(t *testing.T, gib int, names ...string) *bed {
+	t.Helper()
+	b := newBed(t, names...)
+	b.diskGiB = gib
+	return b
 }
 
 func newBedWith(t *testing.T, opts Options, names ...string) *bed {
@@ -128,7 +138,7 @@ func newBedWith(t *testing.T, opts Options, names ...string) *bed {
 func (b *bed) spec(name string) machine.Spec {
 	last := map[string]byte{"control": 10, "node1": 11, "node2": 12}[name]
 	limit := map[string]int{"control": 1}[name]
-	return machine.Spec{Name: name, Address: netip.AddrFrom4([4]byte{10, 77, 0, last}), MemoryMiB: 1024, CPUs: limit}
+	return machine.Spec{Name: name, Address: netip.AddrFrom4([4]byte{10, 77, 0, last}), MemoryMiB: 1024, CPUs: limit, DiskGiB: b.diskGiB}
 }
 
 func (b *bed) up(ctx context.Context, names ...string) {

@@ -54,6 +54,8 @@ type Provider struct {
 	// mu keeps a snapshot or a restore (writer) apart from the calls that
 	// concern one machine (readers), which may run side by side.
 	mu sync.RWMutex
+	// diskMu is for who finds that the disk is not mounted (disk.go).
+	diskMu sync.Mutex
 }
 
 var (
@@ -210,6 +212,9 @@ func (p *Provider) RemoveMachine(ctx context.Context, name string) error {
 	defer p.mu.Unlock()
 	if err := p.machine(name).remove(ctx); err != nil {
 		return lang.Errorf("removing machine %s: %w", "머신 %s 제거: %w", name, err)
+	}
+	if err := p.ensureDisks(ctx); err != nil {
+		return err
 	}
 	return p.removeUnusedLayers()
 }

@@ -47,6 +47,9 @@ func (m *node) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := m.ensureDisk(ctx); err != nil {
+		return err
+	}
 	if err := g.create(); err != nil {
 		return err
 	}

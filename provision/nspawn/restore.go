@@ -24,6 +24,9 @@ func (p *Provider) restoringFile() string { return filepath.Join(p.dir, "restori
 func (p *Provider) Restore(ctx context.Context, name string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.ensureDisks(ctx); err != nil {
+		return err
+	}
 	if err := p.finishSaves(); err != nil {
 		return err
 	}
@@ -52,7 +55,7 @@ func (p *Provider) Restore(ctx context.Context, name string) error {
 // checkWhole looks for all that a restore needs, before anything is given up for it.
 func (p *Provider) checkWhole(snap savedSnapshot) error {
 	for name, m := range snap.Machines {
-		needed := []string{snap.containerd(p.snapshotDir(snap.Name), name)}
+		needed := []string{p.containerd(p.snapshotDir(snap.Name), name, m)}
 		for _, l := range m.Layers {
 			needed = append(needed, p.layerDir(l))
 		}
@@ -91,8 +94,11 @@ func (m *node) restore(ctx context.Context, snap savedSnapshot) error {
 	if err := m.stop(ctx); err != nil {
 		return err
 	}
+	if err := m.ensureDisk(ctx); err != nil {
+		return err
+	}
 	for _, d := range []string{m.upper(), m.work(), m.containerd()} {
-		if err := m.p.moveToTrash(d); err != nil {
+		if err := moveTo(m.trash(), d); err != nil {
 			return err
 		}
 	}
@@ -103,7 +109,7 @@ func (m *node) restore(ctx context.Context, snap savedSnapshot) error {
 	if err := mirrorDir(m.p.layerDir(then.Layers[0]), m.upper()); err != nil {
 		return err
 	}
-	saved := snap.containerd(m.p.snapshotDir(snap.Name), m.name)
+	saved := m.p.containerd(m.p.snapshotDir(snap.Name), m.name, then)
 	share, err := shareContainerd(saved)
 	if err != nil {
 		return err
@@ -117,6 +123,9 @@ func (m *node) restore(ctx context.Context, snap savedSnapshot) error {
 // finishInterrupted takes up what an interrupted call left: a snapshot to be renamed,
 // machines standing still, a restore half done, things to throw away.
 func (p *Provider) finishInterrupted(ctx context.Context) error {
+	if err := p.ensureDisks(ctx); err != nil {
+		return err
+	}
 	if err := p.finishSaves(); err != nil {
 		return err
 	}
@@ -174,13 +183,20 @@ func (p *Provider) refuseHalf() error {
 }
 
 // dropRemovedMachines forgets the machines of a snapshot that were removed since: they
-// have nothing to go back.
+// have nothing to go back. What it keeps of one with a disk went with that, also where
+// there is another of the same name now.
 func (p *Provider) dropRemovedMachines(snap savedSnapshot) error {
 	names, err := p.names()
 	if err != nil {
 		return err
 	}
-	maps.DeleteFunc(snap.Machines, func(name string, _ record) bool { return !slices.Contains(names, name) })
+	maps.DeleteFunc(snap.Machines, func(name string, then record) bool {
+		if !slices.Contains(names, name) {
+			return true
+		}
+		now, err := p.machine(name).readRecord()
+		return err == nil && now.Disk != then.Disk
+	})
 	if len(snap.Machines) == 0 {
 		return lang.Errorf("no machine of snapshot %s is there any more", "스냅샷 %s의 머신이 하나도 남아 있지 않습니다", snap.Name)
 	}
@@ -238,8 +254,14 @@ func (p *Provider) cleanUp() error {
 	if err := p.removeUnusedLayers(); err != nil {
 		return err
 	}
-	if err := removeTree(p.trashDir()); err != nil {
-		return lang.Errorf("emptying the trash: %w", "휴지통 비우기: %w", err)
+	trashes, err := p.trashes()
+	if err != nil {
+		return err
+	}
+	for _, trash := range trashes {
+		if err := removeTree(trash); err != nil {
+			return lang.Errorf("emptying the trash: %w", "휴지통 비우기: %w", err)
+		}
 	}
 	return nil
 }

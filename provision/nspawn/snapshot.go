@@ -47,7 +47,14 @@ const (
 	unfinished = ".new-"
 )
 
-func (s savedSnapshot) containerd(dir, machine string) string { return filepath.Join(dir, machine) }
+// containerd is where a snapshot in a folder has containerd's of a machine: with a disk,
+// beside the layer on that.
+func (p *Provider) containerd(dir, machine string, n record) string {
+	if n.Disk != "" && len(n.Layers) > 0 {
+		return p.layerDir(n.Layers[0]) + besideLayer
+	}
+	return filepath.Join(dir, machine)
+}
 
 // Save keeps all machines' disks under a name. They stand still while what
 // changed on them is copied; the state is the one that a power failure would
@@ -87,7 +94,7 @@ func (p *Provider) save(ctx context.Context, name string) (err error) {
 	thaw, err := p.freezeAll(ctx, names)
 	if err == nil {
 		err = each(names, func(name string) (err error) {
-			records[slices.Index(names, name)], err = p.machine(name).saveTo(snap.containerd(dir, name))
+			records[slices.Index(names, name)], err = p.machine(name).saveTo(ctx, dir)
 			return err
 		})
 	}
@@ -139,27 +146,32 @@ func (p *Provider) thawAll(names []string) error {
 }
 
 // saveTo copies what is the machine's own.
-func (m *node) saveTo(containerd string) (record, error) {
+func (m *node) saveTo(ctx context.Context, dir string) (record, error) {
 	n, err := m.readRecord()
 	if err != nil {
+		return record{}, err
+	}
+	if err := m.ensureDisk(ctx); err != nil {
+		return record{}, err
+	}
+	if n.Layers, err = m.saveLayer(n); err != nil {
 		return record{}, err
 	}
 	share, err := shareContainerd(m.containerd())
 	if err != nil {
 		return record{}, err
 	}
-	if err := newCopier(share).tree(m.containerd(), containerd); err != nil {
-		return record{}, err
-	}
-	n.Layers, err = m.saveLayer(n)
-	return n, err
+	return n, newCopier(share).tree(m.containerd(), m.p.containerd(dir, m.name, n))
 }
 
 // ownBytes is what the snapshot takes beyond what machines hold anyway.
 func (p *Provider) ownBytes(snap savedSnapshot, dir string) (int64, error) {
 	dirs := []string{dir}
-	for _, n := range snap.Machines {
+	for name, n := range snap.Machines {
 		dirs = append(dirs, p.layerDir(n.Layers[0]))
+		if n.Disk != "" {
+			dirs = append(dirs, p.containerd(dir, name, n))
+		}
 	}
 	var sum int64
 	for _, d := range dirs {

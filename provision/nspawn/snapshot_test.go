@@ -84,7 +84,7 @@ func TestSnapshot(t *testing.T) {
 	if err != nil || len(n.Layers) == 0 || len(n.Layers) > maxLayers {
 		t.Errorf("layers %v, %v", n.Layers, err)
 	}
-	layers, err := os.ReadDir(b.layersDir())
+	layers, err := os.ReadDir(b.machine("node1").layersDir())
 	if err != nil || len(layers) > 3*(maxLayers+1) {
 		t.Errorf("%d layers are kept, %v: unused ones should go", len(layers), err)
 	}

@@ -18,16 +18,41 @@ import (
 // more merges them.
 const maxLayers = 3
 
-func (p *Provider) layersDir() string         { return filepath.Join(p.dir, "layers") }
-func (p *Provider) layerDir(id string) string { return filepath.Join(p.layersDir(), id) }
+// besideLayer ends the name of the folder that has containerd's files of a layer's time, on
+// a machine's disk.
+const besideLayer = ".containerd"
+
+// layersDir is where a machine's layers are: on its disk, or with those of all others.
+func (m *node) layersDir() string {
+	if m.hasDisk() {
+		return filepath.Join(m.diskDir(), "layers")
+	}
+	return filepath.Join(m.p.dir, "layers")
+}
+
+// layerDir finds a layer, whose name begins with that of its machine.
+func (p *Provider) layerDir(id string) string {
+	name, _, _ := cutLast(id, "-")
+	return filepath.Join(p.machine(name).layersDir(), id)
+}
+
+// allLayers are the folders with layers.
+func (p *Provider) allLayers(names []string) []string {
+	dirs := []string{filepath.Join(p.dir, "layers")}
+	for _, name := range names {
+		dirs = append(dirs, p.machine(name).layersDir())
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
 
 // saveLayer copies the machine's own folder into a layer and gives the stack
 // that stands for the machine's root.
 func (m *node) saveLayer(n record) ([]string, error) {
-	if err := os.MkdirAll(m.p.layersDir(), 0o700); err != nil {
+	if err := os.MkdirAll(m.layersDir(), 0o700); err != nil {
 		return nil, lang.Errorf("making the layers' folder: %w", "레이어 폴더 만들기: %w", err)
 	}
-	dir, err := os.MkdirTemp(m.p.layersDir(), m.name+"-")
+	dir, err := os.MkdirTemp(m.layersDir(), m.name+"-")
 	if err != nil {
 		return nil, lang.Errorf("making a layer: %w", "레이어 만들기: %w", err)
 	}
@@ -79,17 +104,31 @@ func (p *Provider) removeUnusedLayers() error {
 			for _, l := range m.Layers {
 				used[l] = true
 			}
+			if m.Disk != "" {
+				used[m.Layers[0]+besideLayer] = true
+			}
 		}
 	}
-	entries, err := os.ReadDir(p.layersDir())
+	for _, dir := range p.allLayers(names) {
+		if err := removeAllBut(dir, used); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeAllBut removes the layers of a folder that nobody uses.
+func removeAllBut(dir string, used map[string]bool) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return lang.Errorf("listing the layers: %w", "레이어 목록 읽기: %w", err)
 	}
 	for _, e := range entries {
-		if !used[e.Name()] {
-			if err := os.RemoveAll(p.layerDir(e.Name())); err != nil {
-				return lang.Errorf("removing layer %s: %w", "레이어 %s 제거: %w", e.Name(), err)
-			}
+		if used[e.Name()] {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return lang.Errorf("removing layer %s: %w", "레이어 %s 제거: %w", e.Name(), err)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package nspawn
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -63,7 +64,11 @@ func (m *node) settle(ctx context.Context, spec machine.Spec) error {
 	if err := m.give(users); err != nil {
 		return err
 	}
-	return m.writeRecord(record{Spec: spec, Users: users, CPUs: spec.CPUs})
+	made := record{Spec: spec, Users: users, CPUs: spec.CPUs}
+	if m.hasDisk() {
+		made.Disk = rand.Text()
+	}
+	return m.writeRecord(made)
 }
 
 // chooseUsers gives the first host id of a new machine's users, which no other machine

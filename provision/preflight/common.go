@@ -124,6 +124,9 @@ func (p Prober) disk(context.Context) Result {
 		return Failed("ls -ld "+p.Options.StateDir, err.Error(), err.Error())
 	}
 	need := uint64(len(p.Options.MachinesMiB)) * machineBytes
+	if !p.Options.Known { // else it has them
+		need = max(need, uint64(p.Options.DiskGiB)<<30)
+	}
 	if !p.Options.ImageReady {
 		need += testbedBytes
 	}

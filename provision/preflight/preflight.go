@@ -72,6 +72,8 @@ type Options struct {
 	// CPUs is how many of the host's processors a machine is limited to, the largest
 	// number; 0 where none is limited, or has processors of its own.
 	CPUs int
+	// DiskGiB is what the machines' disks take of the host's at once, all together.
+	DiskGiB int
 	// ImageReady says that the node image need not be built.
 	ImageReady bool
 	// ImageStocked says that the node image came with nori, and is only unpacked.

@@ -50,10 +50,11 @@ func (b *lostBed) saysIn(home string, code int, words []string, args ...string) 
 // TestLost takes a running testbed its state and its folder away. From each of these
 // states one command leads on, and at the end nothing is left on the host.
 func TestLost(t *testing.T) {
-	b := &lostBed{bed: newBed(t, "lost", "--driver", "nspawn", "--nodes", "1")}
+	b := &lostBed{bed: newBed(t, "lost", "--driver", "nspawn", "--nodes", "1", "--node-disk", "2")}
 	b.dir = filepath.Join(b.home, "testbeds", b.name)
 	before := hostState(t, b.bed)
 	b.up()
+	b.ownDisk()
 	b.brokenStates()
 	b.stateLost()
 	b.otherHome()
@@ -61,6 +62,21 @@ func TestLost(t *testing.T) {
 	b.openElsewhere()
 	b.allLost()
 	compareHost(t, before, hostState(t, b.bed))
+}
+
+// ownDisk sees that a machine's disk has the size that was asked for, and who a full
+// one is told of.
+func (b *lostBed) ownDisk() {
+	if size := b.ssh("node1", "df -BM --output=size / | tail -1"); len(size) != len("1900M") || size[0] != '1' {
+		b.t.Errorf("the disk of node1 has %s, of 2 GiB without what ext4 takes", size)
+	}
+	_, _ = b.try(2*time.Minute, "ssh", "node1", "--", "head -c 4G /dev/zero > /root/fill")
+	b.says(1, []string{"the disk of node1 is full"}, "status")
+	b.ssh("node1", "rm /root/fill")
+	b.eventually(time.Minute, "the node has room again", func() error {
+		_, err := b.try(time.Minute, "status")
+		return err
+	})
 }
 
 // brokenStates spoils the state and puts it back: nothing but a message comes of it.
