@@ -38,7 +38,7 @@ func TestOlderFiles(t *testing.T) {
 	if err := p.machine("node1").writeRecord(n); err != nil {
 		t.Fatal(err)
 	}
-	if n, err = p.machine("node1").readRecord(); err != nil || n.Version != recordVersion || n.Nori == "" {
+	if n, err = p.machine("node1").readRecord(); err != nil || n.Version != 2 || n.Nori == "" { // an older nori may have it, too
 		t.Errorf("written as %+v, %v", n, err)
 	}
 	all, err := p.Snapshots(t.Context())
@@ -49,7 +49,7 @@ func TestOlderFiles(t *testing.T) {
 
 // TestNewerFiles: what is not known is neither used nor cleaned up.
 func TestNewerFiles(t *testing.T) {
-	p := olderFiles(t, `"version": 3, "nori": "v9",`)
+	p := olderFiles(t, `"version": 4, "nori": "v9",`)
 	_, machineErr := p.machine("node1").readRecord()
 	_, snapshotErr := p.Snapshots(t.Context())
 	for _, err := range []error{machineErr, snapshotErr, p.removeUnusedLayers(), p.cleanUp(), p.Save(t.Context(), "other"), p.Restore(t.Context(), "mine"), p.DeleteSnapshot(t.Context(), "mine")} {
