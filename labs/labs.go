@@ -22,6 +22,7 @@
 package labs
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -95,6 +96,8 @@ type Env struct {
 	// Command is how this program is called in texts and in the sub-shell:
 	// "nori", or with the flags that find this testbed again.
 	Command string
+	// Program is Command without flags.
+	Program string
 	// Lang is the language of the texts, "en" or "ko"; empty leaves the
 	// current one.
 	Lang string
@@ -122,9 +125,7 @@ func (e *Env) Work(lab string) string {
 }
 
 // Nori is Command, or its default.
-func (e *Env) Nori() string {
-	if e.Command == "" {
-		return "nori"
-	}
-	return e.Command
-}
+func (e *Env) Nori() string { return cmp.Or(e.Command, "nori") }
+
+// Anew is what to type for `nori up` of a testbed that is there no more.
+func (e *Env) Anew() string { return cmp.Or(e.Program, "nori") + " up --name " + e.Testbed }

@@ -86,9 +86,9 @@ func (g *globals) printFindings(findings []finding) {
 		if f.Fixed {
 			f.Seen += lang.T(" (fixed)", " (해결함)")
 		}
-		fmt.Fprintf(g.stdout, "%s %s: %s\n", mark, f.Title, printable.Text(lang.Particles(f.Seen)))
+		fmt.Fprintf(g.stdout, "%s %s: %s\n", mark, f.Title, g.typable(printable.Text(lang.Particles(f.Seen))))
 		if preflight.Status(f.Status) != preflight.OK && f.Remedy != "" {
-			fmt.Fprintf(g.stdout, "     %s %s\n", lang.T("remedy:", "해결책:"), f.Remedy)
+			fmt.Fprintf(g.stdout, "     %s %s\n", lang.T("remedy:", "해결책:"), g.typable(f.Remedy))
 		}
 	}
 }

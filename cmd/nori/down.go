@@ -72,7 +72,7 @@ func (g *globals) meantToRemove(ctx context.Context) (home testbed.Home, name st
 	if home, err = testbed.FindHome(); err != nil {
 		return home, "", err
 	}
-	if err := becomeRoot(home); err != nil {
+	if err := g.becomeRoot(home); err != nil {
 		return home, "", err
 	}
 	if name, err = g.meant(home); err != nil || g.name != "" {

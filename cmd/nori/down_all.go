@@ -24,7 +24,7 @@ func (g *globals) downAll(ctx context.Context, yes bool) error {
 	if err != nil {
 		return err
 	}
-	if err := becomeRoot(home); err != nil {
+	if err := g.becomeRoot(home); err != nil {
 		return err
 	}
 	names, err := g.allToRemove(ctx, home)

@@ -36,20 +36,20 @@ func (g *globals) enter(ctx context.Context, t *testbed.Testbed) error {
 // testbed it was run for.
 const enteredVariable = "NORI_ENTERED"
 
-// entered is the testbed whose namespace this program was run again in; "" if it was
-// started by somebody else. What it starts is not told.
-func entered() string {
-	name := os.Getenv(enteredVariable)
-	if err := os.Unsetenv(enteredVariable); err != nil {
+// told is what this program was told by the one that ran it again, in a variable; "" if it
+// was started by somebody else. What it starts is not told.
+func told(variable string) string {
+	said := os.Getenv(variable)
+	if err := os.Unsetenv(variable); err != nil {
 		return ""
 	}
-	return name
+	return said
 }
 
 // becomeRoot runs this program again under sudo where the testbeds of this
 // host belong to root and the caller is somebody else.
-func becomeRoot(home testbed.Home) error {
-	keep := "LANG,LC_ALL,LC_MESSAGES,NO_COLOR,TERM,NORI_TESTBED,NORI_CACHE,KUBECONFIG,EDITOR,VISUAL,KUBE_EDITOR," + strings.Join(ambient.ProxyVariables, ",")
+func (g *globals) becomeRoot(home testbed.Home) error {
+	keep := calledVariable + ",LANG,LC_ALL,LC_MESSAGES,NO_COLOR,TERM,NORI_TESTBED,NORI_CACHE,KUBECONFIG,EDITOR,VISUAL,KUBE_EDITOR," + strings.Join(ambient.ProxyVariables, ",")
 	switch names, err := home.Names(); {
 	case os.Geteuid() == 0:
 		return nil
@@ -70,7 +70,8 @@ func becomeRoot(home testbed.Home) error {
 		return err
 	}
 	argv := append([]string{"sudo", "--preserve-env=" + keep, "--", self}, calledWith()...)
-	if err := syscall.Exec(sudo, argv, ambient.Original()); err != nil {
+	environ := append(ambient.Original(), calledVariable+"="+g.program())
+	if err := syscall.Exec(sudo, argv, environ); err != nil {
 		return lang.Errorf("becoming root: %w", "root 권한 얻기: %w", err)
 	}
 	return nil

@@ -97,7 +97,7 @@ func (g *globals) listFaults(ctx context.Context) error {
 	return g.show(lines, func() {
 		g.printFaults(lines)
 		if secret {
-			fmt.Fprintln(g.stdout, "\n"+surpriseIn(t))
+			g.print("\n" + surpriseIn(t))
 		}
 	})
 }

@@ -69,7 +69,7 @@ func newFaultHintCommand(g *globals) *cobra.Command {
 			return g.show(h, func() {
 				fmt.Fprintln(g.stdout, lang.Textf("Hint %d of %d: it cost %d points, %d are left", "힌트 %d/%d: %d점이 깎여 %d점 남음", h.Number, h.Of, h.Cost, h.Points))
 				for _, text := range h.Texts {
-					fmt.Fprintln(g.stdout, "  "+text)
+					g.print("  " + text)
 				}
 			})
 		},
@@ -102,9 +102,9 @@ func newFaultRevealCommand(g *globals) *cobra.Command {
 func (g *globals) printTold(all []fault.Told) {
 	for _, f := range all {
 		fmt.Fprintln(g.stdout, color.New(color.Bold).Sprint(f.Fault), printable.Text(f.Target))
-		fmt.Fprintln(g.stdout, "  "+lang.Textf("Cause: %s", "원인: %s", f.Cause).String())
-		fmt.Fprintln(g.stdout, "  "+lang.Textf("How it is mended: %s", "고치는 법: %s", f.Mend).String())
-		fmt.Fprintln(g.stdout, "  "+lang.Textf("What was to be learnt: %s", "배울 점: %s", f.Lesson).String())
+		g.print("  " + lang.Textf("Cause: %s", "원인: %s", f.Cause).String())
+		g.print("  " + lang.Textf("How it is mended: %s", "고치는 법: %s", f.Mend).String())
+		g.print("  " + lang.Textf("What was to be learnt: %s", "배울 점: %s", f.Lesson).String())
 	}
 }
 
@@ -143,13 +143,13 @@ func (g *globals) printGrade(t *testbed.Testbed, v fault.Grade) {
 	fmt.Fprintln(g.stdout, lang.Textf("%s after %s: %d of %d still show", "%s 지난 시간 %s, 남은 장애 %d/%d",
 		color.RedString(lang.T("not mended yet", "아직 고치지 못했습니다.")), took, v.Still, v.Of))
 	for _, seen := range v.Seen {
-		fmt.Fprintln(g.stdout, "  "+printable.Text(seen))
+		g.print("  " + printable.Text(seen))
 	}
 	if v.Removed > 0 {
 		fmt.Fprintln(g.stdout, "  "+lang.T("something was removed that should work again: removing it is no mend", "다시 동작해야 할 것이 지워졌습니다. 지우는 것은 고치는 것이 아닙니다"))
 	}
 	if v.Wrong != "" {
-		fmt.Fprintln(g.stdout, "  "+printable.Text(v.Wrong))
+		g.print("  " + printable.Text(v.Wrong))
 	}
-	fmt.Fprintln(g.stdout, "  "+lang.Textf("a hint: `%s`; to end it: `%s`", "힌트 보기: `%s`, 끝내기: `%s`", t.Command("fault hint"), t.Command("fault recover")).String())
+	g.print("  " + lang.Textf("a hint: `%s`; to end it: `%s`", "힌트 보기: `%s`, 끝내기: `%s`", t.Command("fault hint"), t.Command("fault recover")).String())
 }

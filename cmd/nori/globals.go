@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/fatih/color"
@@ -32,6 +33,10 @@ type globals struct {
 	entered string
 	// trust agrees to a lab from elsewhere without a question.
 	trust bool
+	// own finds our commands in a text, and called is what to call this program where sudo
+	// has run it again.
+	own    *regexp.Regexp
+	called string
 	// bed is the testbed of labs, once it is open.
 	bed *testbed.Testbed
 
@@ -40,7 +45,7 @@ type globals struct {
 }
 
 func newGlobals() *globals {
-	return &globals{entered: entered(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	return &globals{entered: told(enteredVariable), called: told(calledVariable), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 }
 
 func newRootCommand(g *globals) *cobra.Command {
@@ -83,6 +88,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.InitDefaultCompletionCmd()
 	inLanguage(root)
 	g.countArguments(root)
+	g.own = ownCommands(root)
 	return root
 }
 
@@ -179,8 +185,11 @@ func (g *globals) interactive() bool {
 
 // tell writes a line to stderr: what is being done, or was.
 func (g *globals) tell(en, ko string, args ...any) {
-	fmt.Fprintln(g.stderr, lang.Textf(en, ko, args...))
+	fmt.Fprintln(g.stderr, g.typable(lang.Textf(en, ko, args...).String()))
 }
+
+// print writes a line of what was asked for.
+func (g *globals) print(text string) { fmt.Fprintln(g.stdout, g.typable(text)) }
 
 // usage is a mistake in what was typed; the command ends with exit code 2.
 func (g *globals) usage(en, ko string, args ...any) error {
@@ -203,7 +212,7 @@ func (g *globals) find() (*testbed.Testbed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := becomeRoot(home); err != nil {
+	if err := g.becomeRoot(home); err != nil {
 		return nil, err
 	}
 	name, err := g.meant(home)
@@ -263,7 +272,8 @@ func thisProgram() (string, error) {
 
 // waitingFor tells that another process has the testbed.
 func (g *globals) waitingFor(holder string) {
-	g.tell("waiting for %s, which is at work on this testbed", "이 테스트베드에서 작업 중인 %s을(를) 기다립니다", holder)
+	// The holder names itself by what it does, which nobody is to type.
+	fmt.Fprintln(g.stderr, lang.Textf("waiting for %s, which is at work on this testbed", "이 테스트베드에서 작업 중인 %s을(를) 기다립니다", holder))
 }
 
 // errNoRoot is a host on which this user can't become root.

@@ -43,7 +43,7 @@ func (g *globals) labScreen(ctx context.Context) (*labs.Env, *screen.UI, error) 
 
 // screen is the screen of what needs no testbed.
 func (g *globals) screen() *screen.UI {
-	return screen.New(&labs.Env{In: g.stdin, Out: g.stdout, Err: g.stderr}, g.plain, g.noColor)
+	return screen.New(&labs.Env{Command: g.program(), In: g.stdin, Out: g.stdout, Err: g.stderr}, g.plain, g.noColor)
 }
 
 // screenWithProgress is labScreen with what the learner has done. Without a
@@ -51,7 +51,7 @@ func (g *globals) screen() *screen.UI {
 func (g *globals) screenWithProgress(ctx context.Context, en, ko string) (*screen.UI, *progress.State, error) {
 	env, ui, err := g.labScreen(ctx)
 	if err != nil {
-		fmt.Fprintln(g.stderr, lang.T(en, ko), printable.Text(err.Error()))
+		fmt.Fprintln(g.stderr, lang.T(en, ko), g.typable(printable.Text(err.Error())))
 		return g.screen(), &progress.State{}, nil
 	}
 	state, err := run.StoreFor(env).Load()

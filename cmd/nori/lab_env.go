@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs"
@@ -46,10 +47,11 @@ func (g *globals) labEnv(ctx context.Context) (*labs.Env, error) {
 	}
 	g.bed = t
 	t.Visit(commandLine()) // until this process ends
+	program := g.programAnywhere()
 	return &labs.Env{
 		Patience: t.Traits().Patience(),
 		Testbed:  t.Name(), Gone: t.Gone, Kubeconfig: kubeconfig, Config: config, Nodes: &nodes{testbed: t},
-		BinDir: bin, User: desk.User, ProgressDir: desk.Dir, Making: desk.Making(), Agreed: desk.Agreed(), Command: t.Home().Nori(t.Name()),
+		BinDir: bin, User: desk.User, ProgressDir: desk.Dir, Making: desk.Making(), Agreed: desk.Agreed(), Command: program + strings.TrimPrefix(t.Home().Nori(t.Name()), "nori"), Program: program,
 		Lang: lang.Current(), In: g.stdin, Out: g.stdout, Err: g.stderr,
 	}, nil
 }

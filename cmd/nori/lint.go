@@ -103,9 +103,9 @@ func newLabNewCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(g.stdout, lang.Textf(
+			g.print(lang.Textf(
 				"%[1]s is there. From here:\n  nori lint %[1]s\n  nori lab start ./%[1]s\n  nori lab prove ./%[1]s",
-				"%[1]s 폴더를 만들었습니다. 이제 이렇게 해 보세요.\n  nori lint %[1]s\n  nori lab start ./%[1]s\n  nori lab prove ./%[1]s", dir))
+				"%[1]s 폴더를 만들었습니다. 이제 이렇게 해 보세요.\n  nori lint %[1]s\n  nori lab start ./%[1]s\n  nori lab prove ./%[1]s", dir).String())
 			return nil
 		},
 	}

@@ -71,10 +71,10 @@ func (g *globals) explain(err error, interrupted bool) int {
 	if home, herr := testbed.FindHome(); herr == nil {
 		err = home.Trouble(err)
 	}
-	fmt.Fprintln(g.stderr, red("nori:"), printable.Text(lang.Particles(err.Error())))
+	fmt.Fprintln(g.stderr, red("nori:"), g.typable(printable.Text(lang.Particles(err.Error()))))
 	lines := advice(err)
 	for _, a := range append(lines, g.lastResort(err, lines)...) {
-		fmt.Fprintln(g.stderr, "     ", a)
+		fmt.Fprintln(g.stderr, "     ", g.typable(a))
 	}
 	var usage *testbed.UsageError
 	var newer *format.NewerError
@@ -83,7 +83,7 @@ func (g *globals) explain(err error, interrupted bool) int {
 	case errors.As(err, &usage), errors.As(err, &newer):
 		return exitUsage
 	case errors.As(err, &host):
-		fmt.Fprintln(g.stderr, "     ", lang.T("`nori doctor` checks this host", "`nori doctor`가 이 호스트를 점검합니다"))
+		fmt.Fprintln(g.stderr, "     ", g.typable(lang.T("`nori doctor` checks this host", "`nori doctor`가 이 호스트를 점검합니다")))
 		return exitHost
 	}
 	return exitFailed

@@ -45,7 +45,7 @@ func (g *globals) prune(ctx context.Context, all, yes bool) error {
 	if err != nil {
 		return err
 	}
-	if err := becomeRoot(home); err != nil {
+	if err := g.becomeRoot(home); err != nil {
 		return err
 	}
 	bin, err := binDir()

@@ -106,7 +106,7 @@ func (g *globals) reportSource(ctx context.Context) (report.Source, error) {
 		return s, err
 	}
 	s.Home = home
-	if err := becomeRoot(home); err != nil {
+	if err := g.becomeRoot(home); err != nil {
 		s.Trouble = append(s.Trouble, err)
 	}
 	if s.Name, err = g.meant(home); err != nil {

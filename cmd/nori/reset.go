@@ -95,7 +95,7 @@ func (g *globals) resetAll(ctx context.Context, to string, yes bool) error {
 	if err != nil {
 		return err
 	}
-	if err := becomeRoot(home); err != nil {
+	if err := g.becomeRoot(home); err != nil {
 		return err
 	}
 	names, err := home.Names()

@@ -15,7 +15,7 @@ func (g *globals) space(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := becomeRoot(home); err != nil {
+	if err := g.becomeRoot(home); err != nil {
 		return err
 	}
 	bin, err := binDir()

@@ -75,7 +75,7 @@ func (g *globals) showStatus(t *testbed.Testbed, s testbed.Status, faults bool) 
 		g.printStatus(t, s)
 		switch {
 		case all.Surprise:
-			fmt.Fprintln(g.stdout, surpriseIn(t))
+			g.print(surpriseIn(t))
 		case len(all.Faults) == 0:
 			fmt.Fprintln(g.stdout, lang.T("no fault is in", "주입한 장애 없음"))
 		}
@@ -148,7 +148,7 @@ func (g *globals) printStatus(t *testbed.Testbed, s testbed.Status) {
 	}
 	fmt.Fprintln(g.stdout, color.YellowString(lang.T("not ready", "준비되지 않음")))
 	for _, p := range s.Problems {
-		fmt.Fprintln(g.stdout, "  "+printable.Text(p.Text)+"; "+p.Remedy)
+		g.print("  " + printable.Text(p.Text) + "; " + p.Remedy)
 	}
 }
 

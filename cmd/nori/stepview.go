@@ -57,7 +57,10 @@ func newStepView(out io.Writer, live bool) *stepView {
 func (g *globals) showSteps(do func(step.Reporter) error) error {
 	p := g.newStepView()
 	defer p.stop()
-	return do(p.report)
+	return do(func(e step.Event) {
+		e.Note = g.typable(e.Note)
+		p.report(e)
+	})
 }
 
 // report is a step.Reporter.

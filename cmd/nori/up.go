@@ -85,7 +85,7 @@ func (g *globals) up(c *cobra.Command, flags testbed.Spec, file string) error {
 		return err
 	}
 	if testbed.NeedsRoot(flags.Driver) {
-		if err := becomeRoot(home); err != nil {
+		if err := g.becomeRoot(home); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/labs"
 	"noriter.dev/noriter/labs/progress"
 	"noriter.dev/noriter/labs/run"
 )
@@ -41,7 +42,7 @@ func (u *UI) Play(ctx context.Context, s *run.Session) error {
 		u.Say("\n" + u.worldGone(s))
 		return ErrLeft
 	case errors.Is(err, run.ErrTestbedGone):
-		u.Say("\n" + u.testbedGone(s.Env.Testbed))
+		u.Say("\n" + testbedGone(s.Env))
 		return ErrLeft
 	case errors.Is(err, ErrLeft) || ctx.Err() != nil:
 		return errors.Join(u.Leaving(s), ErrLeft)
@@ -57,9 +58,9 @@ func (u *UI) worldGone(s *run.Session) string {
 }
 
 // testbedGone says that the testbed was removed, and what helps.
-func (u *UI) testbedGone(name string) string {
-	return lang.Textf("Testbed %s was removed meanwhile; your progress is kept. `nori up --name %[1]s` makes it anew.",
-		"그 사이에 테스트베드 %s이(가) 지워졌습니다. 진행 상황은 남아 있습니다. `nori up --name %[1]s` 명령으로 새로 만드세요.", name).String()
+func testbedGone(env *labs.Env) string {
+	return lang.Textf("Testbed %s was removed meanwhile; your progress is kept. `%s` makes it anew.",
+		"그 사이에 테스트베드 %s이(가) 지워졌습니다. 진행 상황은 남아 있습니다. `%s` 명령으로 새로 만드세요.", env.Testbed, env.Anew()).String()
 }
 
 // live is the view that redraws itself.

@@ -17,7 +17,7 @@ import (
 func (u *UI) Quiz(ctx context.Context, s *quiz.Session) error {
 	err := u.quiz(ctx, s)
 	if gone := s.Env.Gone; err != nil && gone != nil && gone() {
-		u.Say("\n" + u.testbedGone(s.Env.Testbed)) // of that alone its cluster did not answer
+		u.Say("\n" + testbedGone(s.Env)) // of that alone its cluster did not answer
 		return ErrLeft
 	}
 	return err

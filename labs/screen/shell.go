@@ -185,7 +185,7 @@ func (t *teller) follow(ctx context.Context) error {
 			gone = true
 			continue // Watch looks for it every few seconds; it may be built again
 		case errors.Is(err, run.ErrTestbedGone):
-			return t.tell(append([]string{""}, wrapText(t.u.testbedGone(t.s.Env.Testbed), width, t.u.yellow)...))
+			return t.tell(append([]string{""}, wrapText(testbedGone(t.s.Env), width, t.u.yellow)...))
 		case err != nil:
 			return err
 		}
