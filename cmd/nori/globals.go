@@ -74,7 +74,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	f.BoolVar(&g.plain, "plain", false, lang.T("plain lines: no redrawing, numbered choices", "단순 출력: 화면을 다시 그리지 않고, 번호로 고름"))
 	f.BoolVar(&g.noColor, "no-color", false, lang.T("no colour", "색상 없이 출력"))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return g.usage("%w\n      see `%s --help`", "%w\n      `%s --help`를 참고하세요", err, c.CommandPath())
+		return g.usage("%w\n      see `%s --help`", "%w\n      `%s --help`를 참고하세요", flagError(err), c.CommandPath())
 	})
 	root.AddCommand(newQuizCommand(g))
 	root.AddCommand(
@@ -86,6 +86,9 @@ func newRootCommand(g *globals) *cobra.Command {
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		g.groupOnly(c) // a shell that it doesn't know would show the help
+	}
 	inLanguage(root)
 	g.countArguments(root)
 	g.own = ownCommands(root)
