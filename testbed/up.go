@@ -3,7 +3,6 @@ package testbed
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -179,7 +178,10 @@ func (u *upRun) bootMachines(ctx context.Context, note func(string)) error {
 		return err
 	}
 	specs := t.specs()
-	note(fmt.Sprintf("%s 0/%d", t.state.Spec.Driver, len(specs)))
+	tell := func(answering int) {
+		note(lang.Textf("%s, %d of %d machines answer", "%s, 머신 %[3]d대 중 %[2]d대 응답", t.state.Spec.Driver, answering, len(specs)).String())
+	}
+	tell(0)
 	var mu sync.Mutex
 	answering := 0
 	g, ctx := errgroup.WithContext(ctx)
@@ -197,7 +199,7 @@ func (u *upRun) bootMachines(ctx context.Context, note func(string)) error {
 			mu.Lock()
 			defer mu.Unlock()
 			answering++
-			note(fmt.Sprintf("%s %d/%d", t.state.Spec.Driver, answering, len(specs)))
+			tell(answering)
 			return nil
 		})
 	}

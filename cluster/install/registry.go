@@ -2,7 +2,6 @@ package install
 
 import (
 	"context"
-	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -32,7 +31,7 @@ func (c *Cluster) startRegistry(ctx context.Context, note func(string)) error {
 	if err != nil {
 		return lang.Errorf("filling the registry: %w", "레지스트리 채우기: %w", err)
 	}
-	note(fmt.Sprint(n))
+	note(lang.Textf("%d images", "이미지 %d개", n).String())
 	return nil
 }
 

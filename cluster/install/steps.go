@@ -2,7 +2,6 @@ package install
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"noriter.dev/noriter/cluster/install/pki"
@@ -115,7 +114,7 @@ func (c *Cluster) makePKI(note func(string)) error {
 	c.bundle = bundle
 	c.mu.Unlock()
 	if n := len(bundle.Changed); n > 0 {
-		note(fmt.Sprint(n))
+		note(lang.Textf("%d made", "%d개를 만듦", n).String())
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (g *globals) listFaults(ctx context.Context) error {
 }
 
 func (g *globals) printFaults(lines []faultLine) {
-	rows := [][]string{{lang.T("FAULT", "장애"), lang.T("LEVEL", "단계"), lang.T("WHAT", "내용")}}
+	rows := [][]string{{lang.T("FAULT", "장애"), fmt.Sprintf(lang.T("LEVEL (%d-%d)", "단계(%d~%d)"), fault.MinLevel, fault.MaxLevel), lang.T("WHAT", "내용")}}
 	for _, l := range lines {
 		rows = append(rows, []string{l.Name, strconv.Itoa(l.Level), l.What})
 	}

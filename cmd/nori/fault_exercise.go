@@ -135,12 +135,12 @@ func (g *globals) gradeFaults(ctx context.Context) error {
 func (g *globals) printGrade(t *testbed.Testbed, v fault.Grade) {
 	took := time.Duration(v.Seconds * float64(time.Second)).Round(time.Second)
 	if v.Mended {
-		fmt.Fprintln(g.stdout, lang.Textf("%s in %s: %d of %d points, %d hints", "%s 걸린 시간 %s, 점수 %d/%d, 힌트 %d개",
+		fmt.Fprintln(g.stdout, lang.Textf("%s in %s: %d of %d points, %d hints", "%s 걸린 시간 %s, %[4]d점 중 %[3]d점, 힌트 %[5]d개",
 			color.GreenString(lang.T("mended", "고쳤습니다.")), took, v.Points, v.Most, v.Hints))
 		g.printTold(v.Faults)
 		return
 	}
-	fmt.Fprintln(g.stdout, lang.Textf("%s after %s: %d of %d still show", "%s 지난 시간 %s, 남은 장애 %d/%d",
+	fmt.Fprintln(g.stdout, lang.Textf("%s after %s: faults that still show: %d of %d", "%s 지난 시간 %s, 장애 %[4]d개 중 %[3]d개 남음",
 		color.RedString(lang.T("not mended yet", "아직 고치지 못했습니다.")), took, v.Still, v.Of))
 	for _, seen := range v.Seen {
 		g.print("  " + printable.Text(seen))

@@ -75,12 +75,12 @@ func (u *UI) List(entries []Entry) error {
 		about := lang.T(fmt.Sprintf("%d steps, about %d minutes", e.Steps, e.Minutes), fmt.Sprintf("%d단계, 약 %d분", e.Steps, e.Minutes))
 		switch {
 		case e.State == "open":
-			about += lang.T(fmt.Sprintf("; open: %d passed", e.Passed), fmt.Sprintf(", 진행 중: %d단계 통과", e.Passed))
+			about += lang.T(fmt.Sprintf("; open: %d steps passed", e.Passed), fmt.Sprintf(", 진행 중: %d단계 통과", e.Passed))
 		case e.State == "done":
 			about += lang.T("; done", ", 마침")
 		}
 		if e.Best != nil {
-			about += lang.T(fmt.Sprintf("; best %d of %d", *e.Best, e.Points), fmt.Sprintf(", 최고 %d점 / %d점", *e.Best, e.Points))
+			about += lang.T(fmt.Sprintf("; best: %d of %d points", *e.Best, e.Points), fmt.Sprintf(", 최고 기록: %d점 / %d점", *e.Best, e.Points))
 		}
 		lines = append(lines, indent(wrapText(about, width-column, u.faint), margin, margin)...)
 	}

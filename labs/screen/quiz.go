@@ -86,7 +86,7 @@ func (u *UI) quizIntro(s *quiz.Session, resumed int) error {
 	lines = append(lines, u.markdown(text, width)...)
 	lines = append(lines, "", "    "+u.cyan("kubectl get all,ingress -n "+s.Namespace))
 	if resumed > 0 {
-		lines = append(lines, "", lang.T(fmt.Sprintf("You go on where you left: %d done.", resumed), fmt.Sprintf("지난번에 이어서 합니다. %d문제를 마쳤습니다.", resumed)))
+		lines = append(lines, "", lang.T(fmt.Sprintf("You go on where you left: %d questions done.", resumed), fmt.Sprintf("지난번에 이어서 합니다. %d문제를 마쳤습니다.", resumed)))
 	}
 	return u.print(lines...)
 }
@@ -162,10 +162,10 @@ func (u *UI) quizEnd(s *quiz.Session) error {
 	lines := []string{"", strings.Repeat("-", width), u.green(u.bold(score))}
 	if best != nil {
 		r, of := best.Score()
-		lines = append(lines, lang.T(fmt.Sprintf("Your best so far: %d of %d.", r, of), fmt.Sprintf("지금까지 최고 기록: %d문제 중 %d문제", of, r)))
+		lines = append(lines, lang.T(fmt.Sprintf("Your best so far: %d of %d right.", r, of), fmt.Sprintf("지금까지 최고 기록: %d문제 중 %d문제", of, r)))
 	}
 	if numbers := wrongNumbers(s.Quiz, &done); numbers != "" {
-		text := lang.T(fmt.Sprintf("Not right: %s. The lab goes through it: `%s lab start %s`.", numbers, u.Command, s.Quiz.Topic),
+		text := lang.T(fmt.Sprintf("Not right: question %s. The lab goes through it: `%s lab start %s`.", numbers, u.Command, s.Quiz.Topic),
 			fmt.Sprintf("틀린 문제: %s. 실습에서 다시 볼 수 있습니다. `%s lab start %s`", numbers, u.Command, s.Quiz.Topic))
 		lines = append(lines, u.markdown(text, width)...)
 	}
@@ -181,7 +181,7 @@ func wrongNumbers(z *quiz.Quiz, a *progress.QuizAttempt) string {
 	for i := range z.Questions {
 		for _, answer := range a.Answers {
 			if answer.Question == z.Questions[i].ID && !answer.Right && answer.Skipped == "" {
-				out = append(out, fmt.Sprint(i+1))
+				out = append(out, lang.T(fmt.Sprint(i+1), fmt.Sprintf("%d번", i+1)))
 			}
 		}
 	}

@@ -85,9 +85,9 @@ func (e QuizEntry) Label() string {
 	label := pad(e.Topic, 17) + e.Title
 	switch {
 	case e.Open != nil:
-		label += lang.T(fmt.Sprintf(" (open: %d of %d)", *e.Open, e.Questions), fmt.Sprintf(" (진행 중: %d/%d)", *e.Open, e.Questions))
+		label += lang.T(fmt.Sprintf(" (open: %d of %d questions done)", *e.Open, e.Questions), fmt.Sprintf(" (진행 중: %d문제 중 %d문제 마침)", e.Questions, *e.Open))
 	case e.Best != nil:
-		label += lang.T(fmt.Sprintf(" (best: %d of %d)", e.Best.Right, e.Best.Asked), fmt.Sprintf(" (최고: %d/%d)", e.Best.Right, e.Best.Asked))
+		label += lang.T(fmt.Sprintf(" (best: %d of %d right)", e.Best.Right, e.Best.Asked), fmt.Sprintf(" (최고 기록: %d문제 중 %d문제 정답)", e.Best.Asked, e.Best.Right))
 	}
 	return label
 }
@@ -101,10 +101,10 @@ func (u *UI) Quizzes(entries []QuizEntry) error {
 		about := lang.T(fmt.Sprintf("%d questions, %d about your own cluster", e.Questions, e.Computed),
 			fmt.Sprintf("%d문제, 그중 %d문제는 내 클러스터에 대한 것", e.Questions, e.Computed))
 		if e.Open != nil {
-			about += lang.T(fmt.Sprintf("; open: %d done", *e.Open), fmt.Sprintf(", 진행 중: %d문제 마침", *e.Open))
+			about += lang.T(fmt.Sprintf("; open: %d questions done", *e.Open), fmt.Sprintf(", 진행 중: %d문제 마침", *e.Open))
 		}
 		if e.Best != nil {
-			about += lang.T(fmt.Sprintf("; best %d of %d", e.Best.Right, e.Best.Asked), fmt.Sprintf(", 최고 %d/%d", e.Best.Right, e.Best.Asked))
+			about += lang.T(fmt.Sprintf("; best: %d of %d right", e.Best.Right, e.Best.Asked), fmt.Sprintf(", 최고 기록: %d문제 중 %d문제 정답", e.Best.Asked, e.Best.Right))
 		}
 		lines = append(lines, indent(wrapText(about, width-17, u.faint), strings.Repeat(" ", 17), strings.Repeat(" ", 17))...)
 	}
@@ -117,9 +117,9 @@ func (u *UI) QuizHistory(entries []QuizEntry) error {
 	var lines []string
 	for _, e := range entries {
 		for _, a := range e.Attempts {
-			score := fmt.Sprintf("%2d/%-2d", a.Right, a.Asked)
+			score := lang.T(fmt.Sprintf("%d of %d right", a.Right, a.Asked), fmt.Sprintf("%d/%d문제 정답", a.Right, a.Asked))
 			if !a.Finished {
-				score += lang.T(" given up", " 중단")
+				score += lang.T(", given up", ", 중단")
 			}
 			lines = append(lines, fmt.Sprintf("%s  %s %s", a.Started, pad(e.Topic, 17), score))
 			for _, q := range a.Missed {

@@ -170,7 +170,7 @@ func (u *UI) End(ctx context.Context, s *run.Session) error {
 	points, most := run.Score(s.Lab, state)
 	score := lang.T(fmt.Sprintf("%d of %d points", points, most), fmt.Sprintf("%d점 / %d점", points, most))
 	if best, ok := state.Best(); ok && best > points {
-		score += lang.T(fmt.Sprintf(" (your best: %d)", best), fmt.Sprintf(" (최고 기록: %d점)", best))
+		score += lang.T(fmt.Sprintf(" (your best: %d points)", best), fmt.Sprintf(" (최고 기록: %d점)", best))
 	}
 	lines = append(lines, "", u.green(u.bold(score)))
 	lines = append(lines, wrapText(lang.T(
