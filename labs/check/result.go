@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,8 +39,9 @@ type Result struct {
 	Actual   string `json:"actual,omitempty"`
 	Found    string `json:"found,omitempty"`
 	Why      string `json:"why,omitempty"`
-	// Fact is what made it hold.
-	Fact string `json:"fact,omitempty"`
+	// Fact is what made it hold; Told is that in both languages, since it is kept.
+	Fact string    `json:"fact,omitempty"`
+	Told lang.Text `json:"-"`
 }
 
 // missing is the error that what a check wants to look at isn't there; that is
@@ -113,11 +115,17 @@ func judge(ctx context.Context, ck *Check, scope expr.Scope) Result {
 		}
 		return r
 	}
-	if r.Fact = render(ctx, ck.Fact, scope); r.Fact == "" {
-		r.Fact = facts(verdict.Reasons, r.Expected)
+	r.holds(renderBoth(ctx, ck.Fact, scope))
+	if r.Fact == "" {
+		values := facts(verdict.Reasons)
+		expected := renderBoth(ctx, ck.Expect, scope)
+		r.holds(lang.Text{EN: cmp.Or(values, expected.EN, r.Expected), KO: cmp.Or(values, expected.KO, r.Expected)})
 	}
 	return r
 }
+
+// holds says what made it hold.
+func (r *Result) holds(told lang.Text) { r.Told, r.Fact = told, told.String() }
 
 // undecided is what a learner reads where an expression has no answer.
 func undecided() string {
@@ -131,6 +139,20 @@ func render(ctx context.Context, w *field.Words, s expr.Scope) string {
 		return ""
 	}
 	return text
+}
+
+// renderBoth is render in both languages. The particles are put in here: a kept text may
+// be read where the other language is spoken.
+func renderBoth(ctx context.Context, w *field.Words, s expr.Scope) (both lang.Text) {
+	if w == nil {
+		return both
+	}
+	en, errEN := w.EN.Render(ctx, s)
+	ko, errKO := w.KO.Render(ctx, s)
+	if errEN != nil || errKO != nil {
+		return lang.Text{}
+	}
+	return lang.Text{EN: en, KO: lang.Particles(ko)}
 }
 
 // expected is the author's text, or else the parts of the expression.
@@ -177,16 +199,13 @@ func show(value string) string {
 	return value
 }
 
-// facts is the sentence of a check that has none of its own.
-func facts(reasons []expr.Reason, fallback string) string {
+// facts is what a check shows that has no sentence of its own; empty if there is nothing.
+func facts(reasons []expr.Reason) string {
 	var parts []string
 	for _, r := range reasons {
 		if r.Left != "" {
 			parts = append(parts, fmt.Sprintf("%s = %s", r.Left, r.Actual))
 		}
-	}
-	if len(parts) == 0 {
-		return fallback
 	}
 	return strings.Join(parts, ", ")
 }

@@ -138,8 +138,8 @@ func ownWords(ctx context.Context, ck *Check, r Result, base expr.Scope) Result 
 	if w := render(ctx, ck.Explain, base); w != "" && r.State == Fails {
 		r.Why = w
 	}
-	if w := render(ctx, ck.Fact, base); w != "" && r.State == Holds {
-		r.Fact = w
+	if w := renderBoth(ctx, ck.Fact, base); w.EN != "" && r.State == Holds {
+		r.holds(w)
 	}
 	return r
 }

@@ -6,6 +6,8 @@ package progress
 
 import (
 	"time"
+
+	"noriter.dev/noriter/internal/lang"
 )
 
 // Version is the format of the file. A newer one is refused, not guessed at (see
@@ -63,17 +65,41 @@ type Step struct {
 	Passed *time.Time     `json:"passed,omitempty"`
 	// Before is what a learner might break, as it was when the step was opened.
 	Before map[string]string `json:"before,omitempty"`
-	// Facts are what made it pass.
-	Facts []string `json:"facts,omitempty"`
+	// Facts are what made it pass, in English, and FactsKO in Korean. An older nori wrote
+	// Facts alone, in the language of whoever was there.
+	Facts   []string `json:"facts,omitempty"`
+	FactsKO []string `json:"factsKo,omitempty"`
 	// Hints is how many tiers were taken, Solved whether it was solved for
 	// the learner, Tries how often the picture changed without passing.
 	Hints  int  `json:"hints,omitempty"`
 	Solved bool `json:"solved,omitempty"`
 	Tries  int  `json:"tries,omitempty"`
+	// Read are the free hints that applied when help was asked for.
+	Read []string `json:"read,omitempty"`
 	// Acted is when something was last tried out in vain, whoever did, and Rest how long
 	// nobody who only watches tries again.
 	Acted time.Time     `json:"acted,omitzero"`
 	Rest  time.Duration `json:"rest,omitempty"`
+}
+
+// Pass notes that the step has passed, and what made it.
+func (s *Step) Pass(at time.Time, facts []lang.Text) {
+	s.Unpass()
+	s.Passed = &at
+	for _, f := range facts {
+		s.Facts, s.FactsKO = append(s.Facts, f.EN), append(s.FactsKO, f.KO)
+	}
+}
+
+// Unpass takes back that the step has passed.
+func (s *Step) Unpass() { s.Passed, s.Facts, s.FactsKO = nil, nil, nil }
+
+// Told are the facts in the language of whoever looks.
+func (s *Step) Told() []string {
+	if lang.Current() == lang.Korean && len(s.FactsKO) > 0 {
+		return s.FactsKO
+	}
+	return s.Facts
 }
 
 // Attempt is a finished or given-up run through a lab.

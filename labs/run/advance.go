@@ -56,8 +56,8 @@ func (s *Session) open(id string, again bool) error {
 		l.Step = id
 		st := l.StepState(id)
 		if again {
-			st.Passed, st.Facts = nil, nil
-			st.Acted, st.Rest, st.Before = time.Time{}, 0, nil
+			st.Unpass()
+			st.Acted, st.Rest, st.Before, st.Read = time.Time{}, 0, nil, nil
 		}
 		if st.Opened.IsZero() || again {
 			st.Opened = now()

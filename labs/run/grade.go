@@ -169,7 +169,7 @@ func (g *grader) isOpen() (open, passed bool, err error) {
 	}
 	settled := state.Phase == progress.Underway || state.Phase == progress.Done
 	if st := state.StepState(g.step.ID); settled && st.Passed != nil && st.Opened.Equal(g.opened) {
-		g.on(Update{Step: g.step, Results: heldResults(g.step, state), Passed: true, Facts: st.Facts})
+		g.on(Update{Step: g.step, Results: heldResults(g.step, state), Passed: true, Facts: st.Told()})
 		return false, true, nil
 	}
 	if state.Phase != progress.Underway {
@@ -206,17 +206,17 @@ func (g *grader) tell(results []check.Result, hints []string, doing string) {
 // pass records that the step has passed, and why, before it says so; unless it
 // was opened anew while it was looked at.
 func (g *grader) pass(results []check.Result) (passed bool, err error) {
-	var facts []string
+	var facts []lang.Text
+	var told []string
 	for _, r := range results {
-		facts = append(facts, r.Fact)
+		facts, told = append(facts, r.Told), append(told, r.Fact)
 	}
 	same := false
 	err = g.s.update(func(l *progress.Lab) error {
 		st := l.StepState(g.step.ID)
 		same = l.Phase == progress.Underway && l.Step == g.step.ID && st.Opened.Equal(g.opened)
 		if same && st.Passed == nil {
-			t := now()
-			st.Passed, st.Facts = &t, facts
+			st.Pass(now(), facts)
 		}
 		return nil
 	})
@@ -224,7 +224,7 @@ func (g *grader) pass(results []check.Result) (passed bool, err error) {
 		return false, fmt.Errorf("the step has passed, but noting it failed: %w", err)
 	}
 	if same {
-		g.on(Update{Step: g.step, Results: results, Passed: true, Facts: facts})
+		g.on(Update{Step: g.step, Results: results, Passed: true, Facts: told})
 	}
 	return same, nil
 }

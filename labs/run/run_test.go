@@ -511,3 +511,20 @@ func TestSetupByVariables(t *testing.T) {
 		}
 	}
 }
+
+// TestFactsInBothLanguages: what made a step pass is told to whoever looks in their own
+// language, whoever graded it.
+func TestFactsInBothLanguages(t *testing.T) {
+	lang.Set("ko")
+	t.Cleanup(func() { lang.Set("en") })
+	s, _ := started(t)
+	solve(t, s)
+	u, err := s.Look(t.Context())
+	if err != nil || !u.Passed || !strings.Contains(u.Facts[0], "one의 내용은") || strings.Contains(u.Facts[0], "(") {
+		t.Fatalf("in Korean: %+v, %v", u, err)
+	}
+	lang.Set("en")
+	if u, err = s.Look(t.Context()); err != nil || !strings.HasPrefix(u.Facts[0], "one says ") || u.Results[0].Fact != u.Facts[0] {
+		t.Errorf("graded in Korean, looked at in English: %+v, %v", u, err)
+	}
+}

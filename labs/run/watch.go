@@ -45,7 +45,7 @@ func (s *Session) Watch(ctx context.Context, on func(Update)) error {
 		return err
 	}
 	if state.Passed(step.ID) {
-		on(Update{Step: step, Passed: true, Facts: state.Steps[step.ID].Facts, Results: heldResults(step, state)})
+		on(Update{Step: step, Passed: true, Facts: state.Steps[step.ID].Told(), Results: heldResults(step, state)})
 		return nil
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -135,7 +135,7 @@ func (s *Session) worldIsGone(ctx context.Context) bool {
 
 // heldResults are the results of a step that has passed already.
 func heldResults(step *format.Step, state *progress.Lab) []check.Result {
-	facts := state.Steps[step.ID].Facts
+	facts := state.Steps[step.ID].Told()
 	var out []check.Result
 	for i, c := range step.Checks {
 		r := check.Result{ID: c.ID, State: check.Holds}
@@ -156,7 +156,7 @@ func (s *Session) Look(ctx context.Context) (Update, error) {
 		return last, err
 	}
 	if state.Passed(step.ID) {
-		return Update{Step: step, Passed: true, Facts: state.Steps[step.ID].Facts, Results: heldResults(step, state)}, nil
+		return Update{Step: step, Passed: true, Facts: state.Steps[step.ID].Told(), Results: heldResults(step, state)}, nil
 	}
 	g := &grader{s: s, step: step, on: func(u Update) { last = u }, opened: state.StepState(step.ID).Opened, asked: true}
 	if _, err := g.grade(ctx); err != nil {
