@@ -23,13 +23,19 @@ func (s *Session) changes(ctx context.Context, step *format.Step) <-chan struct{
 		default: // one is under way already
 		}
 	}
-	handler := cache.ResourceEventHandlerFuncs{
+	s.watchKinds(ctx, watchedKinds(step), cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { notify() },
 		UpdateFunc: func(any, any) { notify() },
 		DeleteFunc: func(any) { notify() },
-	}
+	})
+	return changed
+}
+
+// watchKinds tells a handler of the objects of kinds; those that the cluster doesn't know
+// are left out.
+func (s *Session) watchKinds(ctx context.Context, kinds []watched, handler cache.ResourceEventHandler) {
 	factories := map[string]dynamicinformer.DynamicSharedInformerFactory{}
-	for _, k := range watchedKinds(step) {
+	for _, k := range kinds {
 		m, err := s.Cluster.Resource(k.kind, k.version)
 		if err != nil {
 			continue // the slow beat looks at it
@@ -59,7 +65,6 @@ func (s *Session) changes(ctx context.Context, step *format.Step) <-chan struct{
 	for _, factory := range factories {
 		factory.Start(ctx.Done())
 	}
-	return changed
 }
 
 // watchedKinds are what a step looks at, with the namespace; empty is the lab's. Pods

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"noriter.dev/noriter/internal/lang"
+	"noriter.dev/noriter/labs/format"
 	"noriter.dev/noriter/labs/progress"
 )
 
@@ -161,23 +162,37 @@ func (s *Session) strays(ctx context.Context, opened time.Time) []string {
 	return out
 }
 
-// damageBeat is how often it is looked for damage: it is many lists.
-const damageBeat = 3 * time.Second
-
 // damage is what the learner took away, or made elsewhere, since the step was opened.
-func (g *grader) damage(ctx context.Context) []string {
-	if time.Since(g.damageAt) < damageBeat {
-		return g.damaged
-	}
-	state, err := g.s.State()
+func (s *Session) damage(ctx context.Context, step *format.Step) ([]string, error) {
+	state, err := s.State()
 	if err != nil {
-		return g.damaged
+		return nil, err
 	}
-	st := state.StepState(g.step.ID)
-	now, err := g.s.facts(ctx)
-	if err != nil || st.Before == nil {
-		return g.damaged
+	st := state.StepState(step.ID)
+	if st.Before == nil {
+		return nil, nil
 	}
-	g.damageAt, g.damaged = time.Now(), append(damages(st.Before, now), g.s.strays(ctx, st.Opened)...)
-	return g.damaged
+	now, err := s.facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(damages(st.Before, now), s.strays(ctx, st.Opened)...), nil
+}
+
+// Looking for damage is many lists: it is done when something has changed that it looks
+// at, but not more often than damageBeat, and now and then in case a watch was lost.
+const (
+	damageBeat = time.Second
+	damageSlow = time.Minute
+)
+
+// lookForDamage keeps what damage finds, if it is time to look.
+func (g *grader) lookForDamage(ctx context.Context) {
+	since := time.Since(g.damageAt)
+	if since < damageBeat || since < damageSlow && !g.stirred.take() {
+		return
+	}
+	if found, err := g.s.damage(ctx, g.step); err == nil {
+		g.damageAt, g.damaged = time.Now(), found
+	}
 }

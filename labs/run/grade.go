@@ -32,6 +32,8 @@ type grader struct {
 	// damaged is what was found last, at damageAt; lastDamage was told last.
 	damaged, lastDamage []string
 	damageAt            time.Time
+	// stirred says that something changed which may be damage; nil where nobody watches.
+	stirred *stir
 	// asked says that somebody wants to know now, and does not only watch.
 	asked bool
 }
@@ -116,7 +118,7 @@ func (g *grader) judge(ctx context.Context) (passed bool, err error) {
 	if !allHold(results) {
 		// What the last act found is still the answer to "why not?", and most
 		// often it was the act itself that broke what doesn't hold now.
-		g.damage(ctx)
+		g.lookForDamage(ctx)
 		g.tell(append(results, g.found()...), g.s.computedHints(ctx, scope, g.step), "")
 		return false, nil
 	}
@@ -179,7 +181,7 @@ func (g *grader) isOpen() (open, passed bool, err error) {
 		return false, false, ErrMoved
 	}
 	if opened := state.StepState(g.step.ID).Opened; !opened.Equal(g.opened) {
-		*g = grader{s: g.s, step: g.step, on: g.on, opened: opened, asked: g.asked}
+		*g = grader{s: g.s, step: g.step, on: g.on, opened: opened, asked: g.asked, stirred: g.stirred}
 	}
 	return true, false, nil
 }

@@ -51,7 +51,7 @@ func (s *Session) Watch(ctx context.Context, on func(Update)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go s.lookIfGone(ctx, cancel)
-	g := &grader{s: s, step: step, on: on, opened: state.StepState(step.ID).Opened}
+	g := &grader{s: s, step: step, on: on, opened: state.StepState(step.ID).Opened, stirred: newStir(ctx, s)}
 	changed := s.changes(ctx, step)
 	beat := slowBeat
 	for i := range step.Checks {
