@@ -71,16 +71,16 @@ func newLabStatusCommand(g *globals) *cobra.Command {
 func newLabHintCommand(g *globals) *cobra.Command {
 	return g.labCommand("hint", "Get the next hint (it costs points)", "다음 힌트 보기 (점수가 깎임)",
 		func(ctx context.Context, s *run.Session, ui *screen.UI) error {
-			text, cost, ok, err := s.Hint(ctx)
+			hints, err := s.Hint(ctx)
 			if err != nil {
 				return err
 			}
-			if !ok {
+			if len(hints) == 0 {
 				ui.Say(lang.Textf("There are no more hints for this step; `%s lab solve` shows and types its solution.",
 					"이 단계에는 힌트가 더 없습니다. `%s lab solve`가 풀이를 보여 주고 실행합니다.", ui.Command).String())
 				return nil
 			}
-			return ui.Hint(text, cost)
+			return ui.Hint(s, hints, ui.Offer("lab hint"))
 		})
 }
 

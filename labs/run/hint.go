@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"noriter.dev/noriter/labs/check"
@@ -10,10 +11,11 @@ import (
 	"noriter.dev/noriter/labs/progress"
 )
 
-// There are two sorts of hints. Computed ones are free, and shown while what
-// the cluster shows calls for them (`when` in lab.yaml). Tiers are taken one
-// after another by a learner who wants them, and each has its price; somebody
-// who is stuck is offered the next.
+// There are two sorts of hints. Free ones are shown while what the cluster shows calls for
+// them: what the learner took away (see damage), and the computed ones (`when` in lab.yaml).
+// Tiers are taken one after another by a learner who wants them, and each has its price;
+// somebody who is stuck is offered the next. A free one is about what this learner did, and
+// so the better: nobody pays before it was read.
 
 // When help is offered.
 const (
@@ -44,23 +46,33 @@ func (s *Session) computedHints(ctx context.Context, scope *check.Scope, step *f
 	return out
 }
 
-// Hint takes the next tier of the open step's hints and says what it cost.
-// ok is false when there is none left.
-func (s *Session) Hint(ctx context.Context) (text string, cost int, ok bool, err error) {
+// Hint is help for a step. Number is that of a tier, of which there are Of; 0 is a free one.
+type Hint struct {
+	Text             string
+	Cost, Number, Of int
+}
+
+// Hint gives the free hints that apply and were not asked for yet, all at once, or else
+// takes the next tier of the open step. None means that there are no more.
+func (s *Session) Hint(ctx context.Context) ([]Hint, error) {
 	step, state, err := s.Step()
 	if err != nil {
-		return "", 0, false, err
+		return nil, err
+	}
+	if free, err := s.unreadFree(ctx, step, state); err != nil || len(free) > 0 {
+		return free, err
 	}
 	section := s.Prose().Sections[step.ID]
 	taken := state.StepState(step.ID).Hints
 	if taken >= len(section.Hints) || taken >= len(step.Cost) {
-		return "", 0, false, nil
+		return nil, nil
 	}
-	if text, err = s.Render(ctx, section.Hints[taken], state); err != nil {
-		return "", 0, false, err
+	h := Hint{Number: taken + 1, Of: len(step.Cost)}
+	if h.Text, err = s.Render(ctx, section.Hints[taken], state); err != nil {
+		return nil, err
 	}
 	if !state.Passed(step.ID) {
-		cost = step.Cost[taken]
+		h.Cost = step.Cost[taken]
 	}
 	err = s.update(func(l *progress.Lab) error {
 		if st := l.StepState(step.ID); st.Hints == taken && st.Passed == nil {
@@ -68,16 +80,54 @@ func (s *Session) Hint(ctx context.Context) (text string, cost int, ok bool, err
 		}
 		return nil
 	})
-	return text, cost, err == nil, err
+	return []Hint{h}, err
+}
+
+// unreadFree are the free hints of which there is one that was not asked for yet. They are
+// noted: the next time it is a tier.
+func (s *Session) unreadFree(ctx context.Context, step *format.Step, state *progress.Lab) ([]Hint, error) {
+	st := state.StepState(step.ID)
+	if st.Passed != nil {
+		return nil, nil
+	}
+	scope, err := s.remembered(ctx, step)
+	if err != nil {
+		return nil, err
+	}
+	// A cluster that doesn't answer has none, and the tiers are texts that are there.
+	texts, err := s.damage(ctx, step)
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	for _, id := range s.computedHints(ctx, scope, step) {
+		text, err := s.ComputedHint(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, text)
+	}
+	var out []Hint
+	unread := false
+	for _, text := range texts {
+		out = append(out, Hint{Text: text})
+		unread = unread || !slices.Contains(st.Read, text)
+	}
+	if !unread {
+		return nil, nil
+	}
+	return out, s.update(func(l *progress.Lab) error {
+		l.StepState(step.ID).Read = texts
+		return nil
+	})
 }
 
 // Hints gives the tiers already taken.
-func (s *Session) Hints(ctx context.Context) ([]string, error) {
+func (s *Session) Hints(ctx context.Context) ([]Hint, error) {
 	step, state, err := s.Step()
 	if err != nil {
 		return nil, err
 	}
-	var out []string
+	var out []Hint
 	for i, t := range s.Prose().Sections[step.ID].Hints {
 		if i >= state.StepState(step.ID).Hints {
 			break
@@ -86,7 +136,7 @@ func (s *Session) Hints(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, text)
+		out = append(out, Hint{Text: text, Cost: step.Cost[i], Number: i + 1, Of: len(step.Cost)})
 	}
 	return out, nil
 }

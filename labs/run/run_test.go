@@ -165,8 +165,8 @@ func solve(t *testing.T, s *run.Session) {
 func TestWholeLab(t *testing.T) {
 	s, _ := started(t)
 	state, _ := s.State()
-	if _, cost, ok, err := s.Hint(context.Background()); !ok || err != nil || cost != 2 {
-		t.Fatalf("hint: %d, %v, %v", cost, ok, err)
+	if h, err := s.Hint(context.Background()); len(h) != 1 || err != nil || h[0].Cost != 2 {
+		t.Fatalf("hint: %+v, %v", h, err)
 	}
 	write(t, s, "one", state.Vars["color"])
 	passes(t, s, 3*time.Second)
@@ -196,13 +196,13 @@ func TestWholeLab(t *testing.T) {
 
 func TestHintsEnd(t *testing.T) {
 	s, _ := started(t)
-	for i, want := range []bool{true, true, false} {
-		if _, _, ok, err := s.Hint(context.Background()); ok != want || err != nil {
-			t.Errorf("hint %d: %v, %v", i, ok, err)
+	for i, want := range []int{1, 1, 0} {
+		if h, err := s.Hint(context.Background()); len(h) != want || err != nil {
+			t.Errorf("hint %d: %+v, %v", i, h, err)
 		}
 	}
 	if taken, err := s.Hints(context.Background()); len(taken) != 2 || err != nil {
-		t.Errorf("%q, %v", taken, err)
+		t.Errorf("%+v, %v", taken, err)
 	}
 }
 
@@ -453,11 +453,11 @@ func TestVariablesAreStickyAndSeeded(t *testing.T) {
 func TestSecondProcess(t *testing.T) {
 	s, _ := started(t)
 	other, _ := labtest.OpenWorld(s.Env, s.Lab)
-	if _, _, _, err := other.Hint(context.Background()); err != nil {
+	if _, err := other.Hint(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if taken, err := s.Hints(context.Background()); len(taken) != 1 || err != nil {
-		t.Errorf("%q, %v", taken, err)
+		t.Errorf("%+v, %v", taken, err)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestForeignTextIsNotObeyed(t *testing.T) {
 			},
 			"step":     func() error { return u.Step(t.Context(), s) },
 			"end":      func() error { return u.End(t.Context(), s) },
-			"hint":     func() error { return u.Hint(hostile, 1) },
+			"hint":     func() error { return u.Hint(s, []run.Hint{{Text: hostile}}, hostile) },
 			"script":   func() error { return u.Script("echo " + hostile) },
 			"list":     func() error { return u.List([]Entry{{ID: "x", Title: hostile, Summary: hostile}}) },
 			"say":      func() error { u.Say(hostile); return nil },

@@ -79,7 +79,7 @@ func (k *keyboard) read(ctx context.Context, keys chan<- rune) error {
 // korean maps the keys of the Korean two-set layout to the letters on them,
 // since whoever reads Korean may have the keyboard in Korean.
 func korean(key rune) rune {
-	if r, ok := map[rune]rune{'ㅗ': 'h', 'ㄴ': 's', 'ㅜ': 'n', 'ㅂ': 'q', 'ㅅ': 't', 'ㅔ': 'p'}[key]; ok {
+	if r, ok := map[rune]rune{'ㅗ': 'h', 'ㄴ': 's', 'ㅜ': 'n', 'ㅂ': 'q', 'ㅅ': 't', 'ㅔ': 'p', 'ㅠ': 'b'}[key]; ok {
 		return r
 	}
 	if key >= 'A' && key <= 'Z' {

@@ -114,27 +114,17 @@ func (u *UI) Status(ctx context.Context, s *run.Session, up run.Update) error {
 		return u.print(lines...)
 	}
 	lines = append(lines, u.results(up, width, true)...)
-	return u.print(append(lines, u.computed(ctx, s, up.Hints, width)...)...)
+	return u.print(append(lines, u.hints(ctx, s, up, width)...)...)
 }
 
 // Step prints the text of the open step.
 func (u *UI) Step(ctx context.Context, s *run.Session) error {
 	width, _ := u.size()
-	lines, err := u.stepText(ctx, s, width)
+	lines, err := u.stepAndHints(ctx, s, width)
 	if err != nil {
 		return err
 	}
-	return u.print(lines...)
-}
-
-// Hint prints a hint and what it cost.
-func (u *UI) Hint(text string, cost int) error {
-	width, _ := u.size()
-	lines := u.hint(text, width)
-	if cost > 0 {
-		lines = append(lines, u.faint(lang.T(fmt.Sprintf("(%d points)", cost), fmt.Sprintf("(%d점 차감)", cost))))
-	}
-	return u.print(lines...)
+	return u.page(lines)
 }
 
 // Script prints a script as it is typed.

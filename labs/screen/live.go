@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -77,8 +76,9 @@ type live struct {
 	pictureOnly bool
 	// note is a line above the keys: what a key could not do.
 	note string
-	// height is how many lines the block below the text takes now.
+	// height is how many rows the block below the text takes now.
 	height int
+	reading
 }
 
 func (u *UI) live(ctx context.Context, s *run.Session) (err error) {
@@ -100,6 +100,7 @@ func (u *UI) live(ctx context.Context, s *run.Session) (err error) {
 func (l *live) step(ctx context.Context) (done bool, err error) {
 	l.last, l.detail, l.picture, l.pictureOnly = run.Update{}, false, nil, false
 	here, elsewhere := opening(l.s), time.NewTicker(time.Second)
+	l.open(here)
 	defer elsewhere.Stop()
 	ctx, cancel := context.WithCancel(ctx)
 	watched := make(chan struct{})
@@ -153,9 +154,10 @@ func (l *live) step(ctx context.Context) (done bool, err error) {
 		case up := <-updates:
 			if up.Passed && !l.last.Passed { // that must be seen, and what was said before is over
 				l.note, l.pictureOnly = "", false
+				err = l.reveal()
 			}
 			l.last = up
-			err = l.block(ctx)
+			err = errors.Join(err, l.block(ctx))
 		case l.picture = <-drawn:
 			err = l.block(ctx)
 		case key := <-keys:
@@ -184,6 +186,9 @@ var errShell = errors.New("open a shell")
 // key does what a key asks for. next leaves the step.
 func (l *live) key(ctx context.Context, key rune) (next, done bool, err error) {
 	l.note = ""
+	if done, err := l.readOn(ctx, key); done || err != nil {
+		return false, false, err
+	}
 	switch key {
 	case 'q', 0x03, 0x04:
 		return false, false, ErrLeft
@@ -211,15 +216,17 @@ func (l *live) key(ctx context.Context, key rune) (next, done bool, err error) {
 	case 't':
 		return false, false, errShell
 	case 'h':
-		l.pictureOnly = false // the hint belongs to the text
-		_, _, ok, err := l.s.Hint(ctx)
-		if err != nil {
+		l.pictureOnly = false // the hints stand with the checks
+		hints, err := l.s.Hint(ctx)
+		switch {
+		case err != nil:
 			return false, false, err
+		case len(hints) == 0:
+			l.note = noMoreHints()
+		case hints[0].Number == 0:
+			l.note = readFirst(l.s)
 		}
-		if !ok {
-			l.note = lang.T("There are no more hints for this step.", "이 단계에는 힌트가 더 없습니다.")
-		}
-		return false, false, l.redraw(ctx)
+		return false, false, l.block(ctx)
 	}
 	return false, false, nil
 }
@@ -232,75 +239,13 @@ func (l *live) redraw(ctx context.Context) error {
 		return err
 	}
 	l.height = 0
-	if _, err := fmt.Fprint(l.u.Out, clearScreen, strings.Join(l.u.shown(text), "\n"), "\n\n"); err != nil {
+	if _, err := fmt.Fprint(l.u.Out, clearScreen); err != nil {
 		return fmt.Errorf("drawing: %w", err)
+	}
+	if err := l.begin(text, len(l.lines(ctx, width, 0))); err != nil {
+		return err
 	}
 	return l.block(ctx)
-}
-
-// block redraws the part below the text: checks, hints, keys.
-func (l *live) block(ctx context.Context) error {
-	width, height := l.u.size()
-	lines := l.lines(ctx, width, height-1)
-	if tallest := height - 1; len(lines) > tallest { // above the screen nothing can be redrawn
-		lines = append(lines[:tallest-1], lines[len(lines)-1])
-	}
-	var b strings.Builder
-	if l.height > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA\r", l.height)
-	}
-	b.WriteString(clearBelow)
-	b.WriteString(strings.Join(l.u.shown(lines), "\n"))
-	b.WriteByte('\n')
-	l.height = len(lines)
-	if _, err := fmt.Fprint(l.u.Out, b.String()); err != nil {
-		return fmt.Errorf("drawing: %w", err)
-	}
-	return nil
-}
-
-func (l *live) lines(ctx context.Context, width, room int) []string {
-	var out []string
-	switch {
-	case l.last.Step == nil:
-		out = append(out, l.u.faint(lang.T("looking at the cluster", "클러스터를 살펴보는 중")))
-	case l.last.Passed:
-		out = append(out, l.u.passed(l.last, l.points(), width)...)
-	default:
-		out = append(out, l.u.results(l.last, width, l.detail)...)
-		out = append(out, l.u.computed(ctx, l.s, l.last.Hints, width)...)
-	}
-	if l.last.Doing != "" {
-		out = append(out, wrapText(l.last.Doing, width, l.u.yellow)...)
-	}
-	tail := []string{""}
-	if l.note != "" {
-		tail = append(tail, wrapText(l.note, width, l.u.yellow)...)
-	}
-	keys := wrapText(l.keys(), width, l.u.faint)
-	out, offer := l.pictured(out, room-len(tail)-len(keys))
-	if offer {
-		keys = wrapText(l.pictureLabel()+" | "+l.keys(), width, l.u.faint)
-	}
-	return append(append(out, tail...), keys...)
-}
-
-// points are what the open step has brought.
-func (l *live) points() int { return stepPoints(l.s) }
-
-// keys is the line that says what can be pressed now.
-func (l *live) keys() string {
-	if l.last.Passed {
-		return lang.T("n: next | t: shell | q: quit (progress is kept)", "n: 다음 | t: 셸 | q: 나가기 (진행 상황은 저장됨)")
-	}
-	hint := hintLabel(l.s)
-	if hint != "" && l.last.Stuck {
-		hint = lang.T("Stuck? ", "막혔나요? ") + hint
-	}
-	if hint != "" {
-		hint += " | "
-	}
-	return hint + lang.T("s: details | t: shell | q: quit", "s: 자세히 | t: 셸 | q: 나가기")
 }
 
 // opening tells one opening of a step from all others.

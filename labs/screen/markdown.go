@@ -66,7 +66,7 @@ func (m *layout) flush() {
 	if len(m.paragraph) == 0 {
 		return
 	}
-	spans := m.u.inline(strings.Join(m.paragraph, " "))
+	spans := m.u.inline(strings.Join(m.paragraph, " "), m.width-len(m.first))
 	rest := strings.Repeat(" ", len(m.first))
 	m.out = append(m.out, indent(wrap(spans, m.width-len(m.first)), m.first, rest)...)
 	m.paragraph, m.first = nil, ""
@@ -74,9 +74,10 @@ func (m *layout) flush() {
 
 var marks = regexp.MustCompile("\\*\\*(.+?)\\*\\*|`([^`]+)`")
 
-// inline finds **bold** and `code`. Without colour, code keeps its marks, so
-// that one sees where a command begins and ends.
-func (u *UI) inline(text string) []span {
+// inline finds **bold** and `code`. Code keeps its marks, with colour, too: it may be words
+// of a sentence, and not everybody sees the colour. A command stays on one line where one
+// has the room.
+func (u *UI) inline(text string, width int) []span {
 	var out []span
 	at := 0
 	for _, m := range marks.FindAllStringSubmatchIndex(text, -1) {
@@ -84,10 +85,10 @@ func (u *UI) inline(text string) []span {
 		switch {
 		case m[2] >= 0:
 			out = append(out, span{text[m[2]:m[3]], u.bold})
-		case u.Color:
-			out = append(out, span{text[m[4]:m[5]], u.cyan})
+		case cells.StringWidth(text[m[0]:m[1]]) <= width:
+			out = append(out, span{unbroken(text[m[0]:m[1]]), u.cyan})
 		default:
-			out = append(out, span{text: text[m[0]:m[1]]})
+			out = append(out, span{text[m[0]:m[1]], u.cyan})
 		}
 		at = m[1]
 	}

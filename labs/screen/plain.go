@@ -36,11 +36,11 @@ func (u *UI) plain(ctx context.Context, s *run.Session) error {
 func (p *plainView) step(ctx context.Context) (done bool, err error) {
 	p.last = run.Update{}
 	width, _ := p.u.size()
-	text, err := p.u.stepText(ctx, p.s, width)
+	text, err := p.u.stepAndHints(ctx, p.s, width)
 	if err != nil {
 		return false, err
 	}
-	if err := p.u.print(append([]string{""}, text...)...); err != nil {
+	if err := p.u.print(append(append([]string{""}, text...), p.u.beganAbove(text, width)...)...); err != nil {
 		return false, err
 	}
 	watching, cancel := context.WithCancel(ctx)
@@ -118,15 +118,16 @@ func (p *plainView) show(ctx context.Context, up run.Update) error {
 			lines = append(lines, p.u.result(r, width, false)...)
 		}
 	}
-	for _, id := range up.Hints {
-		if !slices.Contains(old.Hints, id) {
-			lines = append(lines, p.u.computed(ctx, p.s, []string{id}, width)...)
-		}
-	}
+	lines = append(lines, p.u.free(ctx, p.s, without(up.Damage, old.Damage), without(up.Hints, old.Hints), width)...)
 	if len(lines) == 0 {
 		return nil
 	}
 	return p.u.print(append([]string{""}, lines...)...)
+}
+
+// without leaves out of a list what another has.
+func without(list, known []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(known, s) })
 }
 
 // choices are what can be asked for now.
@@ -187,13 +188,16 @@ func (p *plainView) answer(ctx context.Context, a answer, stop func()) (next, do
 		}
 		return true, done, err
 	case 'h':
-		text, _, ok, err := p.s.Hint(ctx)
-		if err != nil || !ok {
+		hints, err := p.s.Hint(ctx)
+		switch {
+		case err != nil:
 			return false, false, err
+		case len(hints) == 0:
+			return false, false, p.u.print(noMoreHints())
 		}
-		return false, false, p.u.print(p.u.hint(text, width)...)
+		return false, false, p.u.Hint(p.s, hints, "h")
 	case 's':
-		lines := p.u.results(p.last, width, true)
+		lines := append(p.u.results(p.last, width, true), p.u.free(ctx, p.s, p.last.Damage, p.last.Hints, width)...)
 		if !hasDetail(p.last) {
 			lines = append(lines, wrapText(noDetail(), width, p.u.faint)...)
 		}

@@ -16,15 +16,24 @@ func stepPoints(s *run.Session) int {
 	return run.StepPoints(step, state)
 }
 
-// hintLabel offers the next hint with its price; empty if there is none.
-func hintLabel(s *run.Session) string {
+// nextPrice is what the next tier of hints costs; 0 if there is none.
+func nextPrice(s *run.Session) int {
 	step, state, err := s.Step()
 	if err != nil {
-		return ""
+		return 0
 	}
 	taken := state.StepState(step.ID).Hints
 	if taken >= len(step.Cost) {
+		return 0
+	}
+	return step.Cost[taken]
+}
+
+// hintLabel offers the next hint with its price; empty if there is none.
+func hintLabel(s *run.Session) string {
+	price := nextPrice(s)
+	if price == 0 {
 		return ""
 	}
-	return lang.T(fmt.Sprintf("h: hint (costs %d points)", step.Cost[taken]), fmt.Sprintf("h: 힌트 (%d점 차감)", step.Cost[taken]))
+	return lang.T(fmt.Sprintf("h: hint (costs %d points)", price), fmt.Sprintf("h: 힌트 (%d점 차감)", price))
 }

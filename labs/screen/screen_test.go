@@ -71,6 +71,12 @@ func play(t *testing.T, language string, plain, noColor bool) *player {
 
 func playLab(t *testing.T, language string, plain, noColor bool, lab *format.Lab) *player {
 	t.Helper()
+	return playOn(t, language, plain, noColor, lab, 60)
+}
+
+// playOn is playLab on a terminal of so many rows.
+func playOn(t *testing.T, language string, plain, noColor bool, lab *format.Lab, rows uint16) *player {
+	t.Helper()
 	lang.Set(language)
 	t.Cleanup(func() { lang.Set("en") })
 	t.Setenv("TERM", "xterm")
@@ -80,7 +86,7 @@ func playLab(t *testing.T, language string, plain, noColor bool, lab *format.Lab
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := pty.Setsize(master, &pty.Winsize{Rows: 60, Cols: 60}); err != nil {
+	if err := pty.Setsize(master, &pty.Winsize{Rows: rows, Cols: 60}); err != nil {
 		t.Fatal(err)
 	}
 	env.In, env.Out, env.Err = tty, tty, tty
@@ -247,7 +253,7 @@ func TestLiveFromStartToEnd(t *testing.T) {
 		t.Errorf("what was said before the step passed is still there:\n%s", last)
 	}
 	p.press("n")
-	p.sees("Then write the file two.")
+	p.sees("Then write the file `two`.")
 	p.file("two", "2")
 	p.sees("watching what happens")
 	p.sees("Passed! 10 points.")

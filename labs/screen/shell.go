@@ -34,13 +34,33 @@ complete -o default -F __start_kubectl k 2>/dev/null
 // over is then put above the line that is being typed, which stays as it is: the lines
 // below are made free (IND), the line moves down, and the cursor back to where it was in it.
 const shellRC = kubectlRC + `nori() { "$NORI_EXE" --lang "$NORI_LANG" "$@"; }
-step() { rm -f "$NORI_NEWS/next"; cat "$NORI_NEWS/.step"; }
+step() {
+  local lines
+  rm -f "$NORI_NEWS/next"
+  mapfile -t lines <"$NORI_NEWS/.step"
+  if [ -t 1 ] && ((${#lines[@]} >= ${LINES:-24})) && command -v ${PAGER-less} >/dev/null; then
+    LESS=${LESS-FRX} ${PAGER-less} <"$NORI_NEWS/.step"
+  else
+    printf '%s\n' "${lines[@]}"
+  fi
+}
+# A text that is longer than the terminal is shown from its beginning, with the way to the rest.
+__nori_show() {
+  local lines room=$((${LINES:-24} - 4))
+  mapfile -t lines <"$1"
+  if [ -t 1 ] && ((${#lines[@]} > room)); then
+    printf '%s\n' "${lines[@]:0:room}"
+    printf "$NORI_MORE\n" $((${#lines[@]} - room))
+  else
+    printf '%s\n' "${lines[@]}"
+  fi
+}
 hint() { nori lab hint; }
 status() { __nori_news; nori lab status; }
 __nori_news() {
   local f
   for f in "$NORI_NEWS"/*.now "$NORI_NEWS/next"; do
-    [ -f "$f" ] && cat "$f" && rm -f "$f"
+    [ -f "$f" ] && __nori_show "$f" && rm -f "$f"
   done
   __nori_told=
 }
@@ -145,6 +165,7 @@ func (u *UI) shellCommand(s *run.Session, news string) (*exec.Cmd, error) {
 	}
 	cmd, err := u.bash(s.Env.User, news, shellRC, append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID,
 		"NORI_LANG="+lang.Current(), "NORI_TESTBED="+s.Env.Testbed, "NORI_BIN="+s.Env.BinDir,
+		"NORI_MORE="+lang.T("... %d more lines: `step` shows all of it.", "... %d줄이 더 있습니다. `step`을 입력하면 전부 볼 수 있습니다."),
 		"NORI_NEXT="+lang.T("Enter shows the next step.", "엔터를 누르면 다음 단계를 보여 줍니다.")))
 	if err != nil {
 		return nil, err
@@ -260,7 +281,7 @@ func (t *teller) remind(ctx context.Context) {
 // step lays down the text of the open step for `step`.
 func (t *teller) step(ctx context.Context) error {
 	width, _ := t.u.size()
-	text, err := t.u.stepText(ctx, t.s, width)
+	text, err := t.u.stepAndHints(ctx, t.s, width)
 	if err != nil {
 		return err
 	}

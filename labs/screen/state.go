@@ -54,33 +54,26 @@ func (u *UI) stepText(ctx context.Context, s *run.Session, width int) ([]string,
 			"(Another terminal knows nothing of your testbed yet: `%s shell` opens a shell there in which kubectl works, and `step`, `hint` and `status` of this lab.)",
 			"(다른 터미널은 아직 여러분의 테스트베드를 모릅니다. 그곳에서 `%s shell`을 실행하면 kubectl과 이 실습의 `step`, `hint`, `status`를 쓸 수 있는 셸이 열립니다.)", u.Command).String(), width)...)
 	}
-	hints, err := s.Hints(ctx)
+	return lines, nil
+}
+
+// stepAndHints is the text of the open step, and below it the hints that were paid for.
+func (u *UI) stepAndHints(ctx context.Context, s *run.Session, width int) ([]string, error) {
+	text, err := u.stepText(ctx, s, width)
 	if err != nil {
 		return nil, err
 	}
-	for _, h := range hints {
-		lines = append(append(lines, ""), u.hint(h, width)...)
-	}
-	return lines, nil
+	return append(text, u.taken(ctx, s, width)...), nil
 }
 
 // namesTerminal finds that a step's text asks for a terminal besides the lab's own.
 var namesTerminal = regexp.MustCompile(`(another|second|one) terminal|(다른|한|두 번째) 터미널`)
-
-// hint lays a hint out with a bar at its left.
-func (u *UI) hint(text string, width int) []string {
-	head := []string{u.yellow(lang.T("hint", "힌트"))}
-	return indent(append(head, u.markdown(text, width-2)...), u.yellow("| "), u.yellow("| "))
-}
 
 // results lays out the checks of a step; detail shows all that is known.
 func (u *UI) results(up run.Update, width int, detail bool) []string {
 	var out []string
 	for _, r := range up.Results {
 		out = append(out, u.result(r, width, detail)...)
-	}
-	for _, text := range up.Damage {
-		out = append(append(out, ""), u.hint(text, width)...)
 	}
 	return out
 }
@@ -131,17 +124,6 @@ func noDetail() string {
 func (u *UI) passed(up run.Update, points int, width int) []string {
 	text := lang.T(fmt.Sprintf("Passed! %d points.", points), fmt.Sprintf("통과했습니다! %d점을 얻었습니다.", points))
 	return append(u.results(up, width, false), "", u.green(u.bold(text)))
-}
-
-// computed gives the texts of the hints that apply now.
-func (u *UI) computed(ctx context.Context, s *run.Session, ids []string, width int) []string {
-	var out []string
-	for _, id := range ids {
-		if text, err := s.ComputedHint(ctx, id); err == nil {
-			out = append(append(out, ""), u.hint(text, width)...)
-		}
-	}
-	return out
 }
 
 // End prints the closing screen: what was learnt, where its source is, and

@@ -60,6 +60,17 @@ func (u *UI) size() (width, height int) {
 	return min(max(width, narrowest), widest), max(height, 10)
 }
 
+// columns are those of the terminal, however wide.
+func (u *UI) columns() int {
+	if f, ok := u.Out.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	width, _ := u.size()
+	return width
+}
+
 // The styles. Within a text, a style is a character that stands for nothing else: Unicode
 // keeps U+FDD0 and those behind it for a program's own use. Only shown makes escape
 // sequences of them.

@@ -21,7 +21,7 @@ func TestWrap(t *testing.T) {
 		{"one two three", 9, []string{"one two", "three"}},
 		{"파드는 컨테이너의 묶음입니다", 16, []string{"파드는", "컨테이너의", "묶음입니다"}},
 		{"파드는 컨테이너의", 17, []string{"파드는 컨테이너의"}},
-		{"abcdefghijkl", 8, []string{"abcdefgh", "ijkl"}},
+		{"abcdefghijkl m", 8, []string{"abcdefghijkl", "m"}},
 		{"가나다라마바", 9, []string{"가나다라", "마바"}},
 		{"", 10, []string{""}},
 		{"a  b", 10, []string{"a b"}},
@@ -55,8 +55,26 @@ func TestMarkdown(t *testing.T) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 	u.Color = true
-	if got := u.shown(u.markdown("`code`, and **bold**.", 30)); len(got) != 1 || strings.Contains(got[0], "`") || !strings.Contains(got[0], "\x1b[") {
+	if got := u.shown(u.markdown("`code`, and **bold**.", 30)); len(got) != 1 || got[0] != "\x1b[36m`code`\x1b[0m, and \x1b[1mbold\x1b[0m." {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestCommandsStayWhole: a command in a sentence is not broken where a line has room for
+// it, and one in a block never.
+func TestCommandsStayWhole(t *testing.T) {
+	u := &UI{}
+	got := u.markdown("Then type `kubectl get pods -o wide` and read it.\n\n```\nkubectl label pods --all team=green --overwrite\n```", 34)
+	want := []string{"Then type", "`kubectl get pods -o wide` and", "read it.", "", "    kubectl label pods --all team=green --overwrite"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+	if got := u.rows(got...); got != 5 {
+		t.Errorf("%d rows at 80 columns", got)
+	}
+	t.Setenv("COLUMNS", "40")
+	if got := u.rows(got...); got != 6 {
+		t.Errorf("%d rows at 40 columns", got)
 	}
 }
 
@@ -123,9 +141,19 @@ func FuzzMarkdown(f *testing.F) {
 			return
 		}
 		for _, line := range (&UI{}).markdown(text, width) {
-			if w := cells.StringWidth(line); w > max(width, 10) {
+			if w := cells.StringWidth(line); w > max(width, 10) && w > cells.StringWidth(longestWord(line))+2 {
 				t.Fatalf("%d columns of %d: %q", w, width, line)
 			}
 		}
 	})
+}
+
+// longestWord is what can't be broken.
+func longestWord(line string) (longest string) {
+	for _, w := range strings.Split(line, " ") {
+		if len(w) > len(longest) {
+			longest = w
+		}
+	}
+	return longest
 }

@@ -19,8 +19,9 @@ type span struct {
 	style func(string) string
 }
 
-// wrap breaks spans at spaces into lines of at most width columns. A word
-// that is longer than a line is broken anywhere.
+// wrap breaks spans at spaces into lines of at most width columns. A word in Hangul that is
+// longer than a line is broken anywhere. One in letters is a name, an address or a command:
+// it stays whole, so that what is copied is what was meant.
 func wrap(spans []span, width int) []string {
 	w := &wrapper{width: max(width, 8)}
 	for _, s := range withParticles(spans) {
@@ -113,7 +114,7 @@ func (w *wrapper) place() {
 	w.glued, w.gluedWidth, w.gap = w.glued[:0], 0, false
 }
 
-// write puts a piece down, breaking it where the line ends.
+// write puts a piece down, breaking it where the line ends, if it may be broken.
 func (w *wrapper) write(p span) {
 	var piece strings.Builder
 	flush := func() {
@@ -124,9 +125,10 @@ func (w *wrapper) write(p span) {
 		w.line.WriteString(s)
 		piece.Reset()
 	}
+	whole := !strings.ContainsFunc(p.text, func(r rune) bool { return cells.RuneWidth(r) > 1 })
 	for _, r := range strings.ReplaceAll(p.text, noBreak, " ") {
 		n := cells.RuneWidth(r)
-		if w.used+n > w.width {
+		if w.used+n > w.width && !whole {
 			flush()
 			w.breakLine()
 		}
