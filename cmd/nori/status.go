@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/fatih/color"
-	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"noriter.dev/noriter/cluster/install"
@@ -192,41 +191,4 @@ func components(m testbed.MachineStatus) string {
 		return color.GreenString(lang.T("all active", "모두 활성"))
 	}
 	return color.RedString(strings.Join(down, ", "))
-}
-
-// printTable lines columns up, counting what a terminal shows: colour takes no
-// room, and Korean takes two columns a letter.
-func printTable(g *globals, rows [][]string) {
-	var widths []int
-	for _, r := range rows {
-		for i, cell := range r {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], visible(cell))
-		}
-	}
-	for _, r := range rows {
-		var b strings.Builder
-		for i, cell := range r {
-			b.WriteString(cell)
-			if i < len(r)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-visible(cell)+2))
-			}
-		}
-		fmt.Fprintln(g.stdout, b.String())
-	}
-}
-
-// visible is a text's width without its colours.
-func visible(s string) int {
-	var b strings.Builder
-	for {
-		before, rest, found := strings.Cut(s, "\x1b[")
-		b.WriteString(before)
-		if !found {
-			return runewidth.StringWidth(b.String())
-		}
-		_, s, _ = strings.Cut(rest, "m")
-	}
 }

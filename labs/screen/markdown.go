@@ -72,11 +72,14 @@ func (m *layout) flush() {
 	m.paragraph, m.first = nil, ""
 }
 
+// command begins with the name of a program and has words behind it.
+var command = regexp.MustCompile(`^(kubectl|nori|k|ctr|curl|sed|mkdir|echo|openssl|docker) `)
+
 var marks = regexp.MustCompile("\\*\\*(.+?)\\*\\*|`([^`]+)`")
 
 // inline finds **bold** and `code`. Code keeps its marks, with colour, too: it may be words
-// of a sentence, and not everybody sees the colour. A command stays on one line where one
-// has the room.
+// of a sentence, and not everybody sees the colour. A command stays on one line, also where
+// that is too long: the terminal breaks it, and what is copied is what was meant.
 func (u *UI) inline(text string, width int) []span {
 	var out []span
 	at := 0
@@ -85,7 +88,7 @@ func (u *UI) inline(text string, width int) []span {
 		switch {
 		case m[2] >= 0:
 			out = append(out, span{text[m[2]:m[3]], u.bold})
-		case cells.StringWidth(text[m[0]:m[1]]) <= width:
+		case cells.StringWidth(text[m[0]:m[1]]) <= width || command.MatchString(text[m[4]:m[5]]):
 			out = append(out, span{unbroken(text[m[0]:m[1]]), u.cyan})
 		default:
 			out = append(out, span{text[m[0]:m[1]], u.cyan})

@@ -69,6 +69,9 @@ func TestCommandsStayWhole(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
+	if got := u.markdown("`kubectl get pods -o wide`: it", 16); !slices.Equal(got, []string{"`kubectl get pods -o wide`:", "it"}) {
+		t.Errorf("a command that is longer than a line: %q", got)
+	}
 	if got := u.rows(got...); got != 5 {
 		t.Errorf("%d rows at 80 columns", got)
 	}
