@@ -31,19 +31,19 @@ var keptFacts = []keptFact{
 		key, effect, _ := strings.Cut(what, ":")
 		taint := key + "=" + before + ":" + effect
 		return lang.Textf("the taint %[1]s of %[2]s is gone; it was there when this step began. To put it back: `kubectl taint node %[2]s %[1]s`",
-			"%[2]s의 테인트 %[1]s이(가) 없어졌습니다. 이 단계를 시작할 때는 있었습니다. 되돌리려면: `kubectl taint node %[2]s %[1]s`", taint, where)
+			"%[2]s의 테인트(%[1]s)가 없어졌습니다. 이 단계를 시작할 때는 있었습니다. 되돌리려면: `kubectl taint node %[2]s %[1]s`", taint, where)
 	}},
 	{"label", func(where, what, before string) lang.Text {
 		return lang.Textf("%[1]s had the label %[2]s when this step began. To put it back: `kubectl label node %[1]s %[2]s --overwrite`",
-			"이 단계를 시작할 때 %[1]s에는 레이블 %[2]s이(가) 있었습니다. 되돌리려면: `kubectl label node %[1]s %[2]s --overwrite`", where, what+"="+before)
+			"이 단계를 시작할 때 %[1]s에는 레이블(%[2]s)이 있었습니다. 되돌리려면: `kubectl label node %[1]s %[2]s --overwrite`", where, what+"="+before)
 	}},
 	{"schedulable", func(where, _, _ string) lang.Text {
 		return lang.Textf("%[1]s takes no new pods any more. To let it: `kubectl uncordon %[1]s`",
-			"%[1]s이(가) 이제 새 파드를 받지 않습니다. 다시 받게 하려면: `kubectl uncordon %[1]s`", where)
+			"이제 %[1]s에는 새 파드가 배정되지 않습니다. 다시 배정되게 하려면: `kubectl uncordon %[1]s`", where)
 	}},
 	{"selector", func(where, what, before string) lang.Text {
 		return lang.Textf("%[1]s asked for nodes with %[2]s when this step began. To go back to the template before: `kubectl rollout undo %[1]s`",
-			"이 단계를 시작할 때 %[1]s은(는) %[2]s인 노드를 요구했습니다. 이전 템플릿으로 돌아가려면: `kubectl rollout undo %[1]s`", where, what+"="+before)
+			"이 단계를 시작할 때 %[1]s의 템플릿은 %[2]s인 노드를 요구했습니다. 이전 템플릿으로 돌아가려면: `kubectl rollout undo %[1]s`", where, what+"="+before)
 	}},
 }
 
@@ -155,7 +155,7 @@ func (s *Session) strays(ctx context.Context, opened time.Time) []string {
 			}
 			what := strings.ToLower(k.kind) + " " + o.GetName()
 			out = append(out, lang.Textf("%[1]s was made in the namespace default; this lab looks at %[2]s. Make it again with `-n %[2]s`, and remove that one: `kubectl delete %[1]s -n default`",
-				"%[1]s이(가) 네임스페이스 default에 만들어졌습니다. 이 실습은 %[2]s에서 확인합니다. `-n %[2]s`를 붙여 다시 만들고, 그것은 지우세요: `kubectl delete %[1]s -n default`",
+				"네임스페이스 default에 오브젝트가 만들어졌습니다(%[1]s). 이 실습은 %[2]s에서 확인합니다. `-n %[2]s`를 붙여 다시 만들고, 그것은 지우세요: `kubectl delete %[1]s -n default`",
 				what, s.Namespace).String())
 		}
 	}
