@@ -41,7 +41,8 @@
 //	sources: [{path: cluster/agent/pods, func: sync, what: {en: …, ko: …}}]
 //	wrong: [{script: wrong/a.sh, step: three, trips: CHECK-ID, why: {en: …, ko: …}}]
 //	other: [{script: other/b.sh, step: three, why: {en: …, ko: …}}]
-//	allowed: [{way: three/twice, why: {en: …, ko: …}}]  # derived ways that are right after all
+//	allowed: [{way: three/twice, why: {en: …, ko: …}}]  # derived ways that are right after all;
+//	                          # ways: [a, b] for several of one reason
 //
 // What a CHECK is, with the fields of every kind of check, is the documentation
 // of package check; how expressions are written is that of package expr.

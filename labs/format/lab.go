@@ -3,6 +3,7 @@ package format
 import (
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -257,18 +258,33 @@ type When struct {
 	At   problem.Pos `yaml:"-"`
 }
 
-// Allowed is a way that the proof derives by itself, "STEP/KIND" or "STEP/KIND-PART", and
-// that is right after all, or can't be gone; the author says why.
+// Shortcuts are the kinds of ways that the proof derives by itself, and "ahead": that the
+// solution of the next step solves a step as well. Package prove says what they are.
+var Shortcuts = []string{"without", "elsewhere", "matched", "orphaned", "scaled", "gone", "twice", "otherwise", "answered",
+	"printed", "named", "versioned", "machine", "written", "pulled", "tagged", "early", "ahead"}
+
+// Allowed is a way that the proof derives by itself, "STEP/KIND" or "STEP/KIND-PART", or
+// several for the same reason, and that is right after all, or can't be gone; the author
+// says why.
 type Allowed struct {
-	Way string
-	Why lang.Text
-	At  problem.Pos `yaml:"-"`
+	Way  string
+	Ways []string
+	Why  lang.Text
+	At   problem.Pos `yaml:"-"`
+}
+
+// All are the ways that it is about.
+func (a *Allowed) All() []string {
+	if a.Way == "" {
+		return a.Ways
+	}
+	return append([]string{a.Way}, a.Ways...)
 }
 
 // IsAllowed gives what the lab says of a derived way, or nil.
 func (l *Lab) IsAllowed(way string) *Allowed {
 	for i := range l.Allowed {
-		if l.Allowed[i].Way == way {
+		if slices.Contains(l.Allowed[i].All(), way) {
 			return &l.Allowed[i]
 		}
 	}

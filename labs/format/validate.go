@@ -69,14 +69,23 @@ func (v *validator) run() {
 	v.usedVariables()
 }
 
-// allowed wants a step that is there, and a reason.
+// allowed wants steps that are there, ways that the proof derives, and a reason.
 func (v *validator) allowed(a *Allowed) {
-	step, kind, _ := strings.Cut(a.Way, "/")
-	if v.lab.Step(step) == nil || kind == "" {
-		v.Fail(a.At, "allowed: want STEP/KIND with a step of this lab, found %q", a.Way)
+	all := a.All()
+	if len(all) == 0 {
+		v.Fail(a.At, "allowed: want a way, as STEP/KIND, or several as ways")
+	}
+	for _, way := range all {
+		step, rest, _ := strings.Cut(way, "/")
+		kind, _, _ := strings.Cut(rest, "-")
+		if v.lab.Step(step) == nil || rest == "" {
+			v.Fail(a.At, "allowed: want STEP/KIND with a step of this lab, found %q", way)
+		} else if !slices.Contains(Shortcuts, kind) {
+			v.Fail(a.At, "allowed: %s: no such kind of way; there are %s", way, strings.Join(Shortcuts, ", "))
+		}
 	}
 	if a.Why.EN == "" || a.Why.KO == "" {
-		v.Fail(a.At, "allowed: %s: say why it is right, in both languages", a.Way)
+		v.Fail(a.At, "allowed: %s: say why it is right, in both languages", strings.Join(all, ", "))
 	}
 }
 

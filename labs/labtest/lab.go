@@ -67,6 +67,8 @@ wrong:
   - {script: wrong/heal.sh, step: two, trips: stays-gone, why: {en: comes back, ko: 돌아옴}}
 other:
   - {script: other/one.sh, step: one, why: {en: spaces, ko: 공백}}
+allowed:
+  - {way: two/early, why: {en: a file that is there is there, ko: 이미 있는 파일도 있는 파일}}
 `
 
 const demoText = "# Demo\nThe introduction.\n" +

@@ -61,18 +61,23 @@ type Options struct {
 	Open func(*labs.Env, *format.Lab) (*run.Session, error)
 }
 
-// Kinds are the kinds of ways.
+// Kinds are the kinds of ways; each of the derived ones has a kind of its own as well.
 var Kinds = []string{"untouched", "solution", "wrong", "other", Derived}
 
+// IsKind says whether there are ways of a kind.
+func IsKind(kind string) bool {
+	return slices.Contains(Kinds, kind) || slices.ContainsFunc(shortcuts, func(s shortcut) bool { return s.kind == kind })
+}
+
 // takes says whether a way is to be gone.
-func (o Options) takes(name string) bool {
-	kind, _, _ := strings.Cut(name, "/")
-	return len(o.Ways) == 0 || slices.Contains(o.Ways, name) || slices.Contains(o.Ways, kind)
+func (o Options) takes(w *way) bool {
+	first, _, _ := strings.Cut(w.name, "/")
+	return len(o.Ways) == 0 || slices.ContainsFunc([]string{w.name, w.kind, first}, func(s string) bool { return slices.Contains(o.Ways, s) })
 }
 
 // choose gives the ways to be gone, of the derived ones a sample.
 func (o Options) choose(all []way) []way {
-	ways := slices.DeleteFunc(all, func(w way) bool { return !o.takes(w.name) })
+	ways := slices.DeleteFunc(all, func(w way) bool { return !o.takes(&w) })
 	if o.Sample == 0 {
 		return ways
 	}
@@ -102,7 +107,11 @@ type Outcome struct {
 	Lab string `json:"lab"`
 	// Way is "untouched", "solution", "wrong/NAME", "other/NAME" or "derived/STEP/KIND".
 	Way string `json:"way"`
-	OK  bool   `json:"ok"`
+	// Kind is what the way is one of: "wrong", "other", or the kind of a derived one.
+	Kind string `json:"kind"`
+	// Must is what has to come of it, and OK that it came.
+	Must Must `json:"must"`
+	OK   bool `json:"ok"`
 	// Percent is how much of the lab passed.
 	Percent int `json:"percent"`
 	// Detail says what held: the check that a wrong fix tripped; or why the
@@ -207,9 +216,10 @@ func shakes(lab *format.Lab) int {
 
 // way is one way through a lab; reaches is the last step it comes to.
 type way struct {
-	name    string
-	reaches int
-	walk    func(context.Context, *walk) (detail string, err error)
+	name, kind string
+	must       Must
+	reaches    int
+	walk       func(context.Context, *walk) (detail string, err error)
 }
 
 // broken is a promise that a lab did not keep, as opposed to an error that
@@ -222,12 +232,15 @@ func brokenf(format string, args ...any) error { return &broken{fmt.Sprintf(form
 
 func waysOf(lab *format.Lab) ([]way, error) {
 	last := len(lab.Steps) - 1
-	ways := []way{{"untouched", 0, untouched}, {"solution", last, solution}}
+	ways := []way{
+		{"untouched", "untouched", MustFail, 0, untouched},
+		{"solution", "solution", MustPass, last, solution},
+	}
 	for i := range lab.Wrong {
-		ways = append(ways, way{scriptName(lab.Wrong[i].Script), lab.Index(lab.Wrong[i].Step), wrong(&lab.Wrong[i])})
+		ways = append(ways, way{scriptName(lab.Wrong[i].Script), "wrong", MustFail, lab.Index(lab.Wrong[i].Step), wrong(&lab.Wrong[i])})
 	}
 	for i := range lab.Other {
-		ways = append(ways, way{scriptName(lab.Other[i].Script), last, other(&lab.Other[i])})
+		ways = append(ways, way{scriptName(lab.Other[i].Script), "other", MustPass, last, other(&lab.Other[i])})
 	}
 	derived, err := derivedWays(lab)
 	return append(ways, derived...), err
@@ -240,7 +253,7 @@ func one(ctx context.Context, env *labs.Env, lab *format.Lab, w way, o Options) 
 	if err != nil {
 		return out, err
 	}
-	out = Outcome{Lab: lab.ID, Way: w.name}
+	out = Outcome{Lab: lab.ID, Way: w.name, Kind: w.kind, Must: w.must}
 	defer func() {
 		// Also after Ctrl-C: the namespace must not stay behind.
 		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute*time.Duration(s.Env.Patience))

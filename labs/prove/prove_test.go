@@ -38,10 +38,10 @@ func proveFS(t *testing.T, fsys fstest.MapFS) map[string]Outcome {
 
 func TestGoodLabIsProven(t *testing.T) {
 	got := proveFS(t, labtest.DemoFS())
-	if len(got) != 7 {
-		t.Errorf("want seven ways, got %v", got)
+	if len(got) != 8 {
+		t.Errorf("want eight ways, got %v", got)
 	}
-	for way, percent := range map[string]int{"untouched": 0, "solution": 100, "wrong/color": 0, "wrong/heal": 50, "other/one": 100, "derived/one/twice": 50, "derived/two/twice": 100} {
+	for way, percent := range map[string]int{"untouched": 0, "solution": 100, "wrong/color": 0, "wrong/heal": 50, "other/one": 100, "derived/one/twice": 50, "derived/two/twice": 100, "derived/two/early": 100} {
 		if o := got[way]; !o.OK || o.Percent != percent {
 			t.Errorf("%s: %+v", way, o)
 		}
@@ -81,6 +81,9 @@ func TestBadLabsAreFound(t *testing.T) {
 		{"a wrong fix passes", change("demo/wrong/color.sh", "pink", "$LAB_COLOR"), "wrong/color", "passes the step one"},
 		{"a wrong fix trips another check", change("demo/lab.yaml", "trips: stays-gone", "trips: written"), "wrong/heal", "doesn't trip the check written"},
 		{"a right fix fails", change("demo/other/one.sh", "$LAB_COLOR", "pink"), "other/one", "doesn't pass within"},
+		{"what is typed too early passes, and nobody says that it may", change("demo/lab.yaml", "  - {way: two/early", "  - {way: two/twice"), "derived/two/early", "passes the step: "},
+		{"with what may be typed early the step before can't be left", change("demo/solution/02-two.sh", "echo", "rm -f one; echo"), "derived/two/early", "can't be left"},
+		{"a solution solves the step before it as well", change("demo/solution/02-two.sh", "echo", "echo $LAB_COLOR > one; echo"), "derived/two/early", "passes the step before, one, which it doesn't solve"},
 		{"what must hold until the end doesn't", change("demo/solution/02-two.sh", "echo 2", "rm one; echo 2"), "solution", "must hold until"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -164,7 +167,7 @@ func TestWaysThatShakeMachinesAreApart(t *testing.T) {
 			apart = append(apart, w.name)
 		}
 	}
-	if got := strings.Join(apart, " "); got != "solution wrong/heal other/one derived/two/twice" || shakes(labtest.Demo(t)) != 2 {
+	if got := strings.Join(apart, " "); got != "solution wrong/heal other/one derived/two/twice derived/two/early" || shakes(labtest.Demo(t)) != 2 {
 		t.Errorf("apart: %s", got)
 	}
 }
@@ -245,7 +248,7 @@ func TestOnlySomeWays(t *testing.T) {
 	if err != nil || len(outcomes) != 2 || outcomes[0].Way != "untouched" || outcomes[1].Way != "solution" {
 		t.Errorf("went %+v, %v", outcomes, err)
 	}
-	if wrong := (Options{Ways: []string{"wrong"}}); !wrong.takes("wrong/deleted") || wrong.takes("other/deleted") {
+	if wrong := (Options{Ways: []string{"wrong"}}); !wrong.takes(&way{name: "wrong/deleted", kind: "wrong"}) || wrong.takes(&way{name: "other/deleted", kind: "other"}) {
 		t.Error("a kind does not take all of its ways, or takes others")
 	}
 }

@@ -14,6 +14,20 @@ type statement struct {
 	// acts says that something is otherwise when it has been left out: it is no look, no
 	// wait, and does not only clear the way.
 	acts bool
+	// calls are its commands, as words; what a shell would fill in is left out of them.
+	calls [][]string
+}
+
+// commands are the calls of a program in a solution.
+func (s *solved) commands(program string) (out [][]string) {
+	for _, one := range s.all {
+		for _, words := range one.calls {
+			if words[0] == program {
+				out = append(out, words)
+			}
+		}
+	}
+	return out
 }
 
 // statements takes a script apart.
@@ -28,7 +42,12 @@ func statements(name, script string) ([]statement, error) {
 		if i+1 < len(file.Stmts) { // a text after << belongs to the statement before it
 			end = int(file.Stmts[i+1].Pos().Offset())
 		}
-		out = append(out, statement{text: strings.TrimSpace(script[s.Pos().Offset():end]), acts: acts(s)})
+		words := calls(s)
+		out = append(out, statement{
+			text:  strings.TrimSpace(script[s.Pos().Offset():end]),
+			acts:  slices.ContainsFunc(words, changes),
+			calls: words,
+		})
 	}
 	return out, nil
 }
@@ -39,26 +58,24 @@ var looks = []string{"get", "describe", "logs", "wait", "rollout status", "rollo
 // looksOnMachines are the commands that change nothing on a machine.
 var looksOnMachines = []string{"cat", "curl", "grep", "journalctl", "ls"}
 
-// acts says whether a statement does something that the step is about. One that keeps its
-// output in a file or a variable is what another one needs: without it that one fails,
-// which is no way that anybody goes.
-func acts(s *syntax.Stmt) bool {
-	found := false
+// calls are the commands within a statement, also those whose output another one takes.
+func calls(s *syntax.Stmt) (out [][]string) {
 	syntax.Walk(s, func(n syntax.Node) bool {
-		call, ok := n.(*syntax.CallExpr)
-		if !ok || len(call.Args) == 0 {
-			return true
+		if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 {
+			var words []string
+			for _, a := range call.Args {
+				words = append(words, a.Lit())
+			}
+			out = append(out, words)
 		}
-		var words []string
-		for _, a := range call.Args {
-			words = append(words, a.Lit())
-		}
-		found = found || changes(words)
 		return true
 	})
-	return found
+	return out
 }
 
+// changes says whether a command does something that the step is about. A statement whose
+// commands only look, and keep what they see in a file or a variable, is what another one
+// needs: without it that one fails, which is no way that anybody goes.
 func changes(words []string) bool {
 	switch words[0] {
 	case "kubectl":
