@@ -28,7 +28,7 @@ func writtenByHand(s *solved) (out []attempt) {
 // makes says whether a solution makes something that wasn't there.
 func makes(s *solved) bool {
 	return slices.ContainsFunc(s.commands("kubectl"), func(words []string) bool {
-		return len(words) > 1 && slices.Contains([]string{"apply", "create", "run"}, words[1])
+		return len(words) > 1 && slices.Contains([]string{"apply", "create", "run", "expose"}, words[1])
 	})
 }
 
@@ -113,13 +113,24 @@ func fileOf(c *check.Check) (command string, ok bool) {
 }
 
 // pulledByHand has the machines pull the images that pods want, with whatever password the
-// lab knows and no questions asked, instead of what the solution settles.
+// lab knows and no questions asked, instead of naming the right image or giving the password.
 func pulledByHand(s *solved) []attempt {
+	names := slices.ContainsFunc(s.commands("kubectl"), func(words []string) bool {
+		return slices.Contains(words, "image") || slices.Contains(words, "secret")
+	})
+	if !names {
+		return nil
+	}
 	return s.imagesByHand(`ctr -n k8s.io images pull --plain-http "$image" || ctr -n k8s.io images pull -k` + s.account() + ` "$image"`)
 }
 
-// taggedByHand gives another image, which is there, the name that pods want.
+// taggedByHand gives another image, which is there, the name that pods want, instead of
+// settling anything on the machines.
 func taggedByHand(s *solved) []attempt {
+	settles := slices.ContainsFunc(s.all, func(one statement) bool { return one.acts && !inCluster(one) })
+	if !settles || len(s.commands("nori")) == 0 {
+		return nil
+	}
 	return s.imagesByHand(`ctr -n k8s.io images tag --force docker.io/noriter/hello:v2 "$image"`)
 }
 

@@ -40,16 +40,8 @@ func (d *derivation) outOfOrder(ctx context.Context, w *walk) (detail string, er
 	case !passed && allowed != nil:
 		return "", brokenf("the lab says that it solves the step before, %s, as well, and it doesn't: %s", before.step.ID, describe(last))
 	case !passed:
-		if err := w.typeIn(ctx, tolerant(before.text)+d.script); err != nil {
-			return "", brokenf("it can't be typed after the solution of step %s: %v", before.step.ID, err)
-		}
-		if held, err := w.leave(ctx, before.at); err != nil {
-			return "", err
-		} else if !held {
-			if d.allowed != nil {
-				return "", brokenf("the lab says that this is right after all, and with it the step before, %s, can't be left", before.step.ID)
-			}
-			return "the step before, " + before.step.ID + ", doesn't pass with it", nil
+		if detail, err := d.afterItsStep(ctx, w); detail != "" || err != nil {
+			return detail, err
 		}
 	default:
 		if _, err := w.s.Advance(ctx); err != nil {
@@ -59,30 +51,57 @@ func (d *derivation) outOfOrder(ctx context.Context, w *walk) (detail string, er
 	return "", w.remember(ctx)
 }
 
-// leave opens the next step as soon as the open one may be left, or says that it can't be:
-// nothing in its world changes any more.
-func (w *walk) leave(ctx context.Context, at int) (bool, error) {
-	end := time.Now().Add(w.limit(&w.lab.Steps[at]))
-	before, same := "", 0
-	for {
-		if ok, err := w.s.Skip(ctx); ok || err != nil {
-			return ok, err
+// afterItsStep types the solution of the step before, and the early one in the world that
+// comes of it, and opens the next step. A detail says that the step before can't be left then.
+func (d *derivation) afterItsStep(ctx context.Context, w *walk) (detail string, err error) {
+	before := d.solved.before
+	for _, script := range []string{tolerant(before.text), d.script} {
+		if err := w.typeIn(ctx, script); err != nil {
+			return "", brokenf("it can't be typed with the solution of step %s: %v", before.step.ID, err)
 		}
+		if err := w.rest(ctx, before.step.Limit); err != nil {
+			return "", err
+		}
+	}
+	for range 2 * restBeats { // what no pod shows, as a controller's rules, takes a moment more
+		if held, err := w.s.Skip(ctx); held || err != nil {
+			return "", err
+		}
+		if err := pause(ctx, restBeat); err != nil {
+			return "", err
+		}
+	}
+	if d.allowed != nil {
+		return "", brokenf("the lab says that this is right after all, and with it the step before, %s, can't be left", before.step.ID)
+	}
+	return "the step before, " + before.step.ID + ", doesn't pass with it", nil
+}
+
+// rest waits until nothing in the world changes any more, or for so long.
+func (w *walk) rest(ctx context.Context, limit time.Duration) error {
+	end := time.Now().Add(limit)
+	before, same := "", 0
+	for same < restBeats && time.Now().Before(end) {
 		world, err := w.fingerprint(ctx)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if same++; world != before {
 			same = 0
 		}
-		if same > 2*restBeats || time.Now().After(end) {
-			return false, nil
-		}
 		before = world
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-time.After(restBeat):
+		if err := pause(ctx, restBeat); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }

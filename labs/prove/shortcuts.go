@@ -30,12 +30,10 @@ func leftOut(s *solved) (out []attempt) {
 	return out
 }
 
-// inAnotherNamespace does all of it where nobody looks.
+// inAnotherNamespace does all of it where nobody looks. Where a solution makes nothing, its
+// commands would find nothing there.
 func inAnotherNamespace(s *solved) []attempt {
-	inNamespaces := slices.ContainsFunc(s.all, func(s statement) bool {
-		return s.acts && strings.Contains(s.text, "kubectl") && !strings.Contains(s.text, " node ")
-	})
-	if !inNamespaces { // a node is in none
+	if !makes(s) {
 		return nil
 	}
 	return []attempt{{script: tolerant(`kubectl create namespace "$LAB_NAMESPACE` + elsewhere + `"

@@ -63,6 +63,7 @@ func TestScriptsOfShortcuts(t *testing.T) {
 		{"02-replicasets", "heal/written-pod-app", nil}, // they have it
 		{"06-imagepullbackoff", "secret/pulled", []string{"kubectl patch deploy menu", "--user learner:playground"}},
 		{"06-imagepullbackoff", "authority/tagged", []string{"kubectl set image deploy/menu", "images tag --force docker.io/noriter/hello:v2"}},
+		{"06-imagepullbackoff", "tag/tagged", nil}, // it settles nothing there
 		{"02-replicasets", "template/tagged", nil}, // nobody goes to the machines there
 		{"03-nodeport", "outside/early", []string{"kubectl patch service web"}},
 		{"03-nodeport", "pods/early", nil}, // nothing is before it
@@ -92,7 +93,7 @@ func TestWhatIsLeftOut(t *testing.T) {
 		"03-nodeport pods/answered":             "create deployment",
 		"06-imagepullbackoff authority/tagged":  "certs.d",
 		"06-imagepullbackoff secret/pulled":     "create secret",
-		"06-imagepullbackoff tag/tagged":        "set image",
+		"06-imagepullbackoff tag/pulled":        "set image",
 		"05-daemonsets control/written-pod-app": "apply",
 	} {
 		folder, name, _ := strings.Cut(way, " ")
