@@ -71,7 +71,7 @@ func Steps(c *Cluster, machines string) []step.Step {
 			Needs: []string{"apiserver", "node"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.startOnNodes(ctx, unitProxy) },
 		}, {
-			ID: "guards", Title: lang.Text{EN: "What the machines keep to themselves", KO: "머신이 쓰는 주소와 포트 보호"},
+			ID: "guards", Title: lang.Text{EN: "Guards of the machines", KO: "머신이 쓰는 주소와 포트 보호"},
 			Needs: []string{"apiserver"},
 			Run:   func(ctx context.Context, _ func(string)) error { return c.applyGuards(ctx) },
 		}, {

@@ -111,8 +111,7 @@ func nextStep(ctx context.Context, s *run.Session, ui *screen.UI) error {
 	done, err := s.Advance(ctx)
 	switch {
 	case errors.Is(err, run.ErrReopened):
-		ui.Say(lang.T("Almost at the end, but this step must hold until then, and it no longer does:",
-			"거의 끝났지만, 이 단계는 끝까지 유지되어야 하는데 지금은 그렇지 않습니다."))
+		ui.Reopened()
 	case err != nil:
 		return err
 	case done:
@@ -147,6 +146,15 @@ func newLabSolveCommand(g *globals) *cobra.Command {
 		})
 }
 
+// lostByReset says what a reset takes away.
+func lostByReset(s *run.Session) string {
+	if len(s.Lab.Effects().Machines) > 0 {
+		return lang.Textf("Everything in the namespace %s goes, and what the lab has to do with on the machines (its files, images, labels).",
+			"네임스페이스 %s의 모든 것과, 머신에서 이 실습과 관련된 것(파일, 이미지, 레이블)이 지워집니다.", s.Namespace).String()
+	}
+	return lang.Textf("Everything in the namespace %s goes.", "네임스페이스 %s의 모든 것이 지워집니다.", s.Namespace).String()
+}
+
 func newLabResetCommand(g *globals) *cobra.Command {
 	var step bool
 	cmd := g.labCommand("reset", "Put a lab back to its beginning; the scores are kept", "실습을 처음 상태로 되돌리기 (점수 기록은 남음)",
@@ -159,7 +167,8 @@ func newLabResetCommand(g *globals) *cobra.Command {
 			if step {
 				question = lang.Text{EN: "Build the lab again up to the open step?", KO: "지금 단계까지 실습을 다시 만들까요?"}
 			}
-			yes, err := ui.Confirm(lang.Textf("Everything in the namespace %s goes. %s", "네임스페이스 %s의 모든 것이 지워집니다. %s", s.Namespace, question).String())
+			ui.Say(lostByReset(s))
+			yes, err := ui.Confirm(question.String())
 			if err != nil || !yes {
 				return err
 			}

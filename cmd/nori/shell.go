@@ -15,6 +15,9 @@ import (
 	"noriter.dev/noriter/internal/ambient"
 	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/internal/learner"
+	"noriter.dev/noriter/labs"
+	"noriter.dev/noriter/labs/format"
+	"noriter.dev/noriter/labs/run"
 	"noriter.dev/noriter/testbed"
 )
 
@@ -38,9 +41,33 @@ func newShellCommand(g *globals) *cobra.Command {
 			}
 			g.tell("A shell for testbed %s; kubectl (k) is ready, exit leads back.",
 				"테스트베드 %s용 셸입니다. kubectl(k)이 준비되어 있고, exit로 나갑니다.", t.Name())
+			desk, err := g.desk(t)
+			if err != nil {
+				return err
+			}
+			if lab, dir := openLabFolder(desk, t.Name()); dir != "" {
+				sh.Dir = dir
+				g.tell("It is in the folder of the open lab, %s: %s", "진행 중인 실습 %s의 폴더에서 시작합니다: %s", lab, dir)
+			}
 			return g.becomes(who, sh)
 		},
 	}
+}
+
+// openLabFolder is the lab that is open and the folder with its files, which its steps
+// name; "" where there is none, or it can't be told. A shell is opened either way.
+func openLabFolder(desk *testbed.Desk, name string) (lab, dir string) {
+	env := &labs.Env{ProgressDir: desk.Dir, User: desk.User, Testbed: name, Making: desk.Making()}
+	state, err := run.StoreFor(env).Load()
+	if err != nil || state.Current == "" {
+		return "", ""
+	}
+	lab = format.Forgotten(state.Current).ID
+	dir = env.Work(lab)
+	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
+		return "", ""
+	}
+	return lab, dir
 }
 
 // rc is read by bash in place of ~/.bashrc, and reads that first. A kubectl that is

@@ -287,8 +287,8 @@ func (a *Asked) holds(list []string, answer string) bool {
 	return slices.ContainsFunc(list, func(s string) bool { return a.same(s, answer) })
 }
 
-// same compares two answers. What is typed is compared without regard to
-// capitals, quotes and spaces around it; a number by its value.
+// same compares two answers. What is typed is compared as tolerantly as spelling can tell
+// nothing of what was understood; a number by its value.
 func (a *Asked) same(x, y string) bool {
 	switch a.Question.Kind {
 	case Number:
@@ -296,7 +296,7 @@ func (a *Asked) same(x, y string) bool {
 		m, okY := number(y)
 		return okX && okY && n == m
 	case Text:
-		return strings.EqualFold(clean(x), clean(y))
+		return plainWord(x) == plainWord(y)
 	}
 	return x == y
 }
@@ -312,6 +312,27 @@ func number(s string) (int, bool) {
 	}
 	n, err := strconv.Atoi(m[1])
 	return n, err == nil
+}
+
+// plainWord is a word without what people may add to it or leave out: capitals, quotes,
+// spaces and dashes within ("on delete"), the kind before a name ("secret/tls"), and YAML's
+// way to write a label ("site: north").
+func plainWord(s string) string {
+	s = strings.ToLower(clean(s))
+	if key, value, ok := strings.Cut(s, ": "); ok && !strings.Contains(key, " ") {
+		s = key + "=" + strings.TrimSpace(value)
+	}
+	if kind, name, ok := strings.Cut(s, "/"); ok && slices.Contains(kindWords, kind) {
+		s = name
+	}
+	return strings.NewReplacer(" ", "", "-", "", "_", "").Replace(s)
+}
+
+// kindWords are what kubectl calls objects before their names.
+var kindWords = []string{
+	"pod", "pods", "po", "service", "services", "svc", "secret", "secrets", "configmap", "cm", "node", "nodes", "no", "ingress", "ing",
+	"deployment", "deployments", "deploy", "deployment.apps", "replicaset", "replicasets", "rs", "replicaset.apps",
+	"daemonset", "daemonsets", "ds", "daemonset.apps", "namespace", "ns",
 }
 
 func clean(s string) string { return strings.Trim(strings.TrimSpace(s), "`'\"“”‘’") }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"noriter.dev/noriter/internal/lang"
 	"noriter.dev/noriter/labs/progress"
 )
 
@@ -47,7 +48,9 @@ func (s *Session) Solve(ctx context.Context, on func(Update)) error {
 		return err
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, step.Limit,
-		fmt.Errorf("the solution of step %s didn't make it pass within %s", step.ID, step.Limit))
+		lang.Errorf("the solution of step %s didn't make it pass within %s: something that it doesn't mend stands in its way. `%s lab reset --step` builds this step's beginning again",
+			"%s 단계의 풀이를 실행했지만 %s 안에 통과하지 못했습니다. 풀이가 고치지 않는 것이 가로막고 있습니다. `%s lab reset --step`으로 이 단계의 처음 상태를 다시 만드세요",
+			step.ID, step.Limit, s.Env.Nori()))
 	defer cancel()
 	if err := s.Watch(limited, on); err != nil {
 		if ctx.Err() == nil && limited.Err() != nil {

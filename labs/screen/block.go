@@ -72,7 +72,11 @@ func (l *live) keys() string {
 	if hint != "" {
 		hint += " | "
 	}
-	return hint + lang.T("s: details | ", "s: 자세히 | ") + again + lang.T("t: shell | q: quit", "t: 셸 | q: 나가기")
+	details := ""
+	if l.detail || hasDetail(l.last) {
+		details = lang.T("s: details | ", "s: 자세히 | ")
+	}
+	return hint + details + again + lang.T("t: shell | q: quit", "t: 셸 | q: 나가기")
 }
 
 // unbrokenKeys keeps what one key does on one line.

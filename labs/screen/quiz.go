@@ -164,26 +164,37 @@ func (u *UI) quizEnd(s *quiz.Session) error {
 		r, of := best.Score()
 		lines = append(lines, lang.T(fmt.Sprintf("Your best so far: %d of %d right.", r, of), fmt.Sprintf("지금까지 최고 기록: %d문제 중 %d문제", of, r)))
 	}
-	if numbers := wrongNumbers(s.Quiz, &done); numbers != "" {
-		text := lang.T(fmt.Sprintf("Not right: question %s. The lab goes through it: `%s lab start %s`.", numbers, u.Command, s.Quiz.Topic),
-			fmt.Sprintf("틀린 문제: %s. 실습에서 다시 볼 수 있습니다. `%s lab start %s`", numbers, u.Command, s.Quiz.Topic))
-		lines = append(lines, u.markdown(text, width)...)
+	wrong, unanswered := missedNumbers(s.Quiz, &done)
+	if wrong != "" {
+		lines = append(lines, lang.T("Not right: question ", "틀린 문제: ")+wrong)
+	}
+	if unanswered != "" {
+		lines = append(lines, lang.T("Not answered: question ", "답하지 않은 문제: ")+unanswered)
+	}
+	if wrong+unanswered != "" {
+		lines = append(lines, u.markdown(lang.T(fmt.Sprintf("To practise once more: `%s lab start %s`, and to read: `%[1]s cheat %[2]s`.", u.Command, s.Quiz.Topic),
+			fmt.Sprintf("다시 연습하려면 `%s lab start %s`, 읽어 보려면 `%[1]s cheat %[2]s` 명령을 쓰세요.", u.Command, s.Quiz.Topic)), width)...)
 	}
 	lines = append(lines, u.markdown(lang.T(
 		fmt.Sprintf("The next time names and numbers are others; `--seed %d` asks the same again.", done.Seed),
-		fmt.Sprintf("다음에는 이름과 숫자가 달라집니다. 같은 문제를 다시 풀려면 `--seed %d` 옵션을 주세요.", done.Seed)), width)...)
+		fmt.Sprintf("다음에는 이름과 숫자가 달라집니다. 같은 문제를 다시 풀려면 `--seed %d` 옵션을 붙이세요.", done.Seed)), width)...)
 	return u.print(lines...)
 }
 
-// wrongNumbers lists the questions that weren't answered rightly.
-func wrongNumbers(z *quiz.Quiz, a *progress.QuizAttempt) string {
-	var out []string
+// missedNumbers lists the questions that were answered wrongly, and those that weren't.
+func missedNumbers(z *quiz.Quiz, a *progress.QuizAttempt) (wrong, unanswered string) {
+	var lists [2][]string
 	for i := range z.Questions {
 		for _, answer := range a.Answers {
-			if answer.Question == z.Questions[i].ID && !answer.Right && answer.Skipped == "" {
-				out = append(out, lang.T(fmt.Sprint(i+1), fmt.Sprintf("%d번", i+1)))
+			if answer.Question != z.Questions[i].ID || answer.Right || answer.Skipped != "" {
+				continue
 			}
+			to := &lists[0]
+			if len(answer.Given) == 0 {
+				to = &lists[1]
+			}
+			*to = append(*to, lang.T(fmt.Sprint(i+1), fmt.Sprintf("%d번", i+1)))
 		}
 	}
-	return strings.Join(out, ", ")
+	return strings.Join(lists[0], ", "), strings.Join(lists[1], ", ")
 }

@@ -20,8 +20,10 @@ import (
 // wantsShell is what is typed to open a shell in place of an answer.
 const wantsShell = "!"
 
-// errLook asks for the shell.
-var errLook = errors.New("look first")
+// lookError asks for the shell; what was marked until then is kept.
+type lookError struct{ marked []string }
+
+func (*lookError) Error() string { return "look first" }
 
 // answerTo gets the learner's answer. None means "I don't know". Who comes back from a look
 // around is shown the question again.
@@ -30,10 +32,13 @@ func (u *UI) answerTo(ctx context.Context, s *quiz.Session, a *quiz.Asked, quest
 	if u.Redraw {
 		ask = u.askOnTerminal
 	}
+	var look *lookError
+	var marked []string
 	for {
-		given, err := ask(ctx, a)
+		given, err := ask(ctx, a, marked)
 		switch {
-		case errors.Is(err, errLook):
+		case errors.As(err, &look):
+			marked = look.marked
 			if err := u.quizShell(ctx, s); err != nil {
 				return nil, err
 			}
@@ -49,17 +54,17 @@ func (u *UI) answerTo(ctx context.Context, s *quiz.Session, a *quiz.Asked, quest
 }
 
 // askOnTerminal asks with survey's prompts.
-func (u *UI) askOnTerminal(_ context.Context, a *quiz.Asked) ([]string, error) {
+func (u *UI) askOnTerminal(_ context.Context, a *quiz.Asked, marked []string) ([]string, error) {
 	u.prepareSurvey()
 	switch a.Question.Kind {
 	case quiz.Choice:
 		return u.selectOne(a)
 	case quiz.Multi:
-		return u.selectSome(a)
+		return u.selectSome(a, marked)
 	}
 	for empty := false; ; {
 		typed := ""
-		prompt := &survey.Input{Message: lang.T("Answer (! opens a shell):", "답 (!는 셸 열기):")}
+		prompt := &survey.Input{Message: lang.T("Answer (! opens a shell):", "답 (셸을 열려면 !):")}
 		if err := survey.AskOne(prompt, &typed, u.streams()); err != nil {
 			return nil, err
 		}
@@ -83,7 +88,7 @@ func typedAnswer(a *quiz.Asked, line string) (given []string, ok bool, err error
 	case line == "":
 		return nil, true, nil
 	case line == wantsShell:
-		return nil, false, errLook
+		return nil, false, &lookError{}
 	case !a.Acceptable(line):
 		return nil, false, nil
 	}
@@ -108,19 +113,24 @@ func (u *UI) selectOne(a *quiz.Asked) ([]string, error) {
 		return nil, err
 	}
 	if chosen == len(labels) {
-		return nil, errLook
+		return nil, &lookError{}
 	}
 	return []string{a.Options[chosen]}, nil
 }
 
 // selectSome is a choice of several.
-func (u *UI) selectSome(a *quiz.Asked) ([]string, error) {
+func (u *UI) selectSome(a *quiz.Asked, marked []string) ([]string, error) {
 	labels, err := u.labels(a, 7)
 	if err != nil {
 		return nil, err
 	}
-	var chosen []int
-	prompt := &survey.MultiSelect{Message: lang.T("All that are right:", "맞는 것 모두:"), Options: append(labels, lookLabel()), PageSize: 12}
+	var chosen, before []int
+	for i, o := range a.Options {
+		if slices.Contains(marked, o) {
+			before = append(before, i)
+		}
+	}
+	prompt := &survey.MultiSelect{Default: before, Message: lang.T("All that are right:", "맞는 것 모두:"), Options: append(labels, lookLabel()), PageSize: 12}
 	for asked := 1; ; asked++ {
 		if err := survey.AskOne(prompt, &chosen, u.streams()); err != nil {
 			return nil, err
@@ -132,11 +142,16 @@ func (u *UI) selectSome(a *quiz.Asked) ([]string, error) {
 			"스페이스로 하나 이상 표시한 뒤 엔터를 누르세요. 모르면 다시 엔터만 누르세요."))
 	}
 	var given []string
+	look := false
 	for _, n := range chosen {
 		if n == len(labels) {
-			return nil, errLook
+			look = true
+			continue
 		}
 		given = append(given, a.Options[n])
+	}
+	if look {
+		return nil, &lookError{given}
 	}
 	return given, nil
 }
@@ -169,7 +184,7 @@ func (u *UI) numbered(options []string, width int) []string {
 }
 
 // askPlainly prints the options and reads a line.
-func (u *UI) askPlainly(ctx context.Context, a *quiz.Asked) ([]string, error) {
+func (u *UI) askPlainly(ctx context.Context, a *quiz.Asked, _ []string) ([]string, error) {
 	width, _ := u.size()
 	lines := u.numbered(a.Options, width)
 	how := map[string]string{

@@ -228,7 +228,8 @@ func (t *teller) next(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	if done {
-		return true, t.tell([]string{"", lang.T("That was the last step: `exit` leads to the end.", "마지막 단계였습니다. `exit`를 입력하면 마무리로 갑니다.")})
+		return true, t.tell([]string{"", lang.T("That was the last step: `exit` leads to the end. kubectl is back in the namespace default.",
+			"마지막 단계였습니다. `exit`를 입력하면 마무리로 갑니다. kubectl은 다시 default 네임스페이스를 가리킵니다.")})
 	}
 	if reopened {
 		if err := t.tell([]string{reopenedText()}); err != nil {

@@ -51,7 +51,7 @@ func (u *UI) stepText(ctx context.Context, s *run.Session, width int) ([]string,
 	lines = append(append(lines, ""), u.markdown(text, width)...)
 	if namesTerminal.MatchString(text) {
 		lines = append(append(lines, ""), u.markdown(lang.Textf(
-			"(Another terminal knows nothing of your testbed yet: `%s shell` opens a shell there in which kubectl works, and `step`, `hint` and `status` of this lab.)",
+			"(Another terminal knows nothing of your testbed yet. Open a shell there with `%s shell`: kubectl, `step`, `hint` and `status` work in it.)",
 			"(다른 터미널은 아직 여러분의 테스트베드를 모릅니다. 그곳에서 `%s shell`을 실행하면 kubectl과 이 실습의 `step`, `hint`, `status`를 쓸 수 있는 셸이 열립니다.)", u.Command).String(), width)...)
 	}
 	return lines, nil
@@ -215,8 +215,10 @@ func advance(ctx context.Context, s *run.Session) (done, reopened bool, err erro
 	return done, false, err
 }
 
-// reopenedText says so.
+// Reopened says that.
+func (u *UI) Reopened() { u.Say(reopenedText()) }
+
 func reopenedText() string {
-	return lang.T("Almost at the end, but this step must hold until then, and it no longer does:",
-		"거의 끝났지만, 이 단계는 끝까지 유지되어야 하는데 지금은 그렇지 않습니다.")
+	return lang.T("Almost at the end. But what this step brought must hold until then, and now it does not: mend it, and the lab is done.",
+		"거의 다 됐습니다. 다만 이 단계의 결과는 실습이 끝날 때까지 유지되어야 하는데, 지금은 그렇지 않습니다. 고치면 실습이 끝납니다.")
 }
