@@ -1,0 +1,1 @@
+kubectl label pod duo app=lonely
