@@ -104,7 +104,7 @@ func english(s string) sound {
 		is  sound
 	}{
 		{"ng", consonant}, {"le", unknown}, {"me", unknown}, {"ne", unknown}, {"te", unknown}, {"pe", unknown}, {"ke", unknown},
-		{"l", rieul}, {"m", consonant}, {"n", consonant},
+		{"web", consonant}, {"l", rieul}, {"m", consonant}, {"n", consonant},
 	} {
 		if strings.HasSuffix(s, e.end) {
 			return e.is

@@ -16,6 +16,7 @@ func TestParticles(t *testing.T) {
 		"**willow**을(를) 적음":         "**willow**를 적음",
 		"team=green(으)로":            "team=green으로",
 		"team=teal(으)로":             "team=teal로",
+		"app=web을(를) 가진":            "app=web을 가진",
 		"shop이(가) 없습니다":             "shop이(가) 없습니다", // 숍? 쇼프?
 		"nginx:1.26은(는)":            "nginx:1.26은",
 		"(이)가":                      "(이)가",
