@@ -31,7 +31,7 @@ var keptFacts = []keptFact{
 		key, effect, _ := strings.Cut(what, ":")
 		taint := key + "=" + before + ":" + effect
 		return lang.Textf("the taint %[1]s of %[2]s is gone; it was there when this step began. To put it back: `kubectl taint node %[2]s %[1]s`",
-			"%[2]s의 테인트(%[1]s)가 없어졌습니다. 이 단계를 시작할 때는 있었습니다. 되돌리려면: `kubectl taint node %[2]s %[1]s`", taint, where)
+			"%[2]s 노드에 있던 테인트가 이 단계를 시작한 뒤로 없어졌습니다: %[1]s. 되돌리려면: `kubectl taint node %[2]s %[1]s`", taint, where)
 	}},
 	{"label", func(where, what, before string) lang.Text {
 		return lang.Textf("%[1]s had the label %[2]s when this step began. To put it back: `kubectl label node %[1]s %[2]s --overwrite`",
@@ -41,7 +41,7 @@ var keptFacts = []keptFact{
 		return lang.Textf("%[1]s takes no new pods any more. To let it: `kubectl uncordon %[1]s`",
 			"이제 %[1]s에는 새 파드가 배정되지 않습니다. 다시 배정되게 하려면: `kubectl uncordon %[1]s`", where)
 	}},
-	{"selector", func(where, what, before string) lang.Text {
+	{changeable, func(where, what, before string) lang.Text {
 		return lang.Textf("%[1]s asked for nodes with %[2]s when this step began. To go back to the template before: `kubectl rollout undo %[1]s`",
 			"이 단계를 시작할 때 %[1]s의 템플릿은 %[2]s인 노드를 요구했습니다. 이전 템플릿으로 돌아가려면: `kubectl rollout undo %[1]s`", where, what+"="+before)
 	}},
@@ -113,6 +113,10 @@ func (s *Session) noteFacts(ctx context.Context, st *progress.Step, id string) e
 	})
 }
 
+// changeable is the kind that may come to another value: a step may ask for just that, as
+// where a Deployment moves to another node. That the selector is gone was asked by none.
+const changeable = "selector"
+
 // damages says what is gone since the step was opened: of objects that are still there.
 func damages(before, now map[string]string) []string {
 	there := map[string]bool{}
@@ -122,7 +126,8 @@ func damages(before, now map[string]string) []string {
 	var out []string
 	for _, fact := range slices.Sorted(maps.Keys(before)) {
 		parts := strings.Fields(fact)
-		if got, ok := now[fact]; ok && got == before[fact] || !there[parts[1]] {
+		got, ok := now[fact]
+		if ok && (got == before[fact] || parts[0] == changeable) || !there[parts[1]] {
 			continue
 		}
 		at := slices.IndexFunc(keptFacts, func(k keptFact) bool { return k.kind == parts[0] })

@@ -34,6 +34,7 @@ func TestDamageIsSaid(t *testing.T) {
 	node(map[string]string{"disk": "ssd", "role": "control"}, map[string]any{"taints": []any{taint("keep-out"), taint("node.kubernetes.io/not-ready")}})
 	daemon("fast", map[string]any{"disk": "ssd"})
 	daemon("deleted", map[string]any{"disk": "ssd"})
+	daemon("moved", map[string]any{"disk": "ssd"})
 	if err := s.Start(t.Context(), quiet); err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +50,7 @@ func TestDamageIsSaid(t *testing.T) {
 	}
 	node(map[string]string{"disk": "hdd", "role": "control", "new": "one"}, map[string]any{"unschedulable": true})
 	daemon("fast", map[string]any{})
+	daemon("moved", map[string]any{"disk": "hdd"}) // as a step may ask
 	w.Drop(labtest.Object("apps/v1", "DaemonSet", s.Namespace, "deleted", map[string]any{}))
 	stray := labtest.Pod("default", "hello")
 	stray.SetCreationTimestamp(metav1.NewTime(time.Now().Add(time.Minute)))
