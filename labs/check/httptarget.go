@@ -86,7 +86,7 @@ func (c *Cluster) podTargets(ctx context.Context, s *Scope, h *HTTP, w *wish, ba
 	}
 	if len(out) == 0 {
 		return nil, missing(lang.Textf("no pod with the label %s is ready",
-			"레이블 %s을(를) 가진 파드 중 준비된 것이 없습니다", selector))
+			"%s 레이블이 있는 파드 중 준비된 것이 없습니다", selector))
 	}
 	return out, nil
 }

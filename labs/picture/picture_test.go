@@ -132,6 +132,14 @@ Service web  10.96.3.4
   |  selector app=webb
   v
 [x] no pod has these labels: no endpoints`},
+		{"no selector", format.PictureRequest, "web", []*unstructured.Unstructured{web, labtest.With(service("web", "web", 0), "spec.selector", map[string]any{})}, `
+inside the cluster
+  |
+Service web  10.96.3.4
+  |  port 80 -> targetPort 8080
+  |  selector (none)
+  v
+[x] it looks for no pods: no endpoints`},
 		{"no service", format.PictureRequest, "", []*unstructured.Unstructured{node("node1", "10.77.0.11", nil), web}, `
 no Service
   ?

@@ -176,6 +176,9 @@ func (s *Scene) endpoints(svc object) []string {
 		return some(out)
 	}
 	selector := labels(svc, "spec", "selector")
+	if len(selector) == 0 {
+		return []string{"[x] " + lang.T("it looks for no pods: no endpoints", "파드를 찾지 않음: 엔드포인트 없음")}
+	}
 	for _, p := range s.Pods {
 		if fits(labels(p, "metadata", "labels"), selector) {
 			out = append(out, "[ ] "+fit(name(p), 22)+" "+status(p))
@@ -184,7 +187,7 @@ func (s *Scene) endpoints(svc object) []string {
 	if len(out) > 0 {
 		return some(out)
 	}
-	return []string{"[x] " + lang.T("no pod has these labels: no endpoints", "이 레이블을 가진 파드가 없음: 엔드포인트 없음")}
+	return []string{"[x] " + lang.T("no pod has these labels: no endpoints", "이 레이블이 있는 파드가 없음: 엔드포인트 없음")}
 }
 
 // endpoint is one address behind a Service.

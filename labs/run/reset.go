@@ -33,7 +33,7 @@ func (s *Session) reset(ctx context.Context, say Say) error {
 	if err != nil {
 		return err
 	}
-	say(lang.Textf("removing the namespace %s", "네임스페이스 %s을(를) 지웁니다", s.Namespace).String())
+	say(lang.Textf("removing the namespace %s", "%s 네임스페이스를 지웁니다", s.Namespace).String())
 	if err := s.Remove(ctx); err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func (s *Session) setup(ctx context.Context, say Say) error {
 // prepare makes namespace, files and what the lab's setup lists. Every part
 // can be done again.
 func (s *Session) prepare(ctx context.Context, state *progress.Lab, say Say) error {
-	say(lang.Textf("preparing the namespace %s", "네임스페이스 %s을(를) 준비합니다", s.Namespace).String())
+	say(lang.Textf("preparing the namespace %s", "%s 네임스페이스를 준비합니다", s.Namespace).String())
 	if err := s.world(state).Make(ctx, s.patient(accountLimit), s.removeObjects); err != nil {
 		return err
 	}
