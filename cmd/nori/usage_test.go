@@ -61,7 +61,7 @@ func typed(g *globals, path, args []string) *ran {
 	root := newRootCommand(g)
 	c, _, _ := root.Find(path) // it is one of the tree's own
 	r := &ran{Command: c, g: g}
-	if group := c.HasSubCommands() && !strings.Contains(c.Use, " "); !group || c.Name() == "completion" {
+	if group := c.HasSubCommands() && !strings.Contains(c.Use, " "); !group {
 		c.Run, c.RunE = nil, func(*cobra.Command, []string) error { r.begun = true; return nil }
 	}
 	root.SetArgs(append(slices.Clone(path), args...))

@@ -79,6 +79,14 @@ func ownedPods(owner string, names ...string) (out []*unstructured.Unstructured)
 	return out
 }
 
+// madeBy is the event of a ReplicaSet that made a pod.
+func madeBy(owner, pod string) *unstructured.Unstructured {
+	uid := ownedPods(owner, pod)[0].GetOwnerReferences()[0].UID
+	return labtest.Object("v1", "Event", ns, owner+"-"+pod, map[string]any{"reason": "SuccessfulCreate",
+		"lastTimestamp": time.Now().UTC().Format(time.RFC3339), "message": "Created pod: " + pod,
+		"involvedObject": map[string]any{"kind": "ReplicaSet", "name": owner, "namespace": ns, "uid": string(uid)}})
+}
+
 func all(rest []*unstructured.Unstructured, more ...*unstructured.Unstructured) []*unstructured.Unstructured {
 	return append(rest, more...)
 }
@@ -163,11 +171,11 @@ func TestGradersOfTheLabs(t *testing.T) {
 		{"nothing replaced", "replicasets/heal/replaced", ownedPods("web", "web-1", "web-2", "web-3"), nil, check.Fails, "new:"},
 		{"one replaced", "replicasets/heal/replaced", ownedPods("web", "web-1", "web-2", "web-4"), nil, check.Holds, ""},
 		{"the old one still ending", "replicasets/heal/replaced", all(ownedPods("web", "web-2", "web-4"), going), nil, check.Fails, ""},
-		{"all still owned", "replicasets/orphan/free", ownedPods("web", "web-1", "web-2"), nil, check.Fails, "0 are free"},
+		{"all still owned", "replicasets/orphan/free", ownedPods("web", "web-1", "web-2"), nil, check.Fails, "free and ready: 0"},
 		{"one let go", "replicasets/orphan/free", all(ownedPods("web", "web-2"), pod("web-1", "app=debug")), nil, check.Holds, ""},
 		{"a new pod, not one of its own", "replicasets/orphan/free", all(ownedPods("web", "web-2"), pod("debug", "app=debug")), nil, check.Fails, ""},
 		{"both versions", "replicasets/template/old", ownedPods("web", "web-1", "web-2"), pages("v1", "v2"), check.Holds, ""},
-		{"all new", "replicasets/template/old", ownedPods("web", "web-1", "web-2"), pages("v2", "v2"), check.Fails, "replaced all"},
+		{"all new", "replicasets/template/old", ownedPods("web", "web-1", "web-2"), pages("v2", "v2"), check.Fails, "none of the pods of before"},
 		{"template untouched", "replicasets/template/template", world{replicaSet("web", 3, 3)}, nil, check.Fails, "noriter/hello:v1"},
 		{"still there", "replicasets/cascade/deleted", world{replicaSet("web", 3, 3)}, nil, check.Fails, "still there"},
 		{"gone", "replicasets/cascade/deleted", nil, nil, check.Holds, ""},
@@ -175,27 +183,29 @@ func TestGradersOfTheLabs(t *testing.T) {
 		{"one died", "replicasets/cascade/survive", world{pod("web-1", "app=web"), pod("web-2", "app=web")}, nil, check.Fails, "2"},
 		{"all died", "replicasets/cascade/survive", nil, nil, check.Fails, "0"},
 		{"adopted, none new", "replicasets/again/not-one-new", ownedPods("web", "web-1", "web-2"), nil, check.Holds, ""},
-		{"one new", "replicasets/again/not-one-new", ownedPods("web", "web-1", "web-9"), nil, check.Fails, "web-9"},
+		{"one new", "replicasets/again/not-one-new", all(ownedPods("web", "web-1", "web-9"), madeBy("web", "web-9")), nil, check.Fails, "Created pod: web-9"},
+		{"one made and gone", "replicasets/again/not-one-new", all(ownedPods("web", "web-1"), madeBy("web", "web-9")), nil, check.Fails, "Created pod: web-9"},
+		{"made by the one before", "replicasets/again/not-one-new", all(ownedPods("web", "web-1"), labtest.With(madeBy("web", "web-1"), "involvedObject.uid", "another")), nil, check.Holds, ""},
 		{"only inside", "nodeport/outside/type", world{service("web", map[string]any{"port": int64(80)})}, nil, check.Fails, "its type is ClusterIP"},
 		{"a node port", "nodeport/outside/type", world{service("web", map[string]any{"port": int64(80), "nodePort": int64(30080)})}, nil, check.Holds, ""},
 		{"headless", "nodeport/clusterip/service", world{labtest.With(service("web", map[string]any{"port": int64(80)}), "spec.clusterIP", "None")}, nil, check.Fails, "its address is None"},
 		{"no endpoints", "nodeport/nobody/endpoints", world{slice("cart", nil)}, nil, check.Fails, "endpoints: none"},
 		{"another pod's", "nodeport/nobody/endpoints", world{slice("cart", endpoint("impostor"))}, nil, check.Fails, "endpoints: impostor"},
-		{"let go, with the name it had", "nodeport/nobody/endpoints", all(kept("cart", "cart-1-y"), slice("cart", endpoint("cart-1-x")), pod("cart-1-x", "app=carts")), nil, check.Fails, "nobody keeps cart-1-x"},
+		{"let go, with the name it had", "nodeport/nobody/endpoints", all(kept("cart", "cart-1-y"), slice("cart", endpoint("cart-1-x")), pod("cart-1-x", "app=carts")), nil, check.Fails, "nobody keeps: cart-1-x"},
 		{"another Deployment's", "nodeport/nobody/endpoints", all(kept("menu", "menu-1-x"), slice("cart", endpoint("menu-1-x"))), nil, check.Fails, "endpoints: menu-1-x"},
 		{"its own", "nodeport/nobody/endpoints", all(kept("cart", "cart-1-x"), slice("cart", endpoint("cart-1-x"))), nil, check.Holds, ""},
 		{"its own", "ingress/closed/endpoints", all(kept("cart", "cart-1-x"), slice("checkout", endpoint("cart-1-x"))), nil, check.Holds, ""},
-		{"a pod of the learner's", "nodeport/numbers/behind", all(kept("shop", "shop-1-x"), slice("shop", endpoint("mine")), pod("mine")), nil, check.Fails, "nobody keeps mine"},
+		{"a pod of the learner's", "nodeport/numbers/behind", all(kept("shop", "shop-1-x"), slice("shop", endpoint("mine")), pod("mine")), nil, check.Fails, "nobody keeps: mine"},
 		{"one after another", "daemonsets/update/in-turn", world{made(pod("c-1", "app=collector"), "10", "12", 0), made(pod("c-2", "app=collector"), "13", "15", 0)}, nil, check.Holds, ""},
 		{"at once", "daemonsets/update/in-turn", world{made(pod("c-1", "app=collector"), "10", "12", 0), made(pod("c-2", "app=collector"), "10", "11", 0)}, nil, check.Fails, "more than one node"},
 		{"the second too soon", "daemonsets/update/in-turn", world{made(pod("c-1", "app=collector"), "10", "12", 0), made(pod("c-2", "app=collector"), "11", "13", 0)}, nil, check.Fails, ""},
 		{"started again since", "daemonsets/update/in-turn", world{made(pod("c-1", "app=collector"), "10", "50", 1), made(pod("c-2", "app=collector"), "13", "15", 0)}, nil, check.Holds, ""},
 		{"deleted, not relabelled", "pods/labels/untouched", world{pod("hello"), pod("duo")}, nil, check.Fails, "teller"},
 		{"another image", "pods/first/image", world{labtest.With(pod("hello"), "spec.containers", []any{map[string]any{"name": "c", "image": "nginx:1.29"}})}, nil, check.Fails, "nginx:1.29"},
-		{"two endpoints of three", "nodeport/clusterip/endpoints", world{slice("web", endpoint("web-1"), endpoint("web-2"))}, nil, check.Fails, "endpoints: 2"},
+		{"two endpoints of three", "nodeport/clusterip/endpoints", world{slice("web", endpoint("web-1"), endpoint("web-2"))}, nil, check.Fails, "ready: web-1, web-2"},
 		{"on one node", "nodeport/node/apart", world{pod("web-1", "app=web"), pod("web-2", "app=web")}, nil, check.Fails, "they are on: node1"},
 		{"on two nodes", "nodeport/node/apart", world{pod("web-1", "app=web"), labtest.With(pod("web-2", "app=web"), "spec.nodeName", "node2")}, nil, check.Holds, ""},
-		{"three, not two", "nodeport/node/two", ownedPods("web", "web-1", "web-2", "web-3"), nil, check.Fails, "there are 3"},
+		{"three, not two", "nodeport/node/two", ownedPods("web", "web-1", "web-2", "web-3"), nil, check.Fails, "web pods: 3"},
 	} {
 		t.Run(c.check+" "+c.name, func(t *testing.T) {
 			parts := strings.Split(c.check, "/")

@@ -181,7 +181,7 @@ func TestQuizOnATerminal(t *testing.T) {
 	p.pressLine("LOGS\r")
 	p.sees("Plural.")
 	p.sees("2 of 4 right.")
-	p.sees("Not right: question 1, 3.")
+	p.sees("Not right: question 1, 3")
 	if err := p.end(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,1 @@
+kubectl patch service blog -p '{"spec":{"selector":{"app":"shop"}}}'
