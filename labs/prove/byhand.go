@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/labs/check"
 )
 
@@ -52,7 +53,7 @@ func (m mark) command() string {
 	if m.name != "" {
 		whom = m.name
 	}
-	return "kubectl " + verb + " " + strings.ToLower(m.kind) + " " + whom + " --overwrite '" + m.key + "=" + m.value + "'"
+	return "kubectl " + verb + " " + strings.ToLower(m.kind) + " " + whom + " --overwrite " + shell.Quote(m.key+"="+m.value)
 }
 
 var (
@@ -109,7 +110,7 @@ func fileOf(c *check.Check) (command string, ok bool) {
 	if file == nil || says == nil {
 		return "", false
 	}
-	return "nori ssh " + n.On.Source() + ` -- "echo '` + says[2] + "' > " + file[1] + `"`, true
+	return "nori ssh " + n.On.Source() + ` -- "echo ` + shell.Quote(says[2]) + " > " + file[1] + `"`, true
 }
 
 // pulledByHand has the machines pull the images that pods want, with whatever password the

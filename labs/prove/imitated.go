@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"noriter.dev/noriter/internal/shell"
 	"noriter.dev/noriter/labs/check"
 	"noriter.dev/noriter/labs/expr"
 	"noriter.dev/noriter/labs/format"
@@ -106,7 +107,7 @@ func saying(step *format.Step) string {
 			}
 		}
 	}
-	return "--env=MESSAGE='" + strings.ReplaceAll(strings.Join(texts, " "), "'", "") + "' --env=PORT=" + port
+	return "--env=MESSAGE=" + shell.Quote(strings.Join(texts, " ")) + " --env=PORT=" + port
 }
 
 // asking are those statements of a solution that make and mend nothing: what they see they
