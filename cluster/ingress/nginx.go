@@ -114,6 +114,10 @@ func (n *nginx) apply(ctx context.Context, text []byte, sum string, certificates
 	if err := writeFile(n.configPath(), text, 0o600); err != nil {
 		return err
 	}
+	before, err := n.accepting()
+	if err != nil {
+		return err
+	}
 	if n.process == nil {
 		if err := n.start(); err != nil {
 			return err
@@ -121,7 +125,7 @@ func (n *nginx) apply(ctx context.Context, text []byte, sum string, certificates
 	} else if err := n.process.Process.Signal(syscall.SIGHUP); err != nil {
 		return fmt.Errorf("telling nginx to reload: %w", err)
 	}
-	if err := n.waitUntilServing(ctx, sum); err != nil {
+	if err := n.waitUntilServing(ctx, sum, before); err != nil {
 		return err
 	}
 	return n.removeUnusedCertificates(certificates)
@@ -145,19 +149,26 @@ func (n *nginx) start() error {
 // ended is when nginx has ended, whether it was told to or not.
 func (n *nginx) ended() <-chan error { return n.done }
 
-// waitUntilServing waits until the workers with this configuration are at work. nginx
-// reloads in the background: for a while old workers and new ones answer side by side,
-// and whoever was told too early that a change is live would still meet an old one.
-func (n *nginx) waitUntilServing(ctx context.Context, sum string) error {
+// waitUntilServing waits until the workers with this configuration are at work, and those
+// before them are not any more. nginx reloads in the background: for a while old workers
+// and new ones answer side by side, and whoever was told too early that a change is live
+// would still meet an old one.
+func (n *nginx) waitUntilServing(ctx context.Context, sum string, before []int) error {
 	ctx, cancel := context.WithTimeout(ctx, reloadTime)
 	defer cancel()
 	for {
 		got, last := n.current(ctx)
-		if last == nil && got == sum {
-			return nil
+		if last == nil && got != sum {
+			last = fmt.Errorf("it still works with configuration %s", got)
 		}
 		if last == nil {
-			last = fmt.Errorf("it still works with configuration %s", got)
+			var old []int
+			if old, last = n.stillAccepting(before); last == nil && len(old) == 0 {
+				return nil
+			}
+			if last == nil {
+				last = fmt.Errorf("workers of before still take connections: %d", old)
+			}
 		}
 		select {
 		case <-ctx.Done():
