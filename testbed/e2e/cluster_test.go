@@ -476,7 +476,7 @@ func TestUsage(t *testing.T) {
 		{`testbed.yaml:2:1: unknown field "nods" (did you mean "nodes"?)`, []string{"up", "-f", file}},
 		{"nodes: 10 is not between 1 and 9", []string{"up", "--nodes", "10"}},
 		{`did you mean "nspawn"?`, []string{"up", "--driver", "nspwan"}},
-		{"unknown flag", []string{"up", "--frobnicate"}},
+		{"there is no flag --frobnicate", []string{"up", "--frobnicate"}},
 		{"nori up", []string{"status"}},
 		{"", []string{"snapshot", "save"}},
 		{"--yes writes it", []string{"report"}},
