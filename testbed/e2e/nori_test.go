@@ -89,7 +89,8 @@ func (b *bed) report() {
 func (b *bed) command(ctx context.Context, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, filepath.Join(repo(b.t), "bin", "nori"), append([]string{"--name", b.name}, args...)...)
 	// As root who is really root, also where sudo runs the tests.
-	c.Env = append(os.Environ(), "SUDO_USER=", "SUDO_UID=", "SUDO_GID=", "NORI_HOME="+b.home, "NORI_CACHE="+cache(), "LANG=C.UTF-8", "NORI_TESTBED=", "KUBECONFIG=")
+	// On the PATH, it calls itself nori.
+	c.Env = append(os.Environ(), "PATH="+filepath.Dir(c.Path)+":"+os.Getenv("PATH"), "SUDO_USER=", "SUDO_UID=", "SUDO_GID=", "NORI_HOME="+b.home, "NORI_CACHE="+cache(), "LANG=C.UTF-8", "NORI_TESTBED=", "KUBECONFIG=")
 	c.WaitDelay = 5 * time.Second
 	return c
 }

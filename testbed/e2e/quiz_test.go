@@ -94,7 +94,7 @@ func (b *bed) quizOfNothing() {
 	if out := take(strings.Repeat("\n", 6)); strings.Contains(out, "Question 3 of 9") || !strings.Contains(out, "0 of 9 right.") {
 		b.t.Errorf("went on:\n%s", out)
 	}
-	if out := b.nori("--plain", "quiz", "history", "pods"); !strings.Contains(out, "0/9") {
+	if out := b.nori("--plain", "quiz", "history", "pods"); !strings.Contains(out, "0 of 9 right") {
 		b.t.Errorf("the history has no 0 of 9:\n%s", out)
 	}
 }

@@ -70,7 +70,8 @@ func indent(s string) string {
 // command is nori with its environment.
 func (w *world) command(args ...string) *exec.Cmd {
 	c := exec.Command(filepath.Join(w.bin, "nori"), append([]string{"--name", name, "--plain"}, args...)...)
-	c.Env = append(os.Environ(), "NORI_HOME="+w.home, "NORI_CACHE="+w.cash, "LANG=C.UTF-8", "NORI_TESTBED=", "KUBECONFIG=", "HOME="+w.dir)
+	// On the PATH, it calls itself nori.
+	c.Env = append(os.Environ(), "PATH="+w.bin+":"+os.Getenv("PATH"), "NORI_HOME="+w.home, "NORI_CACHE="+w.cash, "LANG=C.UTF-8", "NORI_TESTBED=", "KUBECONFIG=", "HOME="+w.dir)
 	return c
 }
 
