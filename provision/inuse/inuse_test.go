@@ -52,7 +52,7 @@ func TestLayers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c := exec.Command("sh", "-c", `mount --bind "$1/lower" "$1/view" && mount -t overlay x -o lowerdir="$1/view",upperdir="$1/upper",workdir="$1/work" "$1/at" && echo mounted && exec cat`, "sh", dir)
+	c := exec.Command("sh", "-c", `mount --bind "$1/lower" "$1/view" && mount -t overlay x -o lowerdir="$1/view",upperdir="$1/upper",workdir="$1/work" "$1/at" && exec cat`, "sh", dir)
 	c.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Unshareflags: unix.CLONE_NEWNS}
 	c.Stderr = os.Stderr
 	end := hold(t, c)
@@ -81,7 +81,7 @@ func TestOpeners(t *testing.T) {
 	if err := os.Link(file, link); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command("sh", "-c", `exec 3<"$1" && echo open && exec cat`, "sh", link)
+	c := exec.Command("sh", "-c", `exec 3<"$1" && exec cat`, "sh", link)
 	end := hold(t, c)
 	got, err := Openers(file+"-gone", file)
 	if err != nil || len(got) != 1 || got[0].PID != c.Process.Pid || got[0].Command != "cat" {
@@ -93,7 +93,8 @@ func TestOpeners(t *testing.T) {
 	}
 }
 
-// hold starts a program that says a word when it is ready, and runs until its input ends.
+// hold starts a script that becomes cat when it is ready, which answers what it is asked
+// and runs until its input ends.
 func hold(t *testing.T, c *exec.Cmd) (end func()) {
 	t.Helper()
 	in, err := c.StdinPipe()
@@ -109,6 +110,9 @@ func hold(t *testing.T, c *exec.Cmd) (end func()) {
 	}
 	end = func() { _ = in.Close(); _ = c.Wait() }
 	t.Cleanup(end)
+	if _, err := in.Write([]byte("?")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := out.Read(make([]byte, 1)); err != nil {
 		t.Fatal("it did not get ready: ", err)
 	}
