@@ -1,12 +1,15 @@
 package ingress
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // accepting are nginx's workers that take new connections. One that was told to end
@@ -16,25 +19,23 @@ func (n *nginx) accepting() ([]int, error) {
 	if n.process == nil {
 		return nil, nil
 	}
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", n.process.Process.Pid))
-	if err != nil {
-		return nil, err
+	// The master has one thread. A file that is not there is that of a master which has
+	// ended, or of a kernel that doesn't tell (CONFIG_PROC_CHILDREN).
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", n.process.Process.Pid))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
+		return nil, fmt.Errorf("listing nginx's workers: %w", err)
 	}
 	var pids []int
-	for _, list := range lists {
-		children, err := os.ReadFile(list)
+	for field := range strings.FieldsSeq(string(children)) {
+		title, err := os.ReadFile(filepath.Join("/proc", field, "cmdline"))
+		if err != nil || strings.Contains(string(title), "shutting down") {
+			continue // it has ended, or is about to
+		}
+		pid, err := strconv.Atoi(field)
 		if err != nil {
 			return nil, fmt.Errorf("listing nginx's workers: %w", err)
 		}
-		for field := range strings.FieldsSeq(string(children)) {
-			title, err := os.ReadFile(filepath.Join("/proc", field, "cmdline"))
-			if err != nil || strings.Contains(string(title), "shutting down") {
-				continue // it has ended, or is about to
-			}
-			if pid, err := strconv.Atoi(field); err == nil {
-				pids = append(pids, pid)
-			}
-		}
+		pids = append(pids, pid)
 	}
 	return pids, nil
 }
