@@ -54,16 +54,16 @@ func (g *globals) program() string {
 	}
 	here, err := os.Getwd()
 	if err != nil || here == "/" { // where who called may not be: see ambient.Settle
-		return quoted(self)
+		return shell.Word(self)
 	}
 	rel, err := filepath.Rel(here, self)
 	switch {
 	case err != nil || strings.HasPrefix(rel, ".."):
-		return quoted(self)
+		return shell.Word(self)
 	case !strings.Contains(rel, "/"):
-		return quoted("./" + rel)
+		return shell.Word("./" + rel)
 	}
-	return quoted(rel)
+	return shell.Word(rel)
 }
 
 // programAnywhere is program from any folder: what labs say is typed in their own, and in
@@ -77,7 +77,7 @@ func (g *globals) programAnywhere() string {
 	if err != nil {
 		return program
 	}
-	return quoted(self)
+	return shell.Word(self)
 }
 
 // onPath tells whether the first nori of a PATH is this program, or a copy of it.
@@ -93,13 +93,3 @@ func onPath(self, path string) bool {
 	}
 	return false
 }
-
-// quoted is a path for a command line: as it is where a shell reads it so.
-func quoted(path string) string {
-	if plainPath.MatchString(path) {
-		return path
-	}
-	return shell.Quote(path)
-}
-
-var plainPath = regexp.MustCompile(`^[\w./+:@%-]+$`)

@@ -57,7 +57,4 @@ func TestWhatThisProgramIsCalled(t *testing.T) {
 			t.Errorf("in %s it is called %s anywhere", c.here, got)
 		}
 	}
-	if got := quoted("/a b/nori"); got != "'/a b/nori'" {
-		t.Errorf("a path with a space: %s", got)
-	}
 }

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,20 @@ func TestJoin(t *testing.T) {
 	}
 	if got := Join(); got != "" {
 		t.Errorf("no words became %q", got)
+	}
+}
+
+// TestWord: a shell reads it back, and what is plain stands as it was typed.
+func TestWord(t *testing.T) {
+	plain := []string{"nori", "./bin/nori", "/a/b-c_d", "v1.2:x@y", "10%", "a+b", "-n"}
+	for _, s := range append(plain, odd...) {
+		out, err := exec.Command("/bin/sh", "-c", "printf %s "+Word(s)).Output()
+		if err != nil || string(out) != s {
+			t.Errorf("%q came as %q, %v", s, out, err)
+		}
+		if got := Word(s); slices.Contains(plain, s) != (got == s) {
+			t.Errorf("%q is written %s", s, got)
+		}
 	}
 }
 

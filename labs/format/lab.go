@@ -2,7 +2,6 @@ package format
 
 import (
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -99,17 +98,12 @@ func Forgotten(key string) *Lab {
 	return &Lab{ID: id, Path: path}
 }
 
-var plainWord = regexp.MustCompile(`^[\w./@:+-]+$`)
-
 // Word is how the lab is named in commands: by its id, or by its path as a shell wants it.
 func (l *Lab) Word() string {
-	switch {
-	case l.Path == "":
+	if l.Path == "" {
 		return l.ID
-	case plainWord.MatchString(l.Path):
-		return l.Path
 	}
-	return shell.Quote(l.Path)
+	return shell.Word(l.Path)
 }
 
 // Step gives a step by its id, or nil.
