@@ -40,12 +40,13 @@ func Terminal(t *testing.T, scene, language string, columns int, until string) s
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := filepath.Join(t.TempDir(), "s")
+	dir := t.TempDir() // the scene's own folders, too, which nobody clears when it is killed
+	socket := filepath.Join(dir, "s")
 	tmux := func(args ...string) (string, error) {
 		out, err := exec.Command("tmux", append([]string{"-u", "-f", "/dev/null", "-S", socket}, args...)...).CombinedOutput()
 		return string(out), err
 	}
-	command := shell.Join("env", "-u", "NO_COLOR", "-u", "COLUMNS", "LANG="+language+"_XX.UTF-8", "LC_ALL=", sceneVariable+"="+scene,
+	command := shell.Join("env", "-u", "NO_COLOR", "-u", "COLUMNS", "LANG="+language+"_XX.UTF-8", "LC_ALL=", "TMPDIR="+dir, sceneVariable+"="+scene,
 		self, "-test.run=^"+t.Name()+"$", "-test.timeout=2m")
 	if out, err := tmux("new-session", "-d", "-s", "scene", "-x", fmt.Sprint(columns), "-y", "300", command); err != nil {
 		t.Fatalf("tmux: %v: %s", err, out)
