@@ -122,10 +122,8 @@ func (w *walk) settled(ctx context.Context, at int) (passed bool, last run.Updat
 			same = 0
 		}
 		before = world
-		select {
-		case <-ctx.Done():
-			return false, last, ctx.Err()
-		case <-time.After(restBeat):
+		if err := pause(ctx, restBeat); err != nil {
+			return false, last, err
 		}
 	}
 }

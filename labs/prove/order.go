@@ -59,7 +59,7 @@ func (d *derivation) afterItsStep(ctx context.Context, w *walk) (detail string, 
 		if err := w.typeIn(ctx, script); err != nil {
 			return "", brokenf("it can't be typed with the solution of step %s: %v", before.step.ID, err)
 		}
-		if err := w.rest(ctx, before.step.Limit); err != nil {
+		if err := w.rest(ctx, w.limit(before.step)); err != nil {
 			return "", err
 		}
 	}
