@@ -16,6 +16,7 @@ import (
 	"noriter.dev/noriter/internal/mountinfo"
 	"noriter.dev/noriter/provision/distro"
 	"noriter.dev/noriter/provision/machine"
+	"noriter.dev/noriter/provision/preflight"
 )
 
 // What a machine writes is the host's space, and a full host is full for it, too. A machine
@@ -129,7 +130,7 @@ func reserve(file string, size int64) error {
 	case err != nil:
 		return &fs.PathError{Op: "fallocate", Path: file, Err: err}
 	}
-	return f.Sync()
+	return nil
 }
 
 // mountDisk mounts it, as after a boot of the host.
@@ -192,7 +193,7 @@ func (m *node) loop() (string, error) {
 
 // tool runs a program of the system, and has what it said in its error.
 func tool(ctx context.Context, name string, args ...string) error {
-	path, err := lookTool(name)
+	path, err := preflight.ThisHost().Look(name)
 	if err != nil {
 		return &machine.HostError{
 			What:   lang.Textf("a machine with a disk of its own needs the program %s", "디스크를 따로 둔 머신에는 %s 프로그램이 필요합니다", name).String(),
@@ -205,15 +206,4 @@ func tool(ctx context.Context, name string, args ...string) error {
 		return fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(out))
 	}
 	return nil
-}
-
-// lookTool finds a program of the system's, also where the caller's PATH has no sbin.
-func lookTool(name string) (string, error) {
-	path, err := exec.LookPath(name)
-	for _, dir := range []string{"/usr/sbin", "/sbin"} {
-		if err != nil {
-			path, err = exec.LookPath(filepath.Join(dir, name))
-		}
-	}
-	return path, err
 }

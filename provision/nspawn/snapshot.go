@@ -94,7 +94,7 @@ func (p *Provider) save(ctx context.Context, name string) (err error) {
 	thaw, err := p.freezeAll(ctx, names)
 	if err == nil {
 		err = each(names, func(name string) (err error) {
-			records[slices.Index(names, name)], err = p.machine(name).saveTo(ctx, dir)
+			records[slices.Index(names, name)], err = p.machine(name).saveTo(dir)
 			return err
 		})
 	}
@@ -146,12 +146,9 @@ func (p *Provider) thawAll(names []string) error {
 }
 
 // saveTo copies what is the machine's own.
-func (m *node) saveTo(ctx context.Context, dir string) (record, error) {
+func (m *node) saveTo(dir string) (record, error) {
 	n, err := m.readRecord()
 	if err != nil {
-		return record{}, err
-	}
-	if err := m.ensureDisk(ctx); err != nil {
 		return record{}, err
 	}
 	if n.Layers, err = m.saveLayer(n); err != nil {
