@@ -75,6 +75,33 @@ func TestGrades(t *testing.T) {
 	}
 }
 
+// TestSpelling: what is typed as people type it is the same answer; another name is not.
+func TestSpelling(t *testing.T) {
+	for _, c := range []struct {
+		right, typed string
+		same         bool
+	}{
+		{"site=north", "site: north", true},
+		{"site=north", "site=south", false},
+		{"site=north", "north", false},
+		{"tls", "secret/tls", true},
+		{"tls", "secrets/tls", true},
+		{"tls", "configmap/tls", true}, // it is the name that is asked for
+		{"tls", "shop/tls", false},
+		{"OnDelete", "on delete", true},
+		{"OnDelete", "'on-delete'", true},
+		{"OnDelete", "delete", false},
+		{"ImagePullBackOff", "imagepull backoff", true},
+		{"web-1", "web-2", false},
+		{"a: b c", "a=b c", true},
+	} {
+		a := &Asked{Question: &Question{Kind: Text}}
+		if got := a.same(c.right, c.typed); got != c.same {
+			t.Errorf("%q for %q: same is %v", c.typed, c.right, got)
+		}
+	}
+}
+
 // TestClusterChangedMeanwhile accepts what was true when the question was
 // asked, and what is true when it is answered.
 func TestClusterChangedMeanwhile(t *testing.T) {

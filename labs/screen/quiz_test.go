@@ -245,7 +245,7 @@ func TestPlainQuiz(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, out)
 	}
-	for _, want := range []string{" 1) ", "please give one of the numbers", "A whole number, please.", "No answer.", "The answer: logs", "Question 4 of 4", " of 4 right."} {
+	for _, want := range []string{" 1) ", "please give one of the numbers", "A whole number, please.", "No answer.", "The answer: logs", "Question 4 of 4", " of 4 right.", "Not answered: question 4"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
@@ -279,6 +279,26 @@ func TestQuizOfTestbedGone(t *testing.T) {
 	if !errors.Is(err, screen.ErrLeft) || !strings.Contains(out.String(), "Testbed test was removed meanwhile") {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// TestMarksOutliveALook: who marks an answer, looks around, and marks the other has both.
+func TestMarksOutliveALook(t *testing.T) {
+	p, s := take(t, "en", true)
+	p.sees("Answer:  [arrows, Enter]")
+	p.chooses(options(t, s, "one"), "good", "\r")
+	p.sees("[arrows; space marks; Enter]")
+	two := options(t, s, "two")
+	p.chooses(two, "first", " ")
+	p.press(strings.Repeat("\x1b[B", len(two)) + " \r") // the line below them opens the shell
+	p.sees("A shell to look around in.")
+	mark := len(p.text())
+	if _, err := p.pty.WriteString("exit\r"); err != nil { // a shell reads what was typed before it asked
+		t.Fatal(err)
+	}
+	p.seesAfter(mark, "[arrows; space marks; Enter]")
+	p.chooses(two, "second", " ")
+	p.press("\r")
+	p.seesAfter(mark, "Right!")
 }
 
 // TestQuizShell looks first: the shell's kubectl looks at the quiz's world.

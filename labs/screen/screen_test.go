@@ -140,8 +140,14 @@ func (p *player) text() string {
 // sees waits until the output, without escapes, contains a text.
 func (p *player) sees(text string) {
 	p.t.Helper()
+	p.seesAfter(0, text)
+}
+
+// seesAfter waits until what came after a place of the output contains a text.
+func (p *player) seesAfter(mark int, text string) {
+	p.t.Helper()
 	end := time.Now().Add(10 * time.Second)
-	for !strings.Contains(escapes.ReplaceAllString(p.text(), ""), text) {
+	for !strings.Contains(p.since(mark), text) {
 		if time.Now().After(end) {
 			p.t.Fatalf("never saw %q in:\n%s", text, p.text())
 		}
