@@ -57,7 +57,7 @@ func (w *writer) names(l location) {
 func (w *writer) notFound() {
 	w.line("default_type", "text/plain")
 	w.line("add_header", "X-Content-Type-Options", "nosniff", "always")
-	w.line("return", "404", "default backend - 404\nno Ingress has a rule for host $host and path $request_uri\n")
+	w.line("return", "404", "default backend - 404\nno accepted Ingress has a rule for host $host and path $request_uri\n")
 }
 
 // proxy sends the request on, with what the program behind it needs to know of the client:

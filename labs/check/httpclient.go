@@ -164,6 +164,8 @@ func why(err error) string {
 	var name *net.DNSError
 	var timeout net.Error
 	switch {
+	case errors.As(err, &wrongName) && len(wrongName.Certificate.DNSNames)+len(wrongName.Certificate.IPAddresses) == 0:
+		return "no name"
 	case errors.As(err, &wrongName):
 		return "wrong name"
 	case errors.As(err, &authority):

@@ -128,6 +128,7 @@ func TestHTTPByEveryWay(t *testing.T) {
 		{"{nodePort: {service: web, port: 80}, node: node1, host: shop.test, headers: {X-Word: '{{vars.color}}'}}", `body == "shop.test / red"`, check.Holds, ""},
 		{"{nodePort: {service: web}, times: 7}", `size(answers) == 7 && answers.all(a, a.body.contains("/"))`, check.Holds, ""},
 		{"{node: node1, port: int(vars.port)}", "code == 200", check.Holds, ""},
+		{"{nodePort: {service: web}, path: '/a/{{fresh}}'}", `fresh.matches("^[0-9]{6}$") && body.contains("/a/" + fresh)`, check.Holds, ""},
 		{"{node: node1, port: '{{vars.port}}', path: /away}", "status == 302", check.Holds, ""},
 		{"{node: nowhere, port: 80}", "status == 200", check.Fails, "no node nowhere"},
 		{"{nodePort: {service: gone}}", "status == 200", check.Fails, "no service named gone"},

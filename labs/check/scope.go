@@ -3,6 +3,8 @@ package check
 import (
 	"context"
 	"io/fs"
+	"math/rand/v2"
+	"strconv"
 
 	"noriter.dev/noriter/internal/learner"
 	"noriter.dev/noriter/labs/expr"
@@ -34,6 +36,7 @@ func (c *Cluster) variables(ctx context.Context, s *Scope) expr.Scope {
 	}
 	return expr.Scope{
 		"vars": s.Vars, "ns": s.Namespace, "seen": seen, "files": s.Files,
+		"fresh": strconv.Itoa(100_000 + rand.IntN(900_000)),
 		"pods": func() any {
 			pods, err := c.List(ctx, "Pod", "v1", s.Namespace, "")
 			if err != nil {

@@ -37,12 +37,15 @@ const (
 //	seen       what the step's `remember` noted when the step was opened
 //	pods       the live pods of the lab's namespace
 //	owners     who keeps each of these pods in the end, by the pod's name; see Owners
-var Common = []string{"vars", "ns", "now", "seen", "pods", "owners"}
+//	fresh      a number of six digits, another one at each look: a page or a name that
+//	           nobody can have prepared, and that is printed nowhere
+var Common = []string{"vars", "ns", "now", "seen", "pods", "owners", "fresh"}
 
 // typed lists the variables whose type is known; the others are dynamic.
 var typed = map[string]*cel.Type{
 	"vars":      cel.MapType(cel.StringType, cel.StringType),
 	"ns":        cel.StringType,
+	"fresh":     cel.StringType,
 	"now":       cel.TimestampType,
 	"seen":      cel.MapType(cel.StringType, cel.DynType),
 	"pods":      cel.ListType(cel.DynType),

@@ -34,7 +34,7 @@
 //	    limit: 60s
 //	    cost: [2, 4]
 //	    remember: {uids: {list: {kind: Pod}, expr: …}}
-//	    picture: pods             # or: {kind: request, name: web, selector: …}
+//	    picture: pods             # or: {kind: request, name: web, selector: …, host: …}
 //	    when: [{object: {…}, expr: …, hint: pending}]
 //	    checks: [CHECK, …]
 //	learnt: [{en: …, ko: …}]

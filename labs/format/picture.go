@@ -23,11 +23,11 @@ var Pictures = []string{PicturePods, PictureRequest, PictureDaemons, PictureImag
 
 // Picture is what a step shows: the kind alone (`picture: pods`), or also
 // which objects are meant: name is a Service's or DaemonSet's, selector the
-// pods'.
+// pods', and host that of the rules of Ingresses (without it: those that lead to name).
 type Picture struct {
-	Kind           string
-	Name, Selector *field.Name
-	At             problem.Pos `yaml:"-"`
+	Kind                 string
+	Name, Selector, Host *field.Name
+	At                   problem.Pos `yaml:"-"`
 }
 
 func (p *Picture) UnmarshalStrict(d *strict.Decoder, n *yaml.Node) {

@@ -24,9 +24,8 @@ const Width = 60
 // Scene is what is drawn. What a picture doesn't need is left empty.
 type Scene struct {
 	Kind string
-	// Name and Selector say which objects are meant; empty is all.
-	Name, Selector string
-	Now            time.Time
+	Of
+	Now time.Time
 
 	Nodes, Pods, Services, Slices, Ingresses, DaemonSets, Events []object
 }
@@ -42,11 +41,17 @@ var wants = map[string][]string{
 	format.PictureImages:  {"Pod", "Event"},
 }
 
+// Of says which objects are meant; empty is all.
+type Of struct {
+	// Name is a Service's or DaemonSet's, Selector the pods', Host that of rules of Ingresses.
+	Name, Selector, Host string
+}
+
 // Gather looks at the cluster for a picture.
-func Gather(ctx context.Context, c *check.Cluster, namespace string, kind, name, selector string) (*Scene, error) {
-	s := &Scene{Kind: kind, Name: name, Selector: selector, Now: time.Now()}
+func Gather(ctx context.Context, c *check.Cluster, namespace, kind string, of Of) (*Scene, error) {
+	s := &Scene{Kind: kind, Of: of, Now: time.Now()}
 	for _, want := range wants[kind] {
-		items, err := c.List(ctx, want, "", namespace, map[bool]string{true: selector}[want == "Pod"])
+		items, err := c.List(ctx, want, "", namespace, map[bool]string{true: of.Selector}[want == "Pod"])
 		if err != nil {
 			return nil, fmt.Errorf("drawing the picture: %w", err)
 		}

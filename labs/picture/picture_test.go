@@ -63,17 +63,39 @@ func service(name, selector string, nodePort int64) *unstructured.Unstructured {
 
 func draw(t *testing.T, kind, name string, objects ...*unstructured.Unstructured) []string {
 	t.Helper()
+	return drawOf(t, kind, picture.Of{Name: name}, objects...)
+}
+
+func drawOf(t *testing.T, kind string, of picture.Of, objects ...*unstructured.Unstructured) []string {
+	t.Helper()
 	w := labtest.NewWorld(t.TempDir())
 	w.Drop(labtest.Object("v1", "Node", "", "node1", nil))
 	for _, o := range objects {
 		w.Put(o)
 	}
-	s, err := picture.Gather(context.Background(), w.Cluster, ns, kind, name, "")
+	s, err := picture.Gather(context.Background(), w.Cluster, ns, kind, of)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Now = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	return s.Draw()
+}
+
+// TestRulesOfAHost: with a host, the rules for it are drawn, whatever they lead to, and no others.
+func TestRulesOfAHost(t *testing.T) {
+	rule := func(host, service string) any {
+		return map[string]any{"host": host, "http": map[string]any{"paths": []any{map[string]any{
+			"path": "/", "backend": map[string]any{"service": map[string]any{"name": service, "port": map[string]any{"number": int64(80)}}}}}}}
+	}
+	ingress := func(name string, rules ...any) *unstructured.Unstructured {
+		return labtest.Object("networking.k8s.io/v1", "Ingress", ns, name, map[string]any{"spec": map[string]any{"rules": rules}})
+	}
+	lines := drawOf(t, format.PictureRequest, picture.Of{Name: "web", Host: "web.test"}, service("web", "web", 0),
+		ingress("sale", rule("sale.test", "web")), ingress("mine", rule("web.test", "blog"), rule("old.test", "web")))
+	got := strings.Join(lines, "\n")
+	if !strings.Contains(got, "Ingress mine") || !strings.Contains(got, "-> blog:80") || strings.Contains(got, "sale") || strings.Contains(got, "old.test") {
+		t.Errorf("got:\n%s", got)
+	}
 }
 
 func TestPictures(t *testing.T) {

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"noriter.dev/noriter/internal/lang"
@@ -12,7 +13,7 @@ import (
 func (s *Scene) request() []string {
 	var out []string
 	for _, ing := range s.Ingresses {
-		if s.Name == "" || leadsTo(ing, s.Name) {
+		if s.drawn(ing) {
 			out = append(out, s.ingress(ing)...)
 		}
 	}
@@ -58,6 +59,14 @@ func (s *Scene) meant() []object {
 	return out
 }
 
+// drawn says whether an Ingress is in the picture.
+func (s *Scene) drawn(ing object) bool {
+	if s.Host != "" {
+		return slices.ContainsFunc(list(ing, "spec", "rules"), func(rule object) bool { return text(rule, "host") == s.Host })
+	}
+	return s.Name == "" || leadsTo(ing, s.Name)
+}
+
 // leadsTo says whether some requests to an Ingress end at a Service.
 func leadsTo(ing object, service string) bool {
 	if text(ing, "spec", "defaultBackend", "service", "name") == service {
@@ -83,6 +92,9 @@ func (s *Scene) ingress(ing object) []string {
 	out := []string{lang.T("browser", "브라우저"), "  |  http://" + entry + "/", "  v", lang.T("Ingress ", "인그레스 ") + name(ing)}
 	for _, rule := range list(ing, "spec", "rules") {
 		host := text(rule, "host")
+		if s.Host != "" && host != s.Host {
+			continue
+		}
 		if host == "" {
 			host = "*"
 		}

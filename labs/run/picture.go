@@ -21,14 +21,14 @@ func (s *Session) Picture(ctx context.Context) ([]string, error) {
 		}
 		var text string
 		text, err = n.Render(ctx, expr.Scope{"vars": state.Vars, "ns": s.Namespace, "files": s.work(),
-			"seen": map[string]any{}, "pods": []any{}, "owners": map[string]string{}})
+			"seen": map[string]any{}, "pods": []any{}, "owners": map[string]string{}, "fresh": ""})
 		return text
 	}
-	name, selector := fill(step.Picture.Name), fill(step.Picture.Selector)
+	of := picture.Of{Name: fill(step.Picture.Name), Selector: fill(step.Picture.Selector), Host: fill(step.Picture.Host)}
 	if err != nil {
 		return nil, err
 	}
-	scene, err := picture.Gather(ctx, s.Cluster, s.Namespace, step.Picture.Kind, name, selector)
+	scene, err := picture.Gather(ctx, s.Cluster, s.Namespace, step.Picture.Kind, of)
 	if err != nil {
 		return nil, err
 	}
