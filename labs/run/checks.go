@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,10 +24,41 @@ const checksAtOnce = 4
 // the first moment.
 func (s *Session) plain(ctx context.Context, scope *check.Scope, step *format.Step) []check.Result {
 	results := s.look(ctx, scope, step)
-	if len(results) > 1 && allHold(results) {
-		return s.look(ctx, scope, step)
+	if len(results) < 2 || !allHold(results) {
+		return results
 	}
-	return results
+	if lags(step) {
+		select {
+		case <-ctx.Done():
+			return results // whoever asked looks at ctx
+		case <-time.After(s.lag()):
+		}
+	}
+	return s.look(ctx, scope, step)
+}
+
+// usualLag is how long an answer may come from what was before a change: a proxy that is
+// reloading, a cache. On machines that are slower it is longer.
+const usualLag = time.Second
+
+func (s *Session) lag() time.Duration { return s.patient(usualLag) }
+
+// lags tells whether a step wants both what is written and what answers: the answer follows
+// the writing, so that both together may hold of two different moments.
+func lags(step *format.Step) bool {
+	written, answers := false, false
+	for i := range step.Checks {
+		c := &step.Checks[i]
+		if c.Triggered() != nil {
+			continue
+		}
+		if _, live := c.Watches(); live {
+			written = true
+		} else {
+			answers = true
+		}
+	}
+	return written && answers
 }
 
 // look evaluates them once.
