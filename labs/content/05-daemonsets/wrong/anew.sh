@@ -1,0 +1,3 @@
+kubectl delete daemonset collector
+kubectl apply -f collector.yaml
+kubectl rollout status daemonset/collector --timeout=60s
