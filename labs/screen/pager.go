@@ -20,7 +20,8 @@ func (u *UI) page(lines []string) error {
 	cmd := exec.Command("sh", "-c", pager)
 	cmd.Stdin = strings.NewReader(strings.Join(u.shown(lines), "\n") + "\n")
 	cmd.Stdout, cmd.Stderr = u.Out, u.Err
-	cmd.Env = append(os.Environ(), "LESS="+lessOptions())
+	// What we write is UTF-8, also where the host lacks the locale that is asked for.
+	cmd.Env = append(os.Environ(), "LESS="+lessOptions(), "LESSCHARSET=utf-8")
 	who, err := learner.Caller() // a pager starts what its reader types: not as root for whoever came by sudo
 	if err != nil {
 		return err

@@ -43,6 +43,16 @@ func TestPager(t *testing.T) {
 	}
 }
 
+// TestPagerReadsUTF8, also where the host lacks the locale that is asked for.
+func TestPagerReadsUTF8(t *testing.T) {
+	t.Setenv("PAGER", `echo "charset $LESSCHARSET"`)
+	var out, errs bytes.Buffer
+	u := &UI{Out: &out, Err: &errs, Redraw: true}
+	if err := u.page(strings.Split(strings.Repeat("줄\n", 60), "\n")); err != nil || !strings.Contains(out.String(), "charset utf-8") {
+		t.Errorf("%v: %q", err, out.String())
+	}
+}
+
 // TestPagerIsTheLearners: from a pager one may start a shell, so it has the rights of
 // whoever came by sudo.
 func TestPagerIsTheLearners(t *testing.T) {

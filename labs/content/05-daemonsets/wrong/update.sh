@@ -1,0 +1,2 @@
+kubectl rollout restart daemonset/collector
+kubectl rollout status daemonset/collector --timeout=60s
