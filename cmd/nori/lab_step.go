@@ -163,7 +163,7 @@ func newLabResetCommand(g *globals) *cobra.Command {
 				return g.usage("the lab %[1]s is finished, and has no open step; `%[2]s lab reset %[1]s` begins it anew",
 					"실습 %[1]s은(는) 이미 끝나서 진행 중인 단계가 없습니다. `%[2]s lab reset %[1]s`(으)로 새로 시작할 수 있습니다", s.Lab.Word(), ui.Command)
 			}
-			question := lang.Text{EN: "Begin the lab anew?", KO: "실습을 새로 시작할까요?"}
+			question := lang.Text{EN: "Put the lab back to its beginning?", KO: "실습을 처음 상태로 되돌릴까요?"}
 			if step {
 				question = lang.Text{EN: "Build the lab again up to the open step?", KO: "지금 단계까지 실습을 다시 만들까요?"}
 			}
@@ -180,14 +180,14 @@ func newLabResetCommand(g *globals) *cobra.Command {
 				if err := s.ResetStep(sayWaits(ctx, ui.Say), ui.Say); err != nil {
 					return err
 				}
-				ui.Say(lang.Textf("The open step is back at its beginning; what you had passed is kept. %s",
+				ui.Say(lang.Textf("The open step is back at its beginning; what you had passed is kept. To go on: %s",
 					"지금 단계를 처음 상태로 되돌렸습니다. 통과한 단계는 그대로입니다. 이어서 하려면: %s", goOn).String())
 				return nil
 			}
 			if err := s.Reset(sayWaits(ctx, ui.Say), ui.Say); err != nil {
 				return err
 			}
-			ui.Say(lang.Textf("The lab is back at its beginning: %s.", "실습을 처음 상태로 되돌렸습니다. 시작하려면: %s", goOn).String())
+			ui.Say(lang.Textf("The lab is back at its beginning. To start it: %s", "실습을 처음 상태로 되돌렸습니다. 시작하려면: %s", goOn).String())
 			return nil
 		})
 	cmd.Flags().BoolVar(&step, "step", false, lang.T("only the open step: the lab is built again up to it, and what was passed is kept",

@@ -43,13 +43,20 @@ func (l *live) begin(text []string, block int) error {
 	return l.show(l.page())
 }
 
-// page is up to which line the next page goes. Two rows are for what stands below it.
+// page is up to which line the next page goes. Two rows are for what stands below it. The
+// first page never is the last: where the text alone fits, the checks below it would push its
+// beginning off the screen.
 func (l *live) page() int {
 	_, height := l.u.size()
 	end, used := l.shown, 0
 	for end < len(l.text) && (end == l.shown || used+l.u.rows(l.text[end]) <= height-3) {
 		used += l.u.rows(l.text[end])
 		end++
+	}
+	if l.shown == 0 && end == len(l.text) {
+		for end--; end > 1 && strings.TrimSpace(unstyled(l.text[end])) != ""; {
+			end--
+		}
 	}
 	return end
 }

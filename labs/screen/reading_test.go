@@ -34,6 +34,24 @@ func longLab(t *testing.T) *format.Lab {
 // last is what was drawn since a mark.
 func (p *player) since(mark int) string { return escapes.ReplaceAllString(p.text()[mark:], "") }
 
+// TestFullPageKeepsItsBeginning: a text that just fits is not pushed off by the checks below
+// it before a key says so, and the key for it leads back to the top.
+func TestFullPageKeepsItsBeginning(t *testing.T) {
+	p := playOn(t, "en", false, true, longLab(t), 60)
+	p.sees("space: go on")
+	if first := p.since(strings.LastIndex(p.text(), "\x1b[2J")); !strings.Contains(first, "The introduction.") || strings.Contains(first, "the file one says") {
+		t.Errorf("the first page:\n%s", first)
+	}
+	p.press(" ")
+	p.sees("b: from the top")
+	mark := len(p.text())
+	p.press("b")
+	p.seesAfter(mark, "space: go on")
+	if again := p.since(mark); strings.Contains(again, "the file one says") {
+		t.Errorf("from the top:\n%s", again)
+	}
+}
+
 // TestLongStepBeginsAtItsBeginning: on a low terminal a long step shows its first lines, and
 // that there are more; a key goes on, and another leads back.
 func TestLongStepBeginsAtItsBeginning(t *testing.T) {

@@ -26,6 +26,9 @@ alias k=kubectl
 complete -o default -F __start_kubectl k 2>/dev/null
 `
 
+// LabVariable names the lab in whose shell a command is.
+const LabVariable = "NORI_LAB"
+
 // shellRC is what bash reads in the shell of a lab. The prompt prints the news
 // that the lab has laid down meanwhile: what is over (*.now), and then the next step.
 //
@@ -163,7 +166,7 @@ func (u *UI) shellCommand(s *run.Session, news string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd, err := u.bash(s.Env.User, news, shellRC, append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID,
+	cmd, err := u.bash(s.Env.User, news, shellRC, append(env, "NORI_NEWS="+news, "NORI_EXE="+self, LabVariable+"="+s.Lab.ID,
 		"NORI_LANG="+lang.Current(), "NORI_TESTBED="+s.Env.Testbed, "NORI_BIN="+s.Env.BinDir,
 		"NORI_MORE="+lang.T("... %d more lines: `step` shows all of it.", "... %d줄이 더 있습니다. `step`을 입력하면 전부 볼 수 있습니다."),
 		"NORI_NEXT="+lang.T("Enter shows the next step.", "엔터를 누르면 다음 단계를 보여 줍니다.")))
@@ -228,8 +231,9 @@ func (t *teller) next(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	if done {
-		return true, t.tell([]string{"", lang.T("That was the last step: `exit` leads to the end. kubectl is back in the namespace default.",
-			"마지막 단계였습니다. `exit`를 입력하면 마무리로 갑니다. kubectl은 다시 default 네임스페이스를 가리킵니다.")})
+		width, _ := t.u.size()
+		return true, t.tell(append([]string{""}, wrapText(lang.T("That was the last step: `exit` leads to the end. kubectl is back in the namespace default.",
+			"마지막 단계였습니다. `exit`를 입력하면 마무리로 갑니다. kubectl은 다시 default 네임스페이스를 가리킵니다."), width, nil)...))
 	}
 	if reopened {
 		if err := t.tell([]string{reopenedText()}); err != nil {
