@@ -9,10 +9,13 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
+
+	"noriter.dev/noriter/cluster/backoff"
 )
 
 const (
@@ -23,6 +26,11 @@ const (
 	tokenMaxAge = 24 * time.Hour
 	// defaultTokenSeconds is the API's default for expirationSeconds.
 	defaultTokenSeconds = 3600
+	// Who may have a token of a pod is worked out from a watch that is some milliseconds
+	// behind: whether the pod is on this node, in the authorizer and in NodeRestriction. A
+	// refusal is taken for one when it lasts for this long, with pauses that double between.
+	bindingLag   = time.Second
+	bindingPause = 50 * time.Millisecond
 )
 
 // tokens keeps the service account tokens of this node's pods: each bound to its
@@ -65,7 +73,11 @@ func (t *tokens) get(ctx context.Context, pod *v1.Pod, src *v1.ServiceAccountTok
 	if ok && now.Before(known.renewAt()) {
 		return known.value, nil
 	}
-	fresh, err := t.request(ctx, pod, key)
+	ask := t.request
+	if !ok {
+		ask = t.first
+	}
+	fresh, err := ask(ctx, pod, key)
 	if err == nil {
 		t.mu.Lock()
 		t.cache[key] = fresh
@@ -86,6 +98,21 @@ func (t *tokens) get(ctx context.Context, pod *v1.Pod, src *v1.ServiceAccountTok
 func (t token) renewAt() time.Time {
 	life := t.expires.Sub(t.issued) * tokenLife / 100
 	return t.issued.Add(min(life, tokenMaxAge))
+}
+
+// first asks for a pod's first token: the API server may not have noticed yet that the pod
+// is on this node. Upstream such a refusal is seldom met, as its volume manager takes some
+// 100 ms before it begins.
+func (t *tokens) first(ctx context.Context, pod *v1.Pod, key tokenKey) (token, error) {
+	began := t.clock.Now()
+	pause := backoff.Pause{First: bindingPause, Most: bindingLag}
+	for {
+		got, err := t.request(ctx, pod, key)
+		wait := pause.Next()
+		if !apierrors.IsForbidden(err) || t.clock.Since(began)+wait > bindingLag || backoff.Wait(ctx, t.clock, wait) != nil {
+			return got, err
+		}
+	}
 }
 
 // request asks for a token bound to the pod.

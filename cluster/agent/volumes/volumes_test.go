@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	stdruntime "runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -284,6 +285,57 @@ func TestTokenIsReplacedAtEightyPercentOfItsLife(t *testing.T) {
 	}
 	if visible(t, dir)["ca.crt"] != "CA" {
 		t.Error("a failed refresh took away what was there")
+	}
+}
+
+// The authorizer may be a little behind the pod's binding: that is no failure of the volume.
+func TestRefusalOfAFirstTokenIsTriedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		refusals int
+		want     string
+	}{
+		{"for a moment", 3, ""},
+		{"for good", 1000, "failed to fetch token"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, configMap("kube-root-ca.crt", map[string]string{"ca.crt": "CA"}))
+			tokenServer(b)
+			began, asked := b.clock.Now(), 0
+			b.client.PrependReactor("create", "serviceaccounts", func(clienttesting.Action) (bool, runtime.Object, error) {
+				asked++
+				return asked <= c.refusals, nil, apierrors.NewForbidden(v1.Resource("serviceaccounts"), "default", errors.New("no relationship found"))
+			})
+			done := make(chan error, 1)
+			go func() {
+				_, err := b.SetUp(t.Context(), tokenPod())
+				done <- err
+			}()
+			err := stepUntil(b.clock, done)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("after %d attempts: %v", asked, err)
+			}
+			if took := b.clock.Since(began); asked < 4 || took > time.Second {
+				t.Errorf("asked %d times within %s", asked, took)
+			}
+		})
+	}
+}
+
+// stepUntil lets the fake time pass, as long as somebody waits for it, until there is an
+// answer.
+func stepUntil[T any](c *clocktesting.FakeClock, done <-chan T) T {
+	for {
+		select {
+		case got := <-done:
+			return got
+		default:
+			if c.HasWaiters() {
+				c.Step(10 * time.Millisecond)
+			} else {
+				stdruntime.Gosched()
+			}
+		}
 	}
 }
 
