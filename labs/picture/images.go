@@ -64,8 +64,8 @@ func (s *Scene) next(pod, container object) string {
 	switch {
 	case !known:
 		return ""
-	case left < time.Second:
-		return lang.T(": trying again now", ": 지금 다시 시도")
+	case left < time.Second: // over, and the agent comes to it within some seconds
+		return lang.T(": trying again in a moment", ": 곧 다시 시도합니다")
 	}
 	left = left.Round(time.Second)
 	return lang.Textf(": next try in about %s", ": 약 %s 뒤 다시 시도", left).String()

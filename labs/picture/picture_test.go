@@ -110,6 +110,8 @@ func TestPictures(t *testing.T) {
 	failed := labtest.Object("v1", "Event", ns, "e1", map[string]any{"reason": "Failed", "count": int64(3), "lastTimestamp": "2026-01-01T11:59:40Z",
 		"message":        "Failed to pull image \"noriter/hello:v9\": no such tag",
 		"involvedObject": map[string]any{"kind": "Pod", "name": "bad", "uid": "uid-bad", "fieldPath": "spec.containers{bad}"}})
+	over := failed.DeepCopy()
+	over.Object["count"] = int64(1)
 	crash := waiting("crash", "CrashLoopBackOff", "back-off 40s restarting failed container=crash pod=crash_lab(uid)")
 	list, _, _ := unstructured.NestedSlice(crash.Object, "status", "containerStatuses")
 	list[0].(map[string]any)["lastState"] = map[string]any{"terminated": map[string]any{"finishedAt": "2026-01-01T11:59:50Z"}}
@@ -206,6 +208,12 @@ no Service web
 | web-1                                  node1             |
 |   noriter/hello:v1                                       |
 |     Running, ready                                       |
++----------------------------------------------------------+`},
+		{"images, the pause over", format.PictureImages, "", []*unstructured.Unstructured{waiting("bad", "ImagePullBackOff", ""), over}, `
++- images -------------------------------------------------+
+| bad                                    node1             |
+|   noriter/hello:v1                                       |
+|     ImagePullBackOff: trying again in a moment           |
 +----------------------------------------------------------+`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
