@@ -114,20 +114,23 @@ func (s *Session) noteFacts(ctx context.Context, st *progress.Step, id string) e
 }
 
 // changeable is the kind that may come to another value: a step may ask for just that, as
-// where a Deployment moves to another node. That the selector is gone was asked by none.
+// where a Deployment moves to another node, by this label or by another. That no selector is
+// left was asked by none.
 const changeable = "selector"
 
 // damages says what is gone since the step was opened: of objects that are still there.
 func damages(before, now map[string]string) []string {
-	there := map[string]bool{}
+	there, choosing := map[string]bool{}, map[string]bool{}
 	for fact := range now {
-		there[strings.Fields(fact)[1]] = true
+		parts := strings.Fields(fact)
+		there[parts[1]] = true
+		choosing[parts[1]] = choosing[parts[1]] || parts[0] == changeable
 	}
 	var out []string
 	for _, fact := range slices.Sorted(maps.Keys(before)) {
 		parts := strings.Fields(fact)
 		got, ok := now[fact]
-		if ok && (got == before[fact] || parts[0] == changeable) || !there[parts[1]] {
+		if ok && (got == before[fact] || parts[0] == changeable) || !there[parts[1]] || parts[0] == changeable && choosing[parts[1]] {
 			continue
 		}
 		at := slices.IndexFunc(keptFacts, func(k keptFact) bool { return k.kind == parts[0] })

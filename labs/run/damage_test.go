@@ -35,6 +35,7 @@ func TestDamageIsSaid(t *testing.T) {
 	daemon("fast", map[string]any{"disk": "ssd"})
 	daemon("deleted", map[string]any{"disk": "ssd"})
 	daemon("moved", map[string]any{"disk": "ssd"})
+	daemon("otherwise", map[string]any{"disk": "ssd"})
 	if err := s.Start(t.Context(), quiet); err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +52,7 @@ func TestDamageIsSaid(t *testing.T) {
 	node(map[string]string{"disk": "hdd", "role": "control", "new": "one"}, map[string]any{"unschedulable": true})
 	daemon("fast", map[string]any{})
 	daemon("moved", map[string]any{"disk": "hdd"}) // as a step may ask
+	daemon("otherwise", map[string]any{"rack": "r2"})
 	w.Drop(labtest.Object("apps/v1", "DaemonSet", s.Namespace, "deleted", map[string]any{}))
 	stray := labtest.Pod("default", "hello")
 	stray.SetCreationTimestamp(metav1.NewTime(time.Now().Add(time.Minute)))
