@@ -96,7 +96,7 @@ func (t Target) find(ctx context.Context, c *Cluster, s *Scope) ([]unstructured.
 		}
 	}
 	if len(hit) == 0 {
-		return nil, missing(lang.Textf("there is no %s to try this on", "시험해 볼 %s이(가) 없습니다", t.describe(name, selector)))
+		return nil, missing(lang.Textf("there is no %s to try this on", "%s이(가) 없어서 시험해 볼 수 없습니다", t.describe(name, selector)))
 	}
 	sort.SliceStable(hit, func(i, j int) bool {
 		return hit[i].GetCreationTimestamp().Time.Before(hit[j].GetCreationTimestamp().Time)
@@ -127,14 +127,15 @@ func errShared(kind string) error {
 	return lang.Errorf("a %s is no object of the lab's namespace, so the lab doesn't touch it", "%s은(는) 실습 네임스페이스의 오브젝트가 아니어서 실습이 건드리지 않습니다", kindName(kind))
 }
 
-// describe names what an act is about: "pod web", "pod with the label app=web".
-func (t Target) describe(name, selector string) string {
-	kind := strings.ToLower(t.Kind)
+// describe names what an act is about, within a sentence: "pod web", "pod with the label
+// app=web".
+func (t Target) describe(name, selector string) lang.Text {
+	kind := kindName(t.Kind)
 	switch {
 	case name != "":
-		return kind + " " + name
+		return lang.Textf("%s %s", "%s %s", kind, name)
 	case selector != "":
-		return kind + " (" + selector + ")"
+		return lang.Textf("%s with the label %s", "레이블 %[2]s을(를) 가진 %[1]s", kind, selector)
 	}
 	return kind
 }

@@ -329,10 +329,19 @@ func TestTriggered(t *testing.T) {
 }
 
 func TestTriggeredWithNothingToHit(t *testing.T) {
+	defer lang.Set(lang.English)
 	w := labtest.NewWorld(t.TempDir())
-	r := w.Trigger(context.Background(), scope(nil), parse(t, "id: a\ntriggered:\n  delete: {kind: Pod, name: x}\n  then: {list: {kind: Pod}, expr: 'true'}"), func(string) {})
-	if r.State != check.Fails || !strings.Contains(r.Actual, "no pod x to try this on") {
-		t.Errorf("%+v", r)
+	for _, c := range []struct{ which, language, says string }{
+		{"name: x", lang.English, "there is no pod x to try this on"},
+		{"name: x", lang.Korean, "파드 x가 없어서 시험해 볼 수 없습니다"},
+		{"selector: app=x", lang.English, "there is no pod with the label app=x to try this on"},
+		{"selector: app=web", lang.Korean, "레이블 app=web을 가진 파드가 없어서 시험해 볼 수 없습니다"},
+	} {
+		lang.Set(c.language)
+		r := w.Trigger(context.Background(), scope(nil), parse(t, "id: a\ntriggered:\n  delete: {kind: Pod, "+c.which+"}\n  then: {list: {kind: Pod}, expr: 'true'}"), func(string) {})
+		if r.State != check.Fails || r.Actual != c.says {
+			t.Errorf("%s in %s: %+v", c.which, c.language, r)
+		}
 	}
 }
 

@@ -88,4 +88,4 @@ func (n *NodeAct) Runs(on Ran) {
 }
 
 // written is the target as lab.yaml says it.
-func (t Target) written() string { return t.describe(t.Name.Source(), t.Selector.Source()) }
+func (t Target) written() string { return t.describe(t.Name.Source(), t.Selector.Source()).EN }
