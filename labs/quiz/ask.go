@@ -315,10 +315,10 @@ func number(s string) (int, bool) {
 }
 
 // plainWord is a word without what people may add to it or leave out: capitals, quotes,
-// spaces and dashes within ("on delete"), the kind before a name ("secret/tls"), and YAML's
-// way to write a label ("site: north").
+// spaces and dashes within ("on delete"), the kind before a name ("secret/tls"), the colon
+// before a tag (":v2"), and YAML's way to write a label ("site: north").
 func plainWord(s string) string {
-	s = strings.ToLower(clean(s))
+	s = strings.TrimPrefix(strings.ToLower(clean(s)), ":")
 	if key, value, ok := strings.Cut(s, ": "); ok && !strings.Contains(key, " ") {
 		s = key + "=" + strings.TrimSpace(value)
 	}

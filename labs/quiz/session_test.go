@@ -93,6 +93,9 @@ func TestSpelling(t *testing.T) {
 		{"OnDelete", "delete", false},
 		{"ImagePullBackOff", "imagepull backoff", true},
 		{"web-1", "web-2", false},
+		{"v44", ":v44", true},
+		{"v44", ":v45", false},
+		{"v44", "v4:4", false},
 		{"a: b c", "a=b c", true},
 	} {
 		a := &Asked{Question: &Question{Kind: Text}}

@@ -82,7 +82,7 @@ func (u *UI) quizIntro(s *quiz.Session, resumed int) error {
 	lines := []string{"", u.bold(lang.T("Quiz: ", "퀴즈: ") + s.Quiz.Title.String()), strings.Repeat("-", width)}
 	text := lang.T(
 		fmt.Sprintf("%d questions. Many are about **your** cluster: their answers are in the namespace `%s`, which goes away when you leave. Look with kubectl in another terminal, or open a shell from here.", total, s.Namespace),
-		fmt.Sprintf("모두 %d문제입니다. 많은 문제가 **여러분의** 클러스터에 대한 것이어서 답은 네임스페이스 `%s`에 있습니다. 이 네임스페이스는 퀴즈를 나가면 사라집니다. 다른 터미널에서 kubectl로 살펴보거나 여기에서 셸을 여세요.", total, s.Namespace))
+		fmt.Sprintf("모두 %d문제입니다. 문제 가운데 상당수는 **여러분의** 클러스터를 살펴보아야 풀 수 있고, 답은 네임스페이스 `%s`에 있습니다. 퀴즈를 나가면 이 네임스페이스는 사라집니다. 다른 터미널에서 kubectl로 살펴보거나 여기에서 셸을 여세요.", total, s.Namespace))
 	lines = append(lines, u.markdown(text, width)...)
 	lines = append(lines, "", "    "+u.cyan("kubectl get all,ingress -n "+s.Namespace))
 	if resumed > 0 {

@@ -95,7 +95,9 @@ func typedAnswer(a *quiz.Asked, line string) (given []string, ok bool, err error
 	return []string{line}, true, nil
 }
 
-func askForNumber() string { return lang.T("A whole number, please.", "정수로 입력하세요.") }
+func askForNumber() string {
+	return lang.T("A whole number, please.", "숫자로 입력하세요. 예: 2")
+}
 
 func lookLabel() string {
 	return lang.T("(look first: open a shell)", "(먼저 살펴보기: 셸 열기)")
@@ -130,8 +132,9 @@ func (u *UI) selectSome(a *quiz.Asked, marked []string) ([]string, error) {
 			before = append(before, i)
 		}
 	}
-	prompt := &survey.MultiSelect{Default: before, Message: lang.T("All that are right:", "맞는 것 모두:"), Options: append(labels, lookLabel()), PageSize: 12}
 	for asked := 1; ; asked++ {
+		// A prompt that is asked again clears the lines above it, whatever is on them by then.
+		prompt := &survey.MultiSelect{Default: before, Message: lang.T("All that are right:", "맞는 것을 모두 고르세요:"), Options: append(labels, lookLabel()), PageSize: 12}
 		if err := survey.AskOne(prompt, &chosen, u.streams()); err != nil {
 			return nil, err
 		}

@@ -33,6 +33,6 @@ func (u *UI) quizShell(_ context.Context, s *quiz.Session) (err error) {
 		return err
 	}
 	u.Say(lang.T("A shell to look around in. kubectl (k) looks at the namespace "+s.Namespace+". `exit` leads back to the question.",
-		"살펴보기 위한 셸입니다. kubectl(k)은 네임스페이스 "+s.Namespace+"를 봅니다. `exit`를 입력하면 문제로 돌아갑니다."))
+		"둘러볼 수 있는 셸을 열었습니다. kubectl(k)은 네임스페이스 "+s.Namespace+"를 봅니다. `exit`를 입력하면 문제로 돌아갑니다."))
 	return shellError(cmd.Run())
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -162,6 +163,14 @@ func TestQuizOnATerminal(t *testing.T) {
 
 	p.sees("Question 2 of 4")
 	p.sees("[arrows; space marks; Enter]")
+	mark := len(p.text())
+	p.press("\r") // nothing is marked: that is said, and asked again
+	p.seesAfter(mark, "[arrows; space marks; Enter]")
+	_, after, said := strings.Cut(p.text(), "know.") // "Enter again: I don't know."
+	before, _, _ := strings.Cut(after, "All that are right")
+	if !said || regexp.MustCompile(`\x1b\[[0-9]*A`).MatchString(before) {
+		t.Errorf("what to do isn't said, or cleared again: %q", after)
+	}
 	two := options(t, s, "two")
 	p.chooses(two, "first", " ")
 	p.chooses(two, "second", " ")
