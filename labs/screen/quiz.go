@@ -166,19 +166,31 @@ func (u *UI) quizEnd(s *quiz.Session) error {
 	}
 	wrong, unanswered := missedNumbers(s.Quiz, &done)
 	if wrong != "" {
-		lines = append(lines, lang.T("Not right: question ", "틀린 문제: ")+wrong)
+		lines = append(lines, lang.T("Not right: ", "틀린 문제: ")+wrong)
 	}
 	if unanswered != "" {
-		lines = append(lines, lang.T("Not answered: question ", "답하지 않은 문제: ")+unanswered)
+		lines = append(lines, lang.T("Not answered: ", "답하지 않은 문제: ")+unanswered)
 	}
 	if wrong+unanswered != "" {
 		lines = append(lines, u.markdown(lang.T(fmt.Sprintf("To practise once more: `%s lab start %s`, and to read: `%[1]s cheat %[2]s`.", u.Command, s.Quiz.Topic),
 			fmt.Sprintf("다시 연습하려면 `%s lab start %s`, 읽어 보려면 `%[1]s cheat %[2]s` 명령을 쓰세요.", u.Command, s.Quiz.Topic)), width)...)
 	}
 	lines = append(lines, u.markdown(lang.T(
-		fmt.Sprintf("The next time names and numbers are others; `--seed %d` asks the same again.", done.Seed),
+		fmt.Sprintf("The next time names and numbers will differ; `--seed %d` asks the same again.", done.Seed),
 		fmt.Sprintf("다음에는 이름과 숫자가 달라집니다. 같은 문제를 다시 풀려면 `--seed %d` 옵션을 붙이세요.", done.Seed)), width)...)
 	return u.print(lines...)
+}
+
+// questions names some by their numbers.
+func questions(numbers []string) string {
+	list := strings.Join(numbers, ", ")
+	switch len(numbers) {
+	case 0:
+		return ""
+	case 1:
+		return lang.T("question "+list, list)
+	}
+	return lang.T("questions "+list, list)
 }
 
 // missedNumbers lists the questions that were answered wrongly, and those that weren't.
@@ -196,5 +208,5 @@ func missedNumbers(z *quiz.Quiz, a *progress.QuizAttempt) (wrong, unanswered str
 			*to = append(*to, lang.T(fmt.Sprint(i+1), fmt.Sprintf("%d번", i+1)))
 		}
 	}
-	return strings.Join(lists[0], ", "), strings.Join(lists[1], ", ")
+	return questions(lists[0]), questions(lists[1])
 }

@@ -110,7 +110,8 @@ func (u *UI) selectOne(a *quiz.Asked) ([]string, error) {
 		return nil, err
 	}
 	var chosen int
-	prompt := &survey.Select{Message: lang.T("Answer:", "답:"), Options: append(labels, lookLabel()), PageSize: 12}
+	options := append(labels, lookLabel())
+	prompt := &survey.Select{Message: lang.T("Answer:", "답:"), Options: options, PageSize: 12, Filter: typed(options)}
 	if err := survey.AskOne(prompt, &chosen, u.streams()); err != nil {
 		return nil, err
 	}
@@ -132,9 +133,10 @@ func (u *UI) selectSome(a *quiz.Asked, marked []string) ([]string, error) {
 			before = append(before, i)
 		}
 	}
+	options := append(labels, lookLabel())
 	for asked := 1; ; asked++ {
 		// A prompt that is asked again clears the lines above it, whatever is on them by then.
-		prompt := &survey.MultiSelect{Default: before, Message: lang.T("All that are right:", "맞는 것을 모두 고르세요:"), Options: append(labels, lookLabel()), PageSize: 12}
+		prompt := &survey.MultiSelect{Filter: typed(options), Default: before, Message: lang.T("All that are right:", "맞는 것 모두 고르기:"), Options: options, PageSize: 12}
 		if err := survey.AskOne(prompt, &chosen, u.streams()); err != nil {
 			return nil, err
 		}
@@ -157,6 +159,17 @@ func (u *UI) selectSome(a *quiz.Asked, marked []string) ([]string, error) {
 		return nil, &lookError{given}
 	}
 	return given, nil
+}
+
+// typed narrows options down to those with what is typed in them. Where none has it, as with
+// a number that is typed by habit, it leaves them all: an empty list says nothing.
+func typed(options []string) func(filter, option string, _ int) bool {
+	has := func(option, filter string) bool {
+		return strings.Contains(strings.ToLower(option), strings.ToLower(filter))
+	}
+	return func(filter, option string, _ int) bool {
+		return has(option, filter) || !slices.ContainsFunc(options, func(o string) bool { return has(o, filter) })
+	}
 }
 
 // labels are the options as survey shows them, which wraps no lines: where one

@@ -190,7 +190,7 @@ func TestQuizOnATerminal(t *testing.T) {
 	p.pressLine("LOGS\r")
 	p.sees("Plural.")
 	p.sees("2 of 4 right.")
-	p.sees("Not right: question 1, 3")
+	p.sees("Not right: questions 1, 3")
 	if err := p.end(); err != nil {
 		t.Fatal(err)
 	}
@@ -198,6 +198,18 @@ func TestQuizOnATerminal(t *testing.T) {
 		t.Error("no colour on a terminal")
 	}
 	narrow(t, p.text(), 60)
+}
+
+// TestTypedAtAChoice: what no option has in it hides none.
+func TestTypedAtAChoice(t *testing.T) {
+	p, s := take(t, "en", true)
+	p.sees("Answer:  [arrows, Enter]")
+	mark := len(p.text())
+	p.press("7")
+	p.seesAfter(mark, "look first")
+	p.press("\x7f")
+	p.chooses(options(t, s, "one"), "good", "\r")
+	p.sees("Right!")
 }
 
 func TestQuizInKoreanIsLeftAndResumed(t *testing.T) {
