@@ -136,7 +136,7 @@ func (u *UI) selectSome(a *quiz.Asked, marked []string) ([]string, error) {
 	options := append(labels, lookLabel())
 	for asked := 1; ; asked++ {
 		// A prompt that is asked again clears the lines above it, whatever is on them by then.
-		prompt := &survey.MultiSelect{Filter: typed(options), Default: before, Message: lang.T("All that are right:", "맞는 것 모두 고르기:"), Options: options, PageSize: 12}
+		prompt := &survey.MultiSelect{Filter: typed(options), Default: before, Message: lang.T("All that are right:", "모두 고르세요:"), Options: options, PageSize: 12}
 		if err := survey.AskOne(prompt, &chosen, u.streams()); err != nil {
 			return nil, err
 		}
