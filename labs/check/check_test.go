@@ -91,6 +91,28 @@ func all(rest []*unstructured.Unstructured, more ...*unstructured.Unstructured) 
 	return append(rest, more...)
 }
 
+// changed is an object whose spec was changed last at a time; without one nothing tells.
+func changed(o *unstructured.Unstructured, generation int64, at string) *unstructured.Unstructured {
+	labtest.With(o, "metadata.generation", generation)
+	if at == "" {
+		return o
+	}
+	return labtest.With(o, "metadata.managedFields", []any{map[string]any{"manager": "kubectl", "operation": "Update",
+		"time": "2026-01-01T" + at + "Z", "fieldsV1": map[string]any{"f:spec": map[string]any{}}}})
+}
+
+// ended is the pod hello with a container that ran from 10:00 to 10:05.
+func ended() *unstructured.Unstructured {
+	return labtest.With(pod("hello"), "status.containerStatuses", []any{map[string]any{"name": "hello", "ready": true, "restartCount": int64(1),
+		"lastState": map[string]any{"terminated": map[string]any{"exitCode": int64(0), "startedAt": "2026-01-01T10:00:00Z", "finishedAt": "2026-01-01T10:05:00Z"}}}})
+}
+
+// set is the ReplicaSet web, and one pod that it made at 10:00.
+func set(generation int64, at string) []*unstructured.Unstructured {
+	made := labtest.With(ownedPods("web", "web-9")[0], "metadata.creationTimestamp", "2026-01-01T10:00:00Z")
+	return all([]*unstructured.Unstructured{made}, changed(labtest.Object("apps/v1", "ReplicaSet", ns, "web", map[string]any{}), generation, at))
+}
+
 // kept are the pods of a Deployment, and its ReplicaSet.
 func kept(deployment string, pods ...string) (out []*unstructured.Unstructured) {
 	rs := labtest.Owned(labtest.Object("apps/v1", "ReplicaSet", ns, deployment+"-1", map[string]any{}), "Deployment", deployment)
@@ -133,7 +155,7 @@ func TestGradersOfTheLabs(t *testing.T) {
 	notReady := labtest.With(pod("hello"), "status.conditions", []any{map[string]any{"type": "Ready", "status": "False"}})
 	going := pod("web-1", "app=web")
 	labtest.With(going, "metadata.deletionTimestamp", "2026-01-01T00:00:00Z")
-	seen := map[string]any{"uids": []any{"uid-web-1", "uid-web-2", "uid-web-3"}, "uid": "uid-hello", "restarts": float64(0), "rs": "uid-rs"}
+	seen := map[string]any{"uids": []any{"uid-web-1", "uid-web-2", "uid-web-3"}, "uid": "uid-hello", "restarts": float64(0), "rs": "uid-rs", "generation": float64(1)}
 	pages := func(versions ...string) map[string]check.Page {
 		out := map[string]check.Page{}
 		for i, v := range versions {
@@ -182,9 +204,17 @@ func TestGradersOfTheLabs(t *testing.T) {
 		{"survivors", "replicasets/cascade/survive", world{pod("web-1", "app=web"), pod("web-2", "app=web"), pod("web-3", "app=web")}, nil, check.Holds, ""},
 		{"one died", "replicasets/cascade/survive", world{pod("web-1", "app=web"), pod("web-2", "app=web")}, nil, check.Fails, "2"},
 		{"all died", "replicasets/cascade/survive", nil, nil, check.Fails, "0"},
+		{"by itself", "pods/restart/by-itself", world{changed(ended(), 1, "09:00:00")}, nil, check.Holds, ""},
+		{"a label, with all that was applied before", "pods/restart/by-itself", world{changed(ended(), 1, "10:04:59")}, nil, check.Holds, ""},
+		{"another image", "pods/restart/by-itself", world{changed(ended(), 2, "10:04:59")}, nil, check.Fails, "changed at 2026-01-01T10:04:59Z"},
+		{"another image, and killed later", "pods/restart/by-itself", world{changed(ended(), 2, "09:59:00")}, nil, check.Holds, ""},
+		{"nothing left that tells", "pods/restart/by-itself", world{changed(ended(), 2, "")}, nil, check.Fails, "was changed,"},
+		{"not scaled", "replicasets/heal/not-scaled", set(1, "10:00:00"), nil, check.Holds, ""},
+		{"scaled", "replicasets/heal/not-scaled", set(3, "10:00:00"), nil, check.Fails, "changed at 2026-01-01T10:00:00Z"},
+		{"scaled, and one killed later", "replicasets/heal/not-scaled", set(3, "09:59:50"), nil, check.Holds, ""},
 		{"adopted, none new", "replicasets/again/not-one-new", ownedPods("web", "web-1", "web-2"), nil, check.Holds, ""},
-		{"one new", "replicasets/again/not-one-new", all(ownedPods("web", "web-1", "web-9"), madeBy("web", "web-9")), nil, check.Fails, "Created pod: web-9"},
-		{"one made and gone", "replicasets/again/not-one-new", all(ownedPods("web", "web-1"), madeBy("web", "web-9")), nil, check.Fails, "Created pod: web-9"},
+		{"one new", "replicasets/again/not-one-new", all(ownedPods("web", "web-1", "web-9"), madeBy("web", "web-9")), nil, check.Fails, "deleted them: web-9."},
+		{"one made and gone", "replicasets/again/not-one-new", all(ownedPods("web", "web-1"), madeBy("web", "web-9")), nil, check.Fails, "deleted them: web-9."},
 		{"made by the one before", "replicasets/again/not-one-new", all(ownedPods("web", "web-1"), labtest.With(madeBy("web", "web-1"), "involvedObject.uid", "another")), nil, check.Holds, ""},
 		{"only inside", "nodeport/outside/type", world{service("web", map[string]any{"port": int64(80)})}, nil, check.Fails, "its type is ClusterIP"},
 		{"a node port", "nodeport/outside/type", world{service("web", map[string]any{"port": int64(80), "nodePort": int64(30080)})}, nil, check.Holds, ""},
