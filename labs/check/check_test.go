@@ -91,14 +91,20 @@ func all(rest []*unstructured.Unstructured, more ...*unstructured.Unstructured) 
 	return append(rest, more...)
 }
 
-// changed is an object whose spec was changed last at a time; without one nothing tells.
+// changed is an object whose spec was changed last at a time; "scale" is a change that the
+// API server notes without its time, and without any nothing tells.
 func changed(o *unstructured.Unstructured, generation int64, at string) *unstructured.Unstructured {
 	labtest.With(o, "metadata.generation", generation)
 	if at == "" {
 		return o
 	}
-	return labtest.With(o, "metadata.managedFields", []any{map[string]any{"manager": "kubectl", "operation": "Update",
-		"time": "2026-01-01T" + at + "Z", "fieldsV1": map[string]any{"f:spec": map[string]any{}}}})
+	entry := map[string]any{"manager": "kubectl", "operation": "Update", "fieldsV1": map[string]any{"f:spec": map[string]any{}}}
+	if at == "scale" {
+		entry["subresource"] = "scale"
+	} else {
+		entry["time"] = "2026-01-01T" + at + "Z"
+	}
+	return labtest.With(o, "metadata.managedFields", []any{entry})
 }
 
 // ended is the pod hello with a container that ran from 10:00 to 10:05.
@@ -210,8 +216,9 @@ func TestGradersOfTheLabs(t *testing.T) {
 		{"another image, and killed later", "pods/restart/by-itself", world{changed(ended(), 2, "09:59:00")}, nil, check.Holds, ""},
 		{"nothing left that tells", "pods/restart/by-itself", world{changed(ended(), 2, "")}, nil, check.Fails, "was changed,"},
 		{"not scaled", "replicasets/heal/not-scaled", set(1, "10:00:00"), nil, check.Holds, ""},
-		{"scaled", "replicasets/heal/not-scaled", set(3, "10:00:00"), nil, check.Fails, "changed at 2026-01-01T10:00:00Z"},
-		{"scaled, and one killed later", "replicasets/heal/not-scaled", set(3, "09:59:50"), nil, check.Holds, ""},
+		{"scaled", "replicasets/heal/not-scaled", set(3, "scale"), nil, check.Fails, "nori lab reset --step"},
+		{"edited", "replicasets/heal/not-scaled", set(3, "10:00:00"), nil, check.Fails, "delete one of its pods"},
+		{"edited, and one killed later", "replicasets/heal/not-scaled", set(3, "09:59:50"), nil, check.Holds, ""},
 		{"adopted, none new", "replicasets/again/not-one-new", ownedPods("web", "web-1", "web-2"), nil, check.Holds, ""},
 		{"one new", "replicasets/again/not-one-new", all(ownedPods("web", "web-1", "web-9"), madeBy("web", "web-9")), nil, check.Fails, "deleted them: web-9."},
 		{"one made and gone", "replicasets/again/not-one-new", all(ownedPods("web", "web-1"), madeBy("web", "web-9")), nil, check.Fails, "deleted them: web-9."},
