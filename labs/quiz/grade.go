@@ -3,6 +3,7 @@ package quiz
 import (
 	"context"
 	"slices"
+	"strings"
 )
 
 // Verdict is what came of an answer.
@@ -20,11 +21,19 @@ type Note struct{ Given, Why string }
 // Acceptable tells whether an answer has the form that the question wants. One
 // that hasn't is asked for again and doesn't count.
 func (a *Asked) Acceptable(given string) bool {
+	if a.Question.Kind == Text && a.Pair() {
+		return strings.ContainsAny(given, "=:")
+	}
 	if a.Question.Kind != Number {
 		return true
 	}
 	_, ok := number(given)
 	return ok
+}
+
+// Pair tells whether what is wanted is a key and its value: "site=north".
+func (a *Asked) Pair() bool {
+	return len(a.Right) > 0 && !slices.ContainsFunc(a.Right, func(r string) bool { return !strings.Contains(r, "=") })
 }
 
 // Grade judges an answer: the options that were taken, or the one that was

@@ -73,6 +73,10 @@ func TestGrades(t *testing.T) {
 	if a := asked(t, s, "labels"); a.Acceptable("many") || a.Acceptable("1 2") || !a.Acceptable("12") || !a.Acceptable("12개") || !a.Acceptable(" 12 pods ") {
 		t.Error("a number must be a number")
 	}
+	pair, word := &Asked{Question: &Question{Kind: Text}, Right: []string{"site=north"}}, &Asked{Question: &Question{Kind: Text}, Right: []string{"north"}}
+	if pair.Acceptable("north") || !pair.Acceptable("site=south") || !pair.Acceptable("site: south") || !word.Acceptable("south") {
+		t.Error("a key and its value must be both")
+	}
 }
 
 // TestSpelling: what is typed as people type it is the same answer; another name is not.

@@ -77,7 +77,7 @@ func (u *UI) askOnTerminal(_ context.Context, a *quiz.Asked, marked []string) ([
 		if ok || err != nil {
 			return given, err
 		}
-		u.Say(askForNumber())
+		u.Say(askAgain(a))
 	}
 }
 
@@ -95,7 +95,11 @@ func typedAnswer(a *quiz.Asked, line string) (given []string, ok bool, err error
 	return []string{line}, true, nil
 }
 
-func askForNumber() string {
+// askAgain says what form the answer must have.
+func askAgain(a *quiz.Asked) string {
+	if a.Pair() {
+		return lang.T("As key=value, please.", "키=값으로 입력하세요.")
+	}
 	return lang.T("A whole number, please.", "숫자로 입력하세요. 예: 2")
 }
 
@@ -231,7 +235,7 @@ func (u *UI) askPlainly(ctx context.Context, a *quiz.Asked, _ []string) ([]strin
 		if ok || err != nil {
 			return given, err
 		}
-		retry := askForNumber()
+		retry := askAgain(a)
 		if len(a.Options) > 0 {
 			retry = lang.T("please give one of the numbers", "번호 중 하나를 입력하세요")
 		}
