@@ -135,7 +135,7 @@ func (g *globals) forwardWay(ctx context.Context, t *testbed.Testbed, what strin
 	if route.Host != "" {
 		to += lang.T(", host ", ", 호스트 ") + route.Host
 	}
-	g.tell("forwards to %s (%s); Ctrl-C ends it", "%s로 가는 포트를 열었습니다(%s). Ctrl-C로 끝냅니다", what, to)
+	g.tell("forwards to %s (%s); Ctrl-C ends it", "%s(으)로 가는 포트를 열었습니다(%s). Ctrl-C로 끝냅니다", what, to)
 	err = openurl.Forward(ctx, l, route, dial, func(err error) {
 		if !errors.Is(err, context.Canceled) {
 			fmt.Fprintln(g.stderr, "nori:", printable.Text(err.Error()))

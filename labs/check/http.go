@@ -30,9 +30,10 @@ import (
 // The expression sees `status` (0 where no answer came; `code` is the same),
 // `body`, `headers` (by small-letter name), `target` and `error`: empty, or
 // refused, timeout, reset, unreachable, unknown host, unknown authority,
-// wrong name, no name (its certificate has no subjectAltName), no tls, or else the error's own text. Where several answers
-// come (selector, node: all, times) it sees `answers`, a list of maps with
-// these keys, instead; with selector, `pages` is another name of it.
+// wrong name, no name (its certificate has no subjectAltName), no tls, or else
+// the error's own text. Where several answers come (selector, node: all, times)
+// it sees `answers`, a list of maps with these keys, instead; with selector,
+// `pages` is another name of it.
 type HTTP struct {
 	URL      *field.Name
 	Node     *field.Name
