@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -117,9 +116,6 @@ func (g *globals) openLab(ctx context.Context, args []string, does bool) (*run.S
 		open, id = state.Current, state.Current
 		if path := format.PathOf(open); path != "" {
 			id = path
-		}
-		if id == "" { // after the last step, in the shell that it was done in
-			id = os.Getenv(screen.LabVariable)
 		}
 		if id == "" {
 			return nil, nil, lang.Errorf("no lab is open; `%s lab list` shows them, `%[1]s lab start LAB` opens one",

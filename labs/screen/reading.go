@@ -53,7 +53,7 @@ func (l *live) page() int {
 		used += l.u.rows(l.text[end])
 		end++
 	}
-	if l.shown == 0 && end == len(l.text) {
+	if l.shown == 0 && end == len(l.text) && end > 1 {
 		for end--; end > 1 && strings.TrimSpace(unstyled(l.text[end])) != ""; {
 			end--
 		}

@@ -26,9 +26,6 @@ alias k=kubectl
 complete -o default -F __start_kubectl k 2>/dev/null
 `
 
-// LabVariable names the lab in whose shell a command is.
-const LabVariable = "NORI_LAB"
-
 // shellRC is what bash reads in the shell of a lab. The prompt prints the news
 // that the lab has laid down meanwhile: what is over (*.now), and then the next step.
 //
@@ -59,7 +56,7 @@ __nori_show() {
   fi
 }
 hint() { nori lab hint; }
-status() { __nori_news; nori lab status; }
+status() { __nori_news; nori lab status "${NORI_LAB_PATH:-$NORI_LAB}"; } # also when the last step is over
 __nori_news() {
   local f
   for f in "$NORI_NEWS"/*.now "$NORI_NEWS/next"; do
@@ -166,7 +163,7 @@ func (u *UI) shellCommand(s *run.Session, news string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd, err := u.bash(s.Env.User, news, shellRC, append(env, "NORI_NEWS="+news, "NORI_EXE="+self, LabVariable+"="+s.Lab.ID,
+	cmd, err := u.bash(s.Env.User, news, shellRC, append(env, "NORI_NEWS="+news, "NORI_EXE="+self, "NORI_LAB="+s.Lab.ID, "NORI_LAB_PATH="+s.Lab.Path,
 		"NORI_LANG="+lang.Current(), "NORI_TESTBED="+s.Env.Testbed, "NORI_BIN="+s.Env.BinDir,
 		"NORI_MORE="+lang.T("... %d more lines: `step` shows all of it.", "... %d줄이 더 있습니다. `step`을 입력하면 전부 볼 수 있습니다."),
 		"NORI_NEXT="+lang.T("Enter shows the next step.", "엔터를 누르면 다음 단계를 보여 줍니다.")))

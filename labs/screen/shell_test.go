@@ -25,6 +25,9 @@ func TestShell(t *testing.T) {
 	p.sees("(lab demo)")
 	p.press("echo \"$LAB_COLOR in $LAB_NAMESPACE\"\n")
 	p.sees(p.color() + " in lab-demo")
+	// By its name, since after its last step no lab is open.
+	p.press("(nori() { echo \"called: $*\"; }; status)\n")
+	p.sees("called: lab status demo")
 	p.press("echo $LAB_COLOR > one; sleep 1.5\n")
 	p.sees("Passed! 10 points.")
 	p.sees("Then write the file `two`.")
