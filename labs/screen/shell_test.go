@@ -23,6 +23,7 @@ func TestShell(t *testing.T) {
 	p.sees("t: shell")
 	p.press("t")
 	p.sees("(lab demo)")
+	t.Cleanup(func() { _, _ = p.pty.WriteString("\x15exit\n") }) // a shell that is left open would be waited for
 	p.press("echo \"$LAB_COLOR in $LAB_NAMESPACE\"\n")
 	p.sees(p.color() + " in lab-demo")
 	// By its name, since after its last step no lab is open.
